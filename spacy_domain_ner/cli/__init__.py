@@ -1,0 +1,17 @@
+"""The commands: `python -m spacy domain-ner VERB`, and the same as `domain-ner VERB`. One module a verb."""
+
+from spacy.cli._util import app as spacy_app
+
+from spacy_domain_ner.cli import check, convert, evaluate, extract, package, split, test, train
+from spacy_domain_ner.cli._app import app
+
+__all__ = ["app", "check", "convert", "evaluate", "extract", "main", "package", "register", "split", "test", "train"]
+
+# spaCy imports this module for its `spacy_cli` entry point and then shows whatever has joined its app.
+spacy_app.add_typer(app, name="domain-ner")
+register = app
+
+
+def main() -> None:
+    """The command `domain-ner`."""
+    app(prog_name="domain-ner")

@@ -1,0 +1,67 @@
+"""domain-ner check"""
+
+from pathlib import Path
+
+import srsly
+import typer
+
+from spacy_domain_ner.cli._app import fail, msg, verb
+from spacy_domain_ner.corpus import CheckReport, check_corpus, load_tokenizing_pipeline, read_passages
+from spacy_domain_ner.corpus.checks import GOOD, USABLE
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.files import replacing
+from spacy_domain_ner.schema import read_schema
+
+SHOWN = 20
+
+
+@verb("check")
+def check_cli(
+    annotations: Path = typer.Argument(..., help="Annotation file (JSON lines), or a folder of them"),
+    schema: Path = typer.Option("entity_types.yml", help="The entity types"),
+    config: Path = typer.Option("configs/cnn.cfg", help="Training config, for its tokenizer"),
+    output: Path = typer.Option(None, help="Write the whole report to this JSON file"),
+    strict: bool = typer.Option(False, "--strict", help="Make every warning an error"),
+) -> None:
+    """Check annotations before training: labels, offsets, overlaps, contradictions, and examples per type."""
+    report = check(annotations, schema, config)
+    if output is not None:
+        with replacing(output) as stream:
+            stream.write(srsly.json_dumps(report.to_dict(), indent=2) + "\n")
+    _print(report)
+    wrong = report.findings if strict else report.errors
+    if wrong:
+        where = f" All of them are in {output}." if output is not None else ""
+        fail(f"{len(wrong)} problem(s) in {annotations} to mend before training.", f"They are listed above.{where}")
+    if not any(count.mentions for count in report.types.values()):
+        fail(
+            f"{annotations} has no annotation yet ({report.passages} passage(s) read).",
+            "Annotate about 200 examples of each type and save them there as JSON lines, one passage a line:\n"
+            f'{{"text": "...", "spans": [{{"start": 0, "end": 5, "label": "{next(iter(report.types))}"}}]}}\n'
+            "Offsets count characters from 0, `end` is exclusive. Prodigy's exports have this form. Describe what\n"
+            f"counts as what in {schema} first. Then: weasel run all",
+        )
+    msg.good("The corpus can be trained on.")
+
+
+def check(annotations: Path, schema: Path, config: Path) -> CheckReport:
+    """Read and check annotations. RAISES: UserError where a file can't be read at all."""
+    entity_schema = read_schema(schema)
+    if not annotations.exists():
+        raise UserError(f"There is no file {annotations}", "Put your annotations there, one passage a line as JSON.")
+    return check_corpus(read_passages(annotations), entity_schema, load_tokenizing_pipeline(config))
+
+
+def _print(report: CheckReport) -> None:
+    for findings, show in ((report.errors, msg.fail), (report.warnings, msg.warn)):
+        for finding in findings[:SHOWN]:
+            show(str(finding))
+        if len(findings) > SHOWN:
+            show(f"... and {len(findings) - SHOWN} more")
+    skipped = f", {report.skipped} skipped by the annotator" if report.skipped else ""
+    msg.info(f"{report.passages} passages, {report.without_entities} of them without entities{skipped}")
+    rows = [
+        (label, count.mentions, count.forms, count.passages, count.verdict) for label, count in report.types.items()
+    ]
+    header = ("type", "mentions", "distinct forms", "passages", f"{USABLE} usable, {GOOD} good")
+    msg.table(rows, header=header, divider=True, aligns=("l", "r", "r", "r", "l"))

@@ -1,0 +1,39 @@
+"""domain-ner train"""
+
+from pathlib import Path
+
+import typer
+from spacy.cli._util import parse_config_overrides
+
+from spacy_domain_ner.cli._app import msg, verb
+from spacy_domain_ner.training import train
+
+
+@verb("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def train_cli(
+    context: typer.Context,
+    config: Path = typer.Argument(..., help="Training config"),
+    output_dir: Path = typer.Argument(..., help="Folder for model-best and model-last"),
+    train_path: Path = typer.Option(..., "--train", help="Training set (.spacy)"),
+    dev_path: Path = typer.Option(..., "--dev", help="Early-stopping set (.spacy)"),
+    max_epochs: int = typer.Option(30, help="Most passes over the training set"),
+    patience: int = typer.Option(10, help="Stop after this many epochs without a better F1"),
+    seed: int = typer.Option(0, help="Seed of everything random"),
+    gpu_id: int = typer.Option(-1, help="GPU to use, -1 for the CPU"),
+) -> None:
+    """Train with early stopping on F1. As `spacy train`, with epochs where that counts steps.
+
+    Any value of the config can be overridden, for instance: --training.dropout 0.3
+    """
+    train(
+        config,
+        output_dir,
+        train_path,
+        dev_path,
+        max_epochs=max_epochs,
+        patience_epochs=patience,
+        seed=seed,
+        gpu_id=gpu_id,
+        overrides=parse_config_overrides(context.args),
+    )
+    msg.good(f"The best model is in {output_dir / 'model-best'}")

@@ -1,0 +1,208 @@
+"""Checking an annotated corpus before time is spent on training with it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from spacy.language import Language
+
+from spacy_domain_ner.corpus.docs import misaligned_spans
+from spacy_domain_ner.corpus.jsonl import ReadResult, shorten
+from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.corpus.split import identity
+from spacy_domain_ner.schema import EntitySchema
+
+# The counts of annotated examples per type from which a type is usable, and good.
+USABLE = 200
+GOOD = 500
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One problem in the corpus.
+
+    kind: A fixed name of the problem, for filters.
+    error: Whether the corpus can't be trained on before it is mended; else it is a warning.
+    text: The mention, or the passage where the problem has no mention.
+    """
+
+    kind: str
+    error: bool
+    file: str
+    line: int
+    message: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}: {shorten(self.text)!r}"
+
+
+@dataclass
+class TypeCount:
+    """How often a type is annotated. forms: distinct surface forms."""
+
+    mentions: int
+    forms: int
+    passages: int
+
+    @property
+    def verdict(self) -> str:
+        """good (500 and more), usable (200 and more), or how many are wanting."""
+        if self.mentions >= GOOD:
+            return "good"
+        if self.mentions >= USABLE:
+            return "usable"
+        return f"{USABLE - self.mentions} short of usable"
+
+
+@dataclass
+class CheckReport:
+    """What a check found, and how much there is of each type."""
+
+    passages: int
+    skipped: int
+    without_entities: int
+    types: dict[str, TypeCount]
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def errors(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.error]
+
+    @property
+    def warnings(self) -> list[Finding]:
+        return [finding for finding in self.findings if not finding.error]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as it is written to a file."""
+        return {
+            "passages": self.passages,
+            "skipped": self.skipped,
+            "without_entities": self.without_entities,
+            "types": {label: {**asdict(count), "verdict": count.verdict} for label, count in self.types.items()},
+            "findings": [asdict(finding) for finding in self.findings],
+        }
+
+
+def check_corpus(read: ReadResult, schema: EntitySchema, nlp: Language) -> CheckReport:
+    """Check passages against the entity types, the rules for spans and the tokenizer.
+
+    read: The passages and what the reader refused.
+    schema: The entity types; every other label is an error.
+    nlp: A pipeline with the tokenizer that training will use.
+    RETURNS: The counts per type and every finding, in the order of the file.
+    """
+    findings = [
+        Finding("unreadable", True, refusal.file, refusal.line, refusal.reason, refusal.text)
+        for refusal in read.refusals
+        if not refusal.skipped
+    ]
+    for passage in read.passages:
+        findings += _span_findings(passage, schema)
+        findings += _alignment_findings(passage, nlp)
+    findings += _repeated_passages(read.passages)
+    return CheckReport(
+        passages=len(read.passages),
+        skipped=sum(refusal.skipped for refusal in read.refusals),
+        without_entities=sum(not passage.spans for passage in read.passages),
+        types=_count_types(read.passages, schema),
+        findings=sorted(findings, key=lambda finding: (finding.file, finding.line)),
+    )
+
+
+def _span_findings(passage: Passage, schema: EntitySchema) -> Iterator[Finding]:
+    def finding(kind: str, message: str, span: Span) -> Finding:
+        return Finding(kind, True, passage.file, passage.line, message, passage.surface(span) or passage.text)
+
+    sound = []
+    for span in passage.spans:
+        where = f"{span.label} {span.start} to {span.end}"
+        if span.label not in schema.labels:
+            message = f"unknown label {span.label!r} (known: {', '.join(schema.labels)})"
+            yield finding("unknown-label", message + _meant(span.label, schema), span)
+        if span.end < span.start:
+            yield finding("inverted", f"the span {where} ends before it starts", span)
+        elif span.end == span.start:
+            yield finding("empty", f"the span {where} is empty", span)
+        elif span.start < 0 or span.end > len(passage.text):
+            length = len(passage.text)
+            yield finding("out-of-range", f"the span {where} lies outside the text of {length} characters", span)
+        else:
+            sound.append(span)
+            if (surface := passage.surface(span)) != surface.strip():
+                yield finding("white-space", f"the span {where} starts or ends with white space", span)
+    yield from _overlaps(passage, sorted(sound))
+
+
+def _overlaps(passage: Passage, spans: list[Span]) -> Iterator[Finding]:
+    """Compare each span with the one that reaches furthest before it: linear after sorting."""
+    furthest: Span | None = None
+    for span in spans:
+        if furthest is not None and span.start < furthest.end:
+            first = f"{furthest.label} {furthest.start} to {furthest.end}"
+            second = f"{span.label} {span.start} to {span.end}"
+            if span == furthest:
+                kind, message = "duplicate-span", f"the span {second} is there twice"
+            else:
+                kind, message = "overlap", f"the spans {first} and {second} overlap"
+            yield Finding(kind, True, passage.file, passage.line, message, passage.surface(span))
+        if furthest is None or span.end > furthest.end:
+            furthest = span
+
+
+def _alignment_findings(passage: Passage, nlp: Language) -> Iterator[Finding]:
+    length = len(passage.text)
+    sound = [
+        span
+        for span in passage.spans
+        # Out of range and edge white space are findings of their own.
+        if 0 <= span.start < span.end <= length and (surface := passage.surface(span)) == surface.strip()
+    ]
+    if sound:
+        for span, tokens in misaligned_spans(nlp.make_doc(passage.text), sound):
+            message = (
+                f"the {span.label} span {span.start} to {span.end} does not end where tokens do (tokens: "
+                f"{' | '.join(shorten(token, 30) for token in tokens)}), so it can't be learned and counts as missed"
+            )
+            yield Finding("misaligned", False, passage.file, passage.line, message, passage.surface(span))
+
+
+def _repeated_passages(passages: list[Passage]) -> Iterator[Finding]:
+    first_of: dict[str, Passage] = {}
+    for passage in passages:
+        first = first_of.setdefault(identity(passage.text), passage)
+        if first is passage:
+            continue
+        # Compared by surface form: the same text may differ in white space.
+        if _annotation(first) == _annotation(passage):
+            kind, message = "repeated", f"the same passage is at {first.place}"
+        else:
+            kind, message = "contradiction", f"the same text is annotated differently at {first.place}"
+        yield Finding(kind, False, passage.file, passage.line, message, passage.text)
+
+
+def _annotation(passage: Passage) -> list[tuple[str, str]]:
+    return [(identity(passage.surface(span)), span.label) for span in sorted(passage.spans)]
+
+
+def _count_types(passages: list[Passage], schema: EntitySchema) -> dict[str, TypeCount]:
+    mentions: Counter[str] = Counter()
+    forms: dict[str, set[str]] = defaultdict(set)
+    containing: Counter[str] = Counter()
+    for passage in passages:
+        for span in passage.spans:
+            mentions[span.label] += 1
+            forms[span.label].add(passage.surface(span))
+        containing.update({span.label for span in passage.spans})
+    return {
+        label: TypeCount(mentions[label], len(forms[label]), containing[label])
+        for label in [*schema.labels, *sorted(set(mentions) - set(schema.labels))]
+    }
+
+
+def _meant(label: str, schema: EntitySchema) -> str:
+    for known in schema.labels:
+        if known.lower() == label.lower():
+            return f"; {known!r} is meant?"
+    return ""

@@ -1,0 +1,95 @@
+"""From passages to spaCy's Doc: the tokenizer that a training config makes, and the DocBin that it trains on."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import spacy
+from spacy import util
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin
+from spacy.tokens import Span as DocSpan
+from spacy.util import filter_spans
+
+from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.files import replacing_path
+
+
+def load_tokenizing_pipeline(config_path: Path) -> Language:
+    """A pipeline without components whose tokenizer is the one that training with this config will use.
+
+    config_path: A spaCy training config.
+    RETURNS: The pipeline, `[initialize.before_init]` applied.
+    RAISES: UserError where the config can't be read or names something that is not there.
+    """
+    try:
+        config = util.load_config(config_path, interpolate=False)
+        lang_cls = util.get_lang_class(config["nlp"]["lang"])
+        nlp = lang_cls.from_config({"nlp": {**config["nlp"], "pipeline": [], "disabled": []}})
+        before_init = config.get("initialize", {}).get("before_init")
+        if before_init:
+            customize: Callable[[Language], Language] = util.registry.resolve({"callback": before_init})["callback"]
+            nlp = customize(nlp)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise UserError(f"The config {config_path} makes no tokenizer: {error}", "Mend it, or name another.") from None
+    return nlp
+
+
+def misaligned_spans(doc: Doc, spans: Iterable[Span]) -> Iterator[tuple[Span, list[str]]]:
+    """The spans that do not begin and end where tokens do, each with the tokens that it touches."""
+    for span in spans:
+        if doc.char_span(span.start, span.end) is None:
+            touched = [token.text for token in doc if token.idx < span.end and token.idx + len(token) > span.start]
+            yield span, touched
+
+
+def to_doc(nlp: Language, passage: Passage) -> Doc:
+    """A passage as an annotated Doc.
+
+    The tokens of a span that misses token boundaries are marked as missing, so that training learns nothing
+    from them: left as they were they would teach that there is no entity.
+    """
+    doc = nlp.make_doc(passage.text)
+    ents: list[DocSpan] = []
+    missing: list[DocSpan] = []
+    for span in passage.spans:
+        exact = doc.char_span(span.start, span.end, label=span.label)
+        if exact is not None:
+            ents.append(exact)
+        elif (touched := doc.char_span(span.start, span.end, alignment_mode="expand")) is not None:
+            missing.append(touched)
+    covered = {token.i for ent in ents for token in ent}
+    missing = [span for span in missing if not any(token.i in covered for token in span)]
+    doc.set_ents(filter_spans(ents), missing=filter_spans(missing), default="outside")
+    return doc
+
+
+def write_docs(nlp: Language, passages: Iterable[Passage], path: Path) -> list[tuple[Passage, Span, list[str]]]:
+    """Write passages as the binary file that `spacy train` reads.
+
+    RETURNS: The spans that miss token boundaries, each with its passage and the tokens that it touches.
+    """
+    docs = DocBin(store_user_data=True)
+    missed = []
+    for passage in passages:
+        doc = to_doc(nlp, passage)
+        missed += [(passage, span, tokens) for span, tokens in misaligned_spans(doc, passage.spans)]
+        docs.add(doc)
+    with replacing_path(path) as beside:
+        beside.write_bytes(docs.to_bytes())
+    return missed
+
+
+def load_model(model: str | Path) -> Language:
+    """Load a trained model by its folder or its package's name.
+
+    RAISES: UserError where it can't be loaded.
+    """
+    try:
+        return spacy.load(model)
+    except (OSError, ValueError, ImportError) as error:
+        first = str(error).splitlines()[0]
+        raise UserError(
+            f"The model {str(model)!r} can't be loaded: {first}",
+            "Name a trained model's folder (training/model-best) or an installed package (en_software_ner).",
+        ) from None

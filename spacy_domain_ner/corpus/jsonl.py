@@ -1,0 +1,221 @@
+"""The canonical annotation file: JSON lines in Prodigy's task form.
+
+    {"text": "...", "spans": [{"start": 0, "end": 12, "label": "SERVICE"}], "answer": "accept", "meta": {"source": "..."}}
+
+Offsets are Unicode code points, `end` is exclusive. `spans`, `answer` and `meta` may be missing.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.files import replacing
+
+SUFFIXES = (".jsonl", ".ndjson")
+_READ_KEYS = ("text", "spans", "meta", "answer")
+
+
+class RefusedError(Exception):
+    """A line that can't be read, and why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A line that was not read: where it is, why, and what stands there.
+
+    skipped: The annotator said so (`answer` is "reject" or "ignore"): no fault of the file.
+    """
+
+    file: str
+    line: int
+    reason: str
+    text: str = ""
+    skipped: bool = False
+
+    def __str__(self) -> str:
+        shown = f": {shorten(self.text)!r}" if self.text else ""
+        return f"{self.file}:{self.line}: {self.reason}{shown}"
+
+
+@dataclass
+class ReadResult:
+    """What a reader kept and what it refused."""
+
+    passages: list[Passage] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+def read_passages(path: Path) -> ReadResult:
+    """Read an annotation file, or all annotation files below a folder.
+
+    path: A JSON lines file, or a folder searched for `*.jsonl` and `*.ndjson`, in the order of their names.
+    RETURNS: The passages with their line numbers, and every line that was refused, with the reason.
+    RAISES: UserError where there is no such file or it is no UTF-8 text.
+    """
+    result = ReadResult()
+    for file in annotation_files(path):
+        for number, line in _lines(file):
+            if line.strip():
+                read = _passage(line, str(file), number)
+                (result.passages if isinstance(read, Passage) else result.refusals).append(read)  # type: ignore[arg-type]
+    return result
+
+
+def read_valid_passages(path: Path) -> list[Passage]:
+    """Read a file that an earlier step has written, where any refused line is an error.
+
+    RAISES: UserError naming the first refused lines.
+    """
+    result = read_passages(path)
+    faults = [refusal for refusal in result.refusals if not refusal.skipped]
+    if faults:
+        shown = "\n".join(f"  {refusal}" for refusal in faults[:5])
+        raise UserError(
+            f"{len(faults)} line(s) can't be read:\n{shown}",
+            "`domain-ner check` lists all of them: mend or remove them.",
+        )
+    return result.passages
+
+
+def write_passages(path: Path, passages: Iterable[Passage]) -> None:
+    """Write passages as canonical JSON lines; the file is there whole or not at all."""
+    with replacing(path) as stream:
+        for passage in passages:
+            stream.write(json.dumps(to_record(passage), ensure_ascii=False) + "\n")
+
+
+def to_record(passage: Passage) -> dict[str, Any]:
+    """A passage as a canonical record, its other keys behind the canonical ones."""
+    return {
+        "text": passage.text,
+        "spans": [{"start": span.start, "end": span.end, "label": span.label} for span in passage.spans],
+        "answer": "accept",
+        "meta": passage.meta,
+        **passage.extra,
+    }
+
+
+def annotation_files(path: Path) -> list[Path]:
+    """The annotation files that a path stands for.
+
+    RAISES: UserError where there is none.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+    if not path.exists():
+        raise UserError(f"There is no file {path}", "Name an annotation file (JSON lines) or a folder of them.")
+    return [path]
+
+
+def shorten(text: str, width: int = 80) -> str:
+    """A text cut to `width` code points, for messages."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    number = 0
+    try:
+        # utf-8-sig: a byte order mark is no part of the first record. newline="\n": only a line feed ends a
+        # record; U+2028 and the like may stand inside a JSON string.
+        with path.open(encoding="utf-8-sig", newline="\n") as stream:
+            for number, line in enumerate(stream, 1):
+                yield number, line
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}, after line {number}: this is no UTF-8 text ({error.reason})",
+            "Save the file as UTF-8, for instance: iconv -f latin1 -t utf8 OLD > NEW",
+        ) from None
+    except OSError as error:
+        raise UserError(f"Can't read {path}: {error.strerror}") from None
+
+
+def _passage(line: str, file: str, number: int) -> Passage | Refusal:
+    try:
+        record = parse_record(line)
+    except RefusedError as error:
+        return Refusal(file, number, error.reason, line.strip())
+    text = record["text"]
+    if record.get("answer") in ("reject", "ignore"):
+        return Refusal(file, number, f"skipped: its answer is {record['answer']!r}", text, skipped=True)
+    meta = {} if record.get("meta") is None else record["meta"]
+    try:
+        if not isinstance(meta, dict):
+            raise RefusedError("'meta' must be an object")
+        spans = _spans(record.get("spans"))
+    except RefusedError as error:
+        return Refusal(file, number, error.reason, text)
+    extra = {key: value for key, value in record.items() if key not in _READ_KEYS}
+    return Passage(text=text, spans=spans, meta=meta, extra=extra, file=file, line=number)
+
+
+def parse_record(line: str | bytes, text_key: str = "text") -> dict[str, Any]:
+    """Read one JSON line that holds a text.
+
+    RAISES: RefusedError with the reason, where it is no JSON object with a non-empty Unicode text.
+    """
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise RefusedError(f"no valid JSON ({error.msg} at column {error.colno})") from None
+    except UnicodeDecodeError as error:
+        raise RefusedError(f"no UTF-8 text ({error.reason} at byte {error.start})") from None
+    except RecursionError:
+        raise RefusedError("JSON that is nested too deeply") from None
+    if not isinstance(record, dict):
+        raise RefusedError(f"a record must be a JSON object with a key {text_key!r}")
+    text = record.get(text_key)
+    if text is None:
+        raise RefusedError(f"no {text_key!r} in the record")
+    if not isinstance(text, str):
+        raise RefusedError(f"{text_key!r} must be a string")
+    if not text.strip():
+        raise RefusedError("an empty text")
+    if (lone := _lone_surrogate(text)) is not None:
+        raise RefusedError(f"half of a surrogate pair at offset {lone}: this is no Unicode text")
+    return record
+
+
+def _spans(value: Any) -> list[Span]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise RefusedError("'spans' must be a list")
+    return [_span(item) for item in value]
+
+
+def _span(item: Any) -> Span:
+    if not isinstance(item, dict):
+        raise RefusedError(f"a span must be an object with 'start', 'end' and 'label', not {shorten(repr(item))}")
+    start: Any = item.get("start")
+    end: Any = item.get("end")
+    label = item.get("label")
+    if not (_is_offset(start) and _is_offset(end)):
+        raise RefusedError(f"a span's 'start' and 'end' must be whole numbers, not {start!r} and {end!r}")
+    if not isinstance(label, str) or not label:
+        raise RefusedError(f"the span {start} to {end} has no label")
+    return Span(int(start), int(end), label)
+
+
+def _is_offset(value: Any) -> bool:
+    if isinstance(value, float):
+        # pandas writes whole numbers as floats as soon as a column has a gap.
+        return math.isfinite(value) and value.is_integer()
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _lone_surrogate(text: str) -> int | None:
+    try:
+        text.encode("utf8")
+    except UnicodeEncodeError as error:
+        return error.start
+    return None

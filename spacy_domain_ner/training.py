@@ -1,0 +1,84 @@
+"""Training with spaCy, where one thinks in epochs: spaCy counts its patience and its evaluations in steps."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spacy import util
+from spacy.cli.train import train as spacy_train
+from spacy.tokens import DocBin
+from spacy.training import Corpus
+
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.files import replacing_path
+
+
+def train(
+    config_path: Path,
+    output_dir: Path,
+    train_path: Path,
+    dev_path: Path,
+    *,
+    max_epochs: int = 30,
+    patience_epochs: int = 10,
+    seed: int = 0,
+    gpu_id: int = -1,
+    overrides: Mapping[str, Any] | None = None,
+) -> None:
+    """Train with early stopping, evaluating once an epoch.
+
+    config_path: A spaCy training config.
+    output_dir: Gets `model-best` and `model-last`, once training has ended; an earlier one is replaced then.
+    train_path, dev_path: The training and early-stopping sets (.spacy).
+    max_epochs: The most passes over the training set.
+    patience_epochs: Training stops after so many epochs without a better score.
+    seed: Of everything that is random.
+    gpu_id: The GPU to use, -1 for the CPU.
+    overrides: Further values of the config by their dotted names.
+    RAISES: UserError where there is nothing to train on or a value is no good.
+    """
+    for name, number in (("max_epochs", max_epochs), ("patience", patience_epochs)):
+        if number < 1:
+            raise UserError(f"{name} is {number}", "It must be 1 or more; 10 to 30 epochs are usual.")
+    for path in (train_path, dev_path):
+        _check_docs(path)
+    given = {"paths.train": str(train_path), "paths.dev": str(dev_path), **(overrides or {})}
+    steps = steps_per_epoch(config_path, train_path, given)
+    given |= {
+        "system.seed": seed,
+        "training.seed": seed,
+        "training.max_epochs": max_epochs,
+        "training.max_steps": 0,
+        "training.eval_frequency": steps,
+        "training.patience": patience_epochs * steps,
+        **(overrides or {}),
+    }
+    with replacing_path(output_dir) as beside:
+        spacy_train(config_path, beside, use_gpu=gpu_id, overrides=given)
+
+
+def steps_per_epoch(config_path: Path, train_path: Path, overrides: Mapping[str, Any] | None = None) -> int:
+    """The number of batches that a config's batcher makes of a training set.
+
+    RAISES: UserError where the config can't be read.
+    """
+    try:
+        config = util.load_config(config_path, overrides=dict(overrides or {}), interpolate=True)
+        nlp = util.get_lang_class(config["nlp"]["lang"])()
+        batcher = util.registry.resolve({"batcher": config["training"]["batcher"]})["batcher"]
+        return max(1, sum(1 for _ in batcher(Corpus(train_path)(nlp))))
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"The config {config_path} can't be used: {error}", "Mend it, or name another.") from None
+
+
+def _check_docs(path: Path) -> None:
+    try:
+        docs = DocBin().from_disk(path)
+    except Exception as error:  # msgpack, zlib and the file system each have errors of their own
+        raise UserError(f"Can't read {path}: {error}", "Convert the sets again: weasel run convert") from None
+    nlp = util.get_lang_class("xx")()
+    if not any(doc.ents for doc in docs.get_docs(nlp.vocab)):
+        raise UserError(
+            f"{path} has no entities ({len(docs)} passages)",
+            "Annotate more passages, or give fewer of them the same meta.source: those stay on one side of the split.",
+        )

@@ -2,10 +2,22 @@
 
 from spacy.cli._util import app as spacy_app
 
-from spacy_domain_ner.cli import check, convert, evaluate, extract, package, split, test, train
+from spacy_domain_ner.cli import check, convert, evaluate, extract, package, split, train, try_package
 from spacy_domain_ner.cli._app import app
 
-__all__ = ["app", "check", "convert", "evaluate", "extract", "main", "package", "register", "split", "test", "train"]
+__all__ = [
+    "app",
+    "check",
+    "convert",
+    "evaluate",
+    "extract",
+    "main",
+    "package",
+    "register",
+    "split",
+    "train",
+    "try_package",
+]
 
 # spaCy imports this module for its `spacy_cli` entry point and then shows whatever has joined its app.
 spacy_app.add_typer(app, name="domain-ner")

@@ -1,6 +1,7 @@
 """The canonical annotation file: JSON lines in Prodigy's task form.
 
-    {"text": "...", "spans": [{"start": 0, "end": 12, "label": "SERVICE"}], "answer": "accept", "meta": {"source": "..."}}
+    {"text": "...", "spans": [{"start": 0, "end": 12, "label": "SERVICE"}], "answer": "accept",
+     "meta": {"source": "..."}}
 
 Offsets are Unicode code points, `end` is exclusive. `spans`, `answer` and `meta` may be missing.
 """

@@ -57,7 +57,7 @@ def split_passages(
     groups = _groups(passages)
     if len(groups) < len(SIDES):
         raise UserError(
-            f"{len(passages)} passage(s) of {len(groups)} source(s) can't be split into training, dev and evaluation sets",
+            f"{len(passages)} passage(s) of {len(groups)} source(s) can't be split into three sets",
             "Passages with the same meta.source stay together: add passages from other sources, or give each its own.",
         )
     bounds = (eval_fraction, eval_fraction + (1 - eval_fraction) * dev_fraction)

@@ -155,8 +155,8 @@ def _model_card(
         "print([(ent.text, ent.label_) for ent in doc.ents])",
         "```",
         "",
-        f"Version {meta['version']}, spaCy {meta['spacy_version']}, licence: {_line(meta.get('license') or 'not given')}, "
-        f"author: {_line(meta.get('author') or 'not given')}.",
+        f"Version {meta['version']}, spaCy {meta['spacy_version']}, "
+        f"licence: {_line(meta.get('license') or 'not given')}, author: {_line(meta.get('author') or 'not given')}.",
         "",
         "## Entity types",
         "",

@@ -1,4 +1,4 @@
-"""Trying a model's package as its users will: installed, loaded without this plugin, on sentences that it must get right."""
+"""Trying a model's package as its users will: installed, and loaded without this plugin."""
 
 import json
 import os

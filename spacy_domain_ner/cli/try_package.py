@@ -1,4 +1,4 @@
-"""domain-ner test"""
+"""domain-ner try"""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing
 
 
-@verb("test")
-def test_cli(
+@verb("try")
+def try_cli(
     package: Path = typer.Argument(..., help="A wheel, or the folder of a package that holds one"),
     sentences: Path = typer.Argument("tests", help="YAML file of sentences, or a folder of such files"),
     output: Path = typer.Option(None, help="Write what was found to this JSON file"),

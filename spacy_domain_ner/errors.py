@@ -14,3 +14,10 @@ class UserError(ValueError):
         super().__init__(f"{what}\n{hint}" if hint else what)
         self.what = what
         self.hint = hint
+
+
+def reason(error: Exception) -> str:
+    """An exception of another library on one line, for a UserError's text."""
+    text = " ".join(str(error).split())
+    # A KeyError says no more than the key, and some say nothing.
+    return f"{type(error).__name__}: {text}" if isinstance(error, KeyError) or not text else text

@@ -1,5 +1,6 @@
 """Writing files so that an interrupted run leaves the old file or the new one, never half of either."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -7,7 +8,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.errors import UserError, reason
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 @contextmanager
@@ -23,17 +26,36 @@ def replacing(path: Path) -> Iterator[IO[str]]:
 
 @contextmanager
 def replacing_path(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write a file or a folder to; renamed when the block ends without an error."""
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Give a path beside `path` to write a file or a folder to; renamed when the block ends without an error.
+
+    A link stays a link to what is replaced, and a device (/dev/null) is written to, since it can't be replaced.
+    RAISES: UserError where `path` can't be written.
+    """
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        yield Path(path)
+        return
+    target = Path(os.path.realpath(path))
+    if not target.name:
+        raise UserError(f"Can't write {path}: it is a folder", "Name another place for the output.")
+    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield beside
-        _move(beside, path)
-    except (PermissionError, NotADirectoryError, IsADirectoryError) as error:
-        raise UserError(f"Can't write {path}: {error}", "Name another place for the output.") from None
+        _move(beside, target)
+    except OSError as error:
+        if not _is_about(error, beside):
+            raise
+        raise UserError(f"Can't write {path}: {reason(error)}", "Name another place for the output.") from None
     finally:
         _remove(beside)
+
+
+def _is_about(error: OSError, beside: Path) -> bool:
+    """Whether an error comes from writing, and not from something else that was done meanwhile."""
+    if error.filename is None:
+        return error.errno in _NO_ROOM
+    named = Path(os.fsdecode(error.filename))
+    return named == beside or beside in named.parents or named in beside.parents
 
 
 def _move(source: Path, target: Path) -> None:
@@ -41,15 +63,20 @@ def _move(source: Path, target: Path) -> None:
         # A folder can't replace another in one step: the old one stays beside until the new one is in place.
         old = target.with_name(f".{target.name}.{os.getpid()}.old")
         target.rename(old)
-        source.rename(target)
+        try:
+            source.rename(target)
+        except BaseException:
+            old.rename(target)
+            raise
         shutil.rmtree(old)
     else:
         source.replace(target)
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        with suppress(FileNotFoundError):
+    # What could not be made need not be removed.
+    with suppress(OSError):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
             path.unlink()

@@ -6,7 +6,7 @@ from pathlib import Path
 import srsly
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.errors import UserError, reason
 
 LABEL_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
@@ -20,7 +20,7 @@ class Example(_Strict):
     """A sentence and the mention in it that the type covers."""
 
     text: str
-    mention: str
+    mention: str = Field(min_length=1)
 
     @model_validator(mode="after")
     def _mention_is_in_text(self) -> "Example":
@@ -76,6 +76,12 @@ class EntitySchema(_Strict):
             if name.lower() in seen:
                 raise ValueError(f"the entity types {seen[name.lower()]!r} and {name!r} have the same name")
             seen[name.lower()] = name
+        for entity_type in self.entity_types:
+            for case in entity_type.edge_cases:
+                if case.borders_on is not None and case.borders_on not in self.labels:
+                    raise ValueError(
+                        f"an edge case of {entity_type.name!r} borders on {case.borders_on!r}, which is no entity type"
+                    )
         return self
 
     @property
@@ -92,11 +98,17 @@ def read_schema(path: Path) -> EntitySchema:
     RAISES: UserError naming every problem with its place in the file.
     """
     try:
+        if not Path(path).is_file():
+            raise UserError(f"There is no file {path}", "Name the file of the entity types with --schema.")
         data = srsly.read_yaml(path)
     except OSError as error:
         raise UserError(f"Can't read the entity types: {error}", "Name the file with --schema.") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no valid YAML: {_one_line(error)}", "Mend the file at that line.") from None
+    except UserError:
+        raise
+    except ValueError as error:
+        # What follows a duplicate key is advice to programmers.
+        problem = reason(error).removeprefix("Invalid YAML: ").partition(" To suppress this check")[0]
+        raise UserError(f"{path} is no valid YAML: {problem}", "Mend the file at that line.") from None
     if not isinstance(data, dict):
         raise UserError(f"{path} holds no entity types", "It needs a key `entity_types` with a list of types.")
     try:
@@ -128,7 +140,3 @@ def _place(location: tuple[int | str, ...], data: dict) -> str:
 def _message(problem: object) -> str:
     message = str(problem["msg"])  # type: ignore[index]
     return message.removeprefix("Value error, ")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

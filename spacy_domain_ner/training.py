@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from spacy import util
 from spacy.cli.train import train as spacy_train
 from spacy.tokens import DocBin
 from spacy.training import Corpus
+from thinc.api import require_gpu
 
-from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.files import replacing_path
 
 
@@ -28,7 +30,8 @@ def train(
     """Train with early stopping, evaluating once an epoch.
 
     config_path: A spaCy training config.
-    output_dir: Gets `model-best` and `model-last`, once training has ended; an earlier one is replaced then.
+    output_dir: Gets `model-best` and `model-last`, once training has ended; earlier ones are replaced then, and
+        whatever else the folder holds is left alone.
     train_path, dev_path: The training and early-stopping sets (.spacy).
     max_epochs: The most passes over the training set.
     patience_epochs: Training stops after so many epochs without a better score.
@@ -42,6 +45,7 @@ def train(
             raise UserError(f"{name} is {number}", "It must be 1 or more; 10 to 30 epochs are usual.")
     for path in (train_path, dev_path):
         _check_docs(path)
+    _check_gpu(gpu_id)
     given = {"paths.train": str(train_path), "paths.dev": str(dev_path), **(overrides or {})}
     steps = steps_per_epoch(config_path, train_path, given)
     given |= {
@@ -53,8 +57,14 @@ def train(
         "training.patience": patience_epochs * steps,
         **(overrides or {}),
     }
-    with replacing_path(output_dir) as beside:
-        spacy_train(config_path, beside, use_gpu=gpu_id, overrides=given)
+    with (
+        replacing_path(output_dir / "model-best") as best,
+        replacing_path(output_dir / "model-last") as last,
+        TemporaryDirectory(prefix=".training.", dir=output_dir) as scratch,
+    ):
+        _train(config_path, Path(scratch), gpu_id, given)
+        (Path(scratch) / "model-best").rename(best)
+        (Path(scratch) / "model-last").rename(last)
 
 
 def steps_per_epoch(config_path: Path, train_path: Path, overrides: Mapping[str, Any] | None = None) -> int:
@@ -67,15 +77,38 @@ def steps_per_epoch(config_path: Path, train_path: Path, overrides: Mapping[str,
         nlp = util.get_lang_class(config["nlp"]["lang"])()
         batcher = util.registry.resolve({"batcher": config["training"]["batcher"]})["batcher"]
         return max(1, sum(1 for _ in batcher(Corpus(train_path)(nlp))))
-    except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"The config {config_path} can't be used: {error}", "Mend it, or name another.") from None
+    except Exception as error:  # configparser, thinc and what the config names each have errors of their own
+        raise UserError(
+            f"The config {config_path} can't be used: {reason(error)}", "Mend it, or name another."
+        ) from error
+
+
+def _train(config_path: Path, output_dir: Path, gpu_id: int, overrides: Mapping[str, Any]) -> None:
+    try:
+        spacy_train(config_path, output_dir, use_gpu=gpu_id, overrides=dict(overrides))
+    except Exception as error:  # whatever the parts that a config names may raise
+        raise UserError(
+            f"Training with {config_path} failed: {reason(error)}",
+            "Mend that value in the config or on the command line, or name another config.",
+        ) from error
+
+
+def _check_gpu(gpu_id: int) -> None:
+    if gpu_id >= 0:
+        try:
+            require_gpu(gpu_id)
+        except Exception as error:  # CuPy has errors of its own
+            raise UserError(
+                f"The GPU {gpu_id} can't be used: {reason(error)}",
+                "Train on the CPU with --gpu-id -1, or install CuPy: pip install 'spacy[cuda12x]'",
+            ) from error
 
 
 def _check_docs(path: Path) -> None:
     try:
         docs = DocBin().from_disk(path)
     except Exception as error:  # msgpack, zlib and the file system each have errors of their own
-        raise UserError(f"Can't read {path}: {error}", "Convert the sets again: weasel run convert") from None
+        raise UserError(f"Can't read {path}: {reason(error)}", "Convert the sets again: weasel run convert") from None
     nlp = util.get_lang_class("xx")()
     if not any(doc.ents for doc in docs.get_docs(nlp.vocab)):
         raise UserError(

@@ -1,5 +1,6 @@
 """domain-ner check"""
 
+import os
 from pathlib import Path
 
 import srsly
@@ -7,7 +8,7 @@ import typer
 
 from spacy_domain_ner.cli._app import fail, msg, verb
 from spacy_domain_ner.corpus import CheckReport, check_corpus, load_tokenizing_pipeline, read_passages
-from spacy_domain_ner.corpus.checks import GOOD, USABLE
+from spacy_domain_ner.corpus.checks import GOOD, USABLE, Finding
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.schema import read_schema
@@ -31,8 +32,7 @@ def check_cli(
     _print(report)
     wrong = report.findings if strict else report.errors
     if wrong:
-        where = f" All of them are in {output}." if output is not None else ""
-        fail(f"{len(wrong)} problem(s) in {annotations} to mend before training.", f"They are listed above.{where}")
+        fail(f"{len(wrong)} problem(s) in {annotations} to mend before training.", _advice(wrong, output))
     if not any(count.mentions for count in report.types.values()):
         fail(
             f"{annotations} has no annotation yet ({report.passages} passage(s) read).",
@@ -47,9 +47,20 @@ def check_cli(
 def check(annotations: Path, schema: Path, config: Path) -> CheckReport:
     """Read and check annotations. RAISES: UserError where a file can't be read at all."""
     entity_schema = read_schema(schema)
-    if not annotations.exists():
+    if not os.path.exists(annotations):
         raise UserError(f"There is no file {annotations}", "Put your annotations there, one passage a line as JSON.")
     return check_corpus(read_passages(annotations), entity_schema, load_tokenizing_pipeline(config))
+
+
+def _advice(findings: list[Finding], output: Path | None) -> str:
+    where = "They are listed above." if len(findings) <= SHOWN else f"The first {SHOWN} are listed above."
+    where += " --output FILE writes all of them to a file." if output is None else f" All of them are in {output}."
+    if any(finding.kind == "unreadable" for finding in findings):
+        where += (
+            "\nEach line must be one JSON object with a `text`. A JSON list becomes that by `jq -c '.[]' OLD > NEW`, "
+            "objects of several lines by `jq -c . OLD > NEW`."
+        )
+    return where
 
 
 def _print(report: CheckReport) -> None:

@@ -29,6 +29,9 @@ def convert(path: Path, config: Path) -> Path:
     missed = write_docs(load_tokenizing_pipeline(config), passages, target)
     for passage, span, tokens in missed:
         shown = " | ".join(shorten(token, 30) for token in tokens)
-        msg.warn(f"{passage.place}: {passage.surface(span)!r} misses token boundaries (tokens: {shown})")
+        msg.warn(
+            f"{passage.place}: {passage.surface(span)!r} misses token boundaries or overlaps another span "
+            f"(tokens: {shown})"
+        )
     msg.good(f"{target}: {len(passages)} passages, {len(missed)} span(s) that training can't use")
     return target

@@ -28,13 +28,13 @@ def evaluate_cli(
     fail_under: float = typer.Option(0.0, help="Exit with 1 if a type's F1 is below this (0 to 1)"),
 ) -> None:
     """Score a model on held-out passages: precision, recall and F1 per type, what they mean, what to do next."""
+    if not 0 <= fail_under <= 1:
+        raise UserError(f"--fail-under is {fail_under}", "Give an F1 between 0 and 1, for instance 0.8.")
     metrics = evaluate(model, passages, schema, train, gate, fallback)
     if output is not None:
         with replacing(output) as stream:
             stream.write(srsly.json_dumps(metrics, indent=2) + "\n")
     _print(metrics)
-    if not 0 <= fail_under <= 1:
-        raise UserError(f"--fail-under is {fail_under}", "Give an F1 between 0 and 1, for instance 0.8.")
     below = [label for label, result in metrics["types"].items() if result["support"] and result["f1"] < fail_under]
     if below:
         fail(f"F1 is below {fail_under} for {', '.join(below)}.", "See the advice above, or lower fail_under.")
@@ -62,11 +62,11 @@ def evaluate(
     annotated = read_valid_passages(passages)
     if not annotated:
         raise UserError(f"{passages} has no passages", "Run the split again: weasel run split")
-    nlp = load_model(model)
-    evaluation = score(annotated, predict_spans(nlp, annotated), labels)
     trained_on = None
     if train is not None:
         trained_on = dict(Counter(span.label for passage in read_valid_passages(train) for span in passage.spans))
+    nlp = load_model(model)
+    evaluation = score(annotated, predict_spans(nlp, annotated), labels)
     return to_metrics(evaluation, trained_on=trained_on, gate=gate, fallback=fallback)
 
 

@@ -72,7 +72,13 @@ def extract(
             raise UserError(f"{name} is {value}", "It must be 1 or more.")
     if form not in (None, "jsonl", "text"):
         raise UserError(f"--format is {form!r}", "It is jsonl or text.")
+    if text_key == "entities":
+        raise UserError("--text-key is 'entities'", "That is the key which the found entities get: rename the text's.")
     sources = find_inputs(inputs, form)
+    if output is not None and output.exists():
+        for source in sources:
+            if source.can_be_read_again and output.samefile(source.path):
+                raise UserError(f"The output {output} is one of the inputs", "Name another file for --output.")
     nlp = load_model(model)
     lines = read_lines(sources, whole_files)
     size = batch_size or nlp.batch_size
@@ -105,8 +111,7 @@ def extract(
         try:
             for batch, result in results(lines):
                 if saved is None:
-                    sys.stdout.buffer.write(result.rows)
-                    sys.stdout.buffer.flush()
+                    _print(result.rows)
                 else:
                     saved.write(
                         result.rows, lines=len(batch), passages=result.passages, entities=result.entities,
@@ -122,6 +127,18 @@ def extract(
             # The reader of standard output (head, say) has seen enough; what Python flushes at its end would fail.
             sys.stdout = None
     return totals
+
+
+def _print(rows: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(rows)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What Python flushes at its end would fail again.
+        sys.stdout = None
+        raise UserError(f"Can't write to standard output: {error.strerror}") from None
 
 
 class _Report:

@@ -25,7 +25,10 @@ def split_cli(
         msg.warn(f"{passage.place}: left out, the same text is on another side: {shorten(passage.text)!r}")
     counts = {side: Counter(s.label for p in result.sides[side] for s in p.spans) for side in SIDES}
     rows: list[tuple[object, ...]] = [("passages", *(len(result.sides[side]) for side in SIDES))]
-    rows += [(label, *(counts[side][label] for side in SIDES)) for label in sorted(counts["train"] | counts["eval"])]
+    rows += [
+        (label, *(counts[side][label] for side in SIDES))
+        for label in sorted(counts["train"] | counts["dev"] | counts["eval"])
+    ]
     shares = [(*row, percent(_number(row[3]) / max(1, sum(map(_number, row[1:]))))) for row in rows]
     msg.table(shares, header=("", *SIDES, "eval %"), divider=True, aligns=("l", "r", "r", "r", "r"))
 
@@ -42,10 +45,11 @@ def split(
     result = split_passages(
         read_valid_passages(annotations), eval_fraction=eval_fraction, dev_fraction=dev_fraction, salt=salt
     )
-    for side, passages in result.sides.items():
-        write_passages(output_dir / f"{side}.jsonl", passages)
+    # First: sets without the salt that made them could not be made again.
     if state is not None and salt is None:
         write_salt(state, result.salt)
+    for side, passages in result.sides.items():
+        write_passages(output_dir / f"{side}.jsonl", passages)
     return result
 
 

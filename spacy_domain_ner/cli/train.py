@@ -1,11 +1,14 @@
 """domain-ner train"""
 
 from pathlib import Path
+from typing import Any
 
 import typer
+from click import ClickException
 from spacy.cli._util import parse_config_overrides
 
 from spacy_domain_ner.cli._app import msg, verb
+from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.training import train
 
 
@@ -34,6 +37,16 @@ def train_cli(
         patience_epochs=patience,
         seed=seed,
         gpu_id=gpu_id,
-        overrides=parse_config_overrides(context.args),
+        overrides=_overrides(context.args),
     )
     msg.good(f"The best model is in {output_dir / 'model-best'}")
+
+
+def _overrides(arguments: list[str]) -> dict[str, Any]:
+    try:
+        return parse_config_overrides(arguments)
+    except ClickException as error:
+        # Raised by spaCy's Click, which need not be the one that runs this command.
+        raise UserError(
+            error.format_message(), "A value of the config is named with its section: --training.dropout 0.3"
+        ) from None

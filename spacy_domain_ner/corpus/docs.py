@@ -11,7 +11,7 @@ from spacy.tokens import Span as DocSpan
 from spacy.util import filter_spans
 
 from spacy_domain_ner.corpus.passage import Passage, Span
-from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.files import replacing_path
 
 
@@ -30,17 +30,18 @@ def load_tokenizing_pipeline(config_path: Path) -> Language:
         if before_init:
             customize: Callable[[Language], Language] = util.registry.resolve({"callback": before_init})["callback"]
             nlp = customize(nlp)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise UserError(f"The config {config_path} makes no tokenizer: {error}", "Mend it, or name another.") from None
+    except Exception as error:  # configparser, thinc and what the config names each have errors of their own
+        raise UserError(
+            f"The config {config_path} makes no tokenizer: {reason(error)}", "Mend it, or name another."
+        ) from error
     return nlp
 
 
 def misaligned_spans(doc: Doc, spans: Iterable[Span]) -> Iterator[tuple[Span, list[str]]]:
     """The spans that do not begin and end where tokens do, each with the tokens that it touches."""
     for span in spans:
-        if doc.char_span(span.start, span.end) is None:
-            touched = [token.text for token in doc if token.idx < span.end and token.idx + len(token) > span.start]
-            yield span, touched
+        if _char_span(doc, span) is None:
+            yield span, _touched(doc, span)
 
 
 def to_doc(nlp: Language, passage: Passage) -> Doc:
@@ -53,10 +54,10 @@ def to_doc(nlp: Language, passage: Passage) -> Doc:
     ents: list[DocSpan] = []
     missing: list[DocSpan] = []
     for span in passage.spans:
-        exact = doc.char_span(span.start, span.end, label=span.label)
+        exact = _char_span(doc, span)
         if exact is not None:
             ents.append(exact)
-        elif (touched := doc.char_span(span.start, span.end, alignment_mode="expand")) is not None:
+        elif (touched := _char_span(doc, span, "expand")) is not None:
             missing.append(touched)
     covered = {token.i for ent in ents for token in ent}
     missing = [span for span in missing if not any(token.i in covered for token in span)]
@@ -67,13 +68,15 @@ def to_doc(nlp: Language, passage: Passage) -> Doc:
 def write_docs(nlp: Language, passages: Iterable[Passage], path: Path) -> list[tuple[Passage, Span, list[str]]]:
     """Write passages as the binary file that `spacy train` reads.
 
-    RETURNS: The spans that miss token boundaries, each with its passage and the tokens that it touches.
+    RETURNS: The spans that can't be learned, since they miss token boundaries or overlap another, each with its
+        passage and the tokens that it touches.
     """
     docs = DocBin(store_user_data=True)
     missed = []
     for passage in passages:
         doc = to_doc(nlp, passage)
-        missed += [(passage, span, tokens) for span, tokens in misaligned_spans(doc, passage.spans)]
+        kept = {Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents}
+        missed += [(passage, span, _touched(doc, span)) for span in passage.spans if span not in kept]
         docs.add(doc)
     with replacing_path(path) as beside:
         beside.write_bytes(docs.to_bytes())
@@ -87,9 +90,19 @@ def load_model(model: str | Path) -> Language:
     """
     try:
         return spacy.load(model)
-    except (OSError, ValueError, ImportError) as error:
-        first = str(error).splitlines()[0]
+    except Exception as error:  # each file of a model has a reader with errors of its own
         raise UserError(
-            f"The model {str(model)!r} can't be loaded: {first}",
+            f"The model {str(model)!r} can't be loaded: {reason(error)}",
             "Name a trained model's folder (training/model-best) or an installed package (en_software_ner).",
-        ) from None
+        ) from error
+
+
+def _char_span(doc: Doc, span: Span, alignment_mode: str = "strict") -> DocSpan | None:
+    # spaCy takes a negative offset as one from the end, and fails on one that is beyond C's integers.
+    if not 0 <= span.start < span.end <= len(doc.text):
+        return None
+    return doc.char_span(span.start, span.end, label=span.label, alignment_mode=alignment_mode)
+
+
+def _touched(doc: Doc, span: Span) -> list[str]:
+    return [token.text for token in doc if token.idx < span.end and token.idx + len(token) > span.start]

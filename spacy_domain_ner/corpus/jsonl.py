@@ -6,6 +6,7 @@
 Offsets are Unicode code points, `end` is exclusive. `spans`, `answer` and `meta` may be missing.
 """
 
+import codecs
 import json
 import math
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,10 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing
 
 SUFFIXES = (".jsonl", ".ndjson")
+# A passage is a few sentences; spaCy refuses texts that are longer than this.
+MAX_LENGTH = 1_000_000
 _READ_KEYS = ("text", "spans", "meta", "answer")
+_ANSWERS = (None, "accept", "reject", "ignore")
 
 
 class RefusedError(Exception):
@@ -112,7 +116,10 @@ def annotation_files(path: Path) -> list[Path]:
     """
     path = Path(path)
     if path.is_dir():
-        return sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+        if not files:
+            raise UserError(f"The folder {path} has no annotation file", f"Files in {' or '.join(SUFFIXES)} are read.")
+        return files
     if not path.exists():
         raise UserError(f"There is no file {path}", "Name an annotation file (JSON lines) or a folder of them.")
     return [path]
@@ -124,20 +131,22 @@ def shorten(text: str, width: int = 80) -> str:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    number = 0
+    number, encoding = 0, "latin1"
     try:
-        # utf-8-sig: a byte order mark is no part of the first record. newline="\n": only a line feed ends a
-        # record; U+2028 and the like may stand inside a JSON string.
-        with path.open(encoding="utf-8-sig", newline="\n") as stream:
+        # As bytes: only a line feed ends a record; U+2028 and the like may stand inside a JSON string.
+        with path.open("rb") as stream:
             for number, line in enumerate(stream, 1):
-                yield number, line
+                if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                    encoding = "utf16"
+                # A byte order mark is no part of the first record.
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{path}, after line {number}: this is no UTF-8 text ({error.reason})",
-            "Save the file as UTF-8, for instance: iconv -f latin1 -t utf8 OLD > NEW",
+            f"{path}:{number}: this is no UTF-8 text ({error.reason})",
+            f"Save the file as UTF-8, for instance: iconv -f {encoding} -t utf8 OLD > NEW",
         ) from None
     except OSError as error:
-        raise UserError(f"Can't read {path}: {error.strerror}") from None
+        raise UserError(f"Can't read {path}: {error.strerror}", "Name an annotation file (JSON lines).") from None
 
 
 def _passage(line: str, file: str, number: int) -> Passage | Refusal:
@@ -146,10 +155,17 @@ def _passage(line: str, file: str, number: int) -> Passage | Refusal:
     except RefusedError as error:
         return Refusal(file, number, error.reason, line.strip())
     text = record["text"]
+    # Written out again, half a pair would be no Unicode text; only an escape can make one.
+    if "\\u" in line and _lone_surrogate(json.dumps(record, ensure_ascii=False)) is not None:
+        return Refusal(file, number, "half of a surrogate pair: this is no Unicode text", text)
+    if record.get("answer") not in _ANSWERS:
+        return Refusal(file, number, f"'answer' must be accept, reject or ignore, not {_shown(record['answer'])}", text)
     if record.get("answer") in ("reject", "ignore"):
         return Refusal(file, number, f"skipped: its answer is {record['answer']!r}", text, skipped=True)
     meta = {} if record.get("meta") is None else record["meta"]
     try:
+        if len(text) > MAX_LENGTH:
+            raise RefusedError(f"a text of {len(text)} characters: divide it into passages of a few sentences")
         if not isinstance(meta, dict):
             raise RefusedError("'meta' must be an object")
         spans = _spans(record.get("spans"))
@@ -167,11 +183,13 @@ def parse_record(line: str | bytes, text_key: str = "text") -> dict[str, Any]:
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
-        raise RefusedError(f"no valid JSON ({error.msg} at column {error.colno})") from None
+        raise RefusedError(f"no valid JSON ({error.msg.removesuffix(' at')} at column {error.colno})") from None
     except UnicodeDecodeError as error:
         raise RefusedError(f"no UTF-8 text ({error.reason} at byte {error.start})") from None
     except RecursionError:
         raise RefusedError("JSON that is nested too deeply") from None
+    except ValueError:
+        raise RefusedError("a number of thousands of digits") from None
     if not isinstance(record, dict):
         raise RefusedError(f"a record must be a JSON object with a key {text_key!r}")
     text = record.get(text_key)
@@ -196,15 +214,19 @@ def _spans(value: Any) -> list[Span]:
 
 def _span(item: Any) -> Span:
     if not isinstance(item, dict):
-        raise RefusedError(f"a span must be an object with 'start', 'end' and 'label', not {shorten(repr(item))}")
+        raise RefusedError(f"a span must be an object with 'start', 'end' and 'label', not {_shown(item)}")
     start: Any = item.get("start")
     end: Any = item.get("end")
     label = item.get("label")
     if not (_is_offset(start) and _is_offset(end)):
-        raise RefusedError(f"a span's 'start' and 'end' must be whole numbers, not {start!r} and {end!r}")
+        raise RefusedError(f"a span's 'start' and 'end' must be whole numbers, not {_shown(start)} and {_shown(end)}")
     if not isinstance(label, str) or not label:
-        raise RefusedError(f"the span {start} to {end} has no label")
+        raise RefusedError(f"the span {_shown(start)} to {_shown(end)} has no label")
     return Span(int(start), int(end), label)
+
+
+def _shown(value: Any) -> str:
+    return shorten(repr(value), 40)
 
 
 def _is_offset(value: Any) -> bool:

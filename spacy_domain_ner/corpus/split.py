@@ -2,7 +2,7 @@
 
 A group of passages (`meta.source`, else the text itself) goes where a salted hash of its name says, so that
 adding, removing or reordering passages never moves one that was there. What makes the sets alike in their entity
-types is the choice of the salt: the first split tries `SALTS` of them and keeps the best one, for good.
+types is the choice of the salt: the first split tries up to `SALTS` of them and keeps the best one, for good.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import srsly
 
 from spacy_domain_ner.corpus.passage import Passage
@@ -19,14 +20,16 @@ from spacy_domain_ner.files import replacing
 
 SIDES = ("train", "dev", "eval")
 SALTS = 500
+# Many groups divide evenly by themselves: with more hashes than this, fewer salts are tried.
+HASHES = 1_000_000
 
 
 @dataclass
 class Split:
     """The three sets, the salt that made them, and what was left out.
 
-    duplicates: Passages whose text, under another source, is already on another side: left out, since the same
-        text on two sides would flatter the evaluation.
+    duplicates: Passages whose text, under another source, is on another side too: left out, since the same text
+        on two sides would flatter the evaluation. The evaluation set keeps its copy, then the dev set.
     """
 
     train: list[Passage]
@@ -62,8 +65,7 @@ def split_passages(
         )
     bounds = (eval_fraction, eval_fraction + (1 - eval_fraction) * dev_fraction)
     if salt is None:
-        counts = {name: _weights(members) for name, members in groups.items()}
-        salt = min(range(SALTS), key=lambda candidate: _unevenness(counts, candidate, bounds))
+        salt = _best_salt(groups, bounds)
     sides, duplicates = _assign(groups, salt, bounds)
     for side in SIDES:
         if not sides[side]:
@@ -82,9 +84,9 @@ def read_salt(path: Path) -> int | None:
         return None
     try:
         salt = srsly.read_json(path)["salt"]
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         salt = None
-    if not isinstance(salt, int):
+    if not isinstance(salt, int) or isinstance(salt, bool):
         raise UserError(f"{path} is no split file", "Restore it, or delete it to divide the passages anew.")
     return salt
 
@@ -104,15 +106,35 @@ def _groups(passages: list[Passage]) -> dict[str, list[Passage]]:
     groups: dict[str, list[Passage]] = defaultdict(list)
     for passage in passages:
         source = passage.meta.get("source")
-        groups[f"source {source}" if source else f"text {identity(passage.text)}"].append(passage)
+        # Sources may be numbers, and 0 is one of them.
+        own = source is None or source == ""
+        groups[f"text {identity(passage.text)}" if own else f"source {source}"].append(passage)
     return groups
 
 
-def _weights(passages: list[Passage]) -> Counter[str]:
-    """A group's mentions per type, and its passages (under the empty label)."""
-    weights = Counter(span.label for passage in passages for span in passage.spans)
-    weights[""] = len(passages)
-    return weights
+def _best_salt(groups: dict[str, list[Passage]], bounds: tuple[float, float]) -> int:
+    """The salt that leaves no side empty and whose sides' shares are nearest to those wanted.
+
+    Nearness is chi-square, summed over the sides and the types' mentions and the passages.
+    """
+    counts = [Counter(span.label for passage in members for span in passage.spans) for members in groups.values()]
+    labels = sorted(set().union(*counts))
+    weights = np.array(
+        [
+            [len(members), *(count[label] for label in labels)]
+            for members, count in zip(groups.values(), counts, strict=True)
+        ]
+    )
+    shares = {"eval": bounds[0], "dev": bounds[1] - bounds[0], "train": 1 - bounds[1]}
+    wanted = np.outer(list(shares.values()), weights.sum(axis=0))
+
+    def unevenness(salt: int) -> tuple[int, float]:
+        sides = np.array([_side(group, salt, bounds) for group in groups])
+        sums = np.stack([weights[sides == side].sum(axis=0) for side in shares])
+        return int((sums[:, 0] == 0).sum()), float(((sums - wanted) ** 2 / wanted).sum())
+
+    tries = max(20, min(SALTS, HASHES // len(groups)))
+    return min(range(tries), key=unevenness)
 
 
 def _side(group: str, salt: int, bounds: tuple[float, float]) -> str:
@@ -121,31 +143,23 @@ def _side(group: str, salt: int, bounds: tuple[float, float]) -> str:
     return "eval" if position < bounds[0] else "dev" if position < bounds[1] else "train"
 
 
-def _unevenness(counts: dict[str, Counter[str]], salt: int, bounds: tuple[float, float]) -> float:
-    """How far the sides' shares are from those wanted: chi-square, summed over types and sides."""
-    wanted = {"eval": bounds[0], "dev": bounds[1] - bounds[0], "train": 1 - bounds[1]}
-    sums: dict[str, Counter[str]] = {side: Counter() for side in SIDES}
-    total: Counter[str] = Counter()
-    for group, weights in counts.items():
-        sums[_side(group, salt, bounds)].update(weights)
-        total.update(weights)
-    return sum(
-        (sums[side][label] - share * number) ** 2 / (share * number)
-        for label, number in total.items()
-        for side, share in wanted.items()
-    )
-
-
 def _assign(
     groups: dict[str, list[Passage]], salt: int, bounds: tuple[float, float]
 ) -> tuple[dict[str, list[Passage]], list[Passage]]:
     sides: dict[str, list[Passage]] = {side: [] for side in SIDES}
     duplicates = []
+    side_of_group = {group: _side(group, salt, bounds) for group in groups}
+    # Not the first one in the file: the order of the passages must not matter.
     side_of_text: dict[str, str] = {}
+    for side in ("eval", "dev", "train"):
+        for group, members in groups.items():
+            if side_of_group[group] == side:
+                for passage in members:
+                    side_of_text.setdefault(identity(passage.text), side)
     for group, members in groups.items():
-        side = _side(group, salt, bounds)
+        side = side_of_group[group]
         for passage in members:
-            if side_of_text.setdefault(identity(passage.text), side) == side:
+            if side_of_text[identity(passage.text)] == side:
                 sides[side].append(passage)
             else:
                 duplicates.append(passage)

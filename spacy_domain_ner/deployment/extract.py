@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -18,6 +19,9 @@ from spacy.tokens import Doc
 from spacy_domain_ner.corpus.docs import load_model
 from spacy_domain_ner.corpus.jsonl import RefusedError, parse_record
 from spacy_domain_ner.deployment.inputs import Line
+
+# Words that the vocabulary learns before a batch's words are forgotten again; enough to fill the tokenizer's cache.
+KEPT_WORDS = 30_000
 
 
 def extract_entities(nlp: Language, text: str) -> list[dict[str, Any]]:
@@ -57,15 +61,16 @@ def extract_batch(nlp: Language, lines: Iterable[Line], text_key: str = "text") 
         except RefusedError as error:
             result.refusals.append(f"{line.place}: {error.reason}")
     rows = []
-    # The zone frees what the vocabulary has learned of this batch's words: a long run's memory does not grow.
-    with nlp.memory_zone():
+    # In the zone, what the vocabulary learns of a batch's words is freed at its end: a long run's memory does not
+    # grow. But the tokenizer caches nothing in it, so the words that come first, the common ones, are learned for good.
+    with nlp.memory_zone() if len(nlp.vocab) > KEPT_WORDS else nullcontext():
         texts = [record[text_key] for record in records]
         for record, doc in zip(records, nlp.pipe(texts, batch_size=max(1, len(texts))), strict=True):
             record["entities"] = _entities(doc)
             result.entities += len(record["entities"])
-            rows.append(json.dumps(record, ensure_ascii=False))
+            rows.append(_row(record))
     result.passages = len(rows)
-    result.rows = "".join(row + "\n" for row in rows).encode("utf8")
+    result.rows = b"".join(rows)
     return result
 
 
@@ -88,24 +93,42 @@ def extract_in_workers(
     # spawn: a forked copy of a process that has threads can deadlock.
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(workers, context, _start_worker, (model,)) as pool:
+        pool = ProcessPoolExecutor(workers, context, _start_worker, (model,))
+        try:
             for batch in batches:
-                pending.append(pool.submit(_extract_in_worker, batch, text_key))
+                with _ctrl_c_ignored():
+                    pending.append(pool.submit(_extract_in_worker, batch, text_key))
                 if len(pending) >= 2 * workers:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
+        finally:
+            # After an error or Ctrl-C nobody waits for what has not begun.
+            pool.shutdown(cancel_futures=True)
     finally:
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
 
 
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """A process that is started in this block ignores Ctrl-C from its first moment: its parent will end it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 _worker_nlp: Language | None = None
 
 
 def _start_worker(model: str) -> None:
-    # Ctrl-C is for the parent to handle: it ends its workers.
+    # Where a process does not take that over from its parent (Windows), it is said again.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -138,6 +161,14 @@ def _record(line: Line, text_key: str, max_length: int) -> dict[str, Any]:
     if len(record[text_key]) > max_length:
         raise RefusedError(f"{len(record[text_key])} characters, and the model takes {max_length}: cut it in parts")
     return record
+
+
+def _row(record: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(record, ensure_ascii=False).encode("utf8") + b"\n"
+    except UnicodeEncodeError:
+        # Half a surrogate pair in the metadata or a file's name goes through as the escape that it came as.
+        return json.dumps(record).encode("ascii") + b"\n"
 
 
 def _entities(doc: Doc) -> list[dict[str, Any]]:

@@ -12,6 +12,8 @@ from spacy_domain_ner.errors import UserError
 
 TEXT_SUFFIXES = (".txt", ".text", ".md", ".rst", ".log")
 STDIN = "-"
+# The byte order mark that some editors put before a UTF-8 text.
+UTF8_MARK = b"\xef\xbb\xbf"
 # A batch ends at this many bytes, however few lines it has, so that memory stays bounded.
 BATCH_BYTES = 4_000_000
 
@@ -39,15 +41,20 @@ class Input:
     @property
     def size(self) -> int:
         """In bytes; 0 where it is not known."""
-        return 0 if self.path == STDIN else Path(self.path).stat().st_size
+        return Path(self.path).stat().st_size if self.can_be_read_again else 0
+
+    @property
+    def can_be_read_again(self) -> bool:
+        """Whether it gives the same another time, as a file does and standard input or a named pipe does not."""
+        return self.path != STDIN and Path(self.path).is_file()
 
 
 def find_inputs(paths: Iterable[str], form: str | None = None) -> list[Input]:
     """The files that paths stand for.
 
     paths: Files, folders (searched for text and JSON lines files) and "-" for standard input.
-    form: "jsonl" or "text" to force what the files hold, None to tell by their names (standard input: by its
-        first line).
+    form: "jsonl" or "text" to force what the files hold, None to tell by their names (standard input and named
+        pipes: by their first line).
     RAISES: UserError where a path is missing or holds nothing to read.
     """
     forced = None if form is None else form == "jsonl"
@@ -106,20 +113,29 @@ def in_batches(lines: Iterable[Line], size: int) -> Iterator[list[Line]]:
 
 
 def _input(path: Path, forced: bool | None) -> Input:
-    return Input(str(path), path.suffix.lower() in JSONL_SUFFIXES if forced is None else forced)
+    if forced is None and path.is_file():
+        return Input(str(path), path.suffix.lower() in JSONL_SUFFIXES)
+    return Input(str(path), forced)
 
 
 def _lines(stream: BinaryIO, name: str, is_json: bool | None, whole_files: bool) -> Iterator[Line]:
     lines: Iterable[bytes] = stream
     if is_json is None:
-        first = next((line for line in stream if line.strip()), b"")
-        is_json = first.lstrip().startswith(b"{")
-        lines = chain([first], stream)
+        # Empty lines before the first that holds something are kept: they count in the lines' numbers.
+        seen = []
+        for line in stream:
+            seen.append(line)
+            if first := line.removeprefix(UTF8_MARK).strip():
+                is_json = first.startswith(b"{")
+                break
+        lines = chain(seen, stream)
     if whole_files and not is_json:
-        if (text := b"".join(lines)).strip():
-            yield Line(name, 0, text.removeprefix(b"\xef\xbb\xbf"), False)
+        text = b"".join(lines).removeprefix(UTF8_MARK)
+        if text.strip():
+            yield Line(name, 0, text, False)
         return
     for number, raw in enumerate(lines, 1):
+        if number == 1:
+            raw = raw.removeprefix(UTF8_MARK)
         if raw.strip():
-            raw = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
-            yield Line(name, number, raw.rstrip(b"\r\n"), is_json)
+            yield Line(name, number, raw.rstrip(b"\r\n"), bool(is_json))

@@ -1,0 +1,193 @@
+"""Measure the template's CPU config against spaCy's quickstart config for the CPU, on public corpora.
+
+    python benchmarks/cpu_config.py --data ../shared/data/corpora --seeds 7 8
+
+Both train on the same passages, stop early on the same others, and are scored on the same held-out ones, on the
+annotation's own character offsets: a span counts where start, end and label are all right. A corpus is a folder with
+`train.jsonl` and `dev.jsonl` in the canonical form; `dev.jsonl` is what is scored, and where there is only one of the
+two, a part of it is held out. The seed draws the passages and seeds the training.
+
+Each run leaves a JSON file and its model in the results folder and is not repeated while that file is there: an
+interrupted benchmark goes on where it was. Speeds are passages per second of CPU time, both models in turn in one
+process. Run it with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1, so that threads are not what is timed.
+"""
+
+import argparse
+import json
+import platform
+import random
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import spacy
+import thinc
+from spacy.cli.init_config import init_config
+from spacy.cli.train import train as spacy_train
+
+from spacy_domain_ner.corpus import Passage, load_tokenizing_pipeline, read_valid_passages, write_docs
+from spacy_domain_ner.evaluation.scores import predict_spans, score
+from spacy_domain_ner.files import replacing
+from spacy_domain_ner.training import train
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+TEMPLATE_CONFIG = REPOSITORY / "{{cookiecutter.domain}}" / "configs" / "cnn.cfg"
+SUMMARY = REPOSITORY / "benchmarks" / "results" / "cpu_config.json"
+CORPORA = ("stackoverflow_ner", "wnut17", "bc5cdr", "fin_sec", "indian_legal_ner")
+TRAINING, EARLY_STOPPING, SCORED = 1000, 300, 1500
+# Of a corpus with only one file, the part that is held out.
+HELD_OUT = 0.25
+FEWEST_WORDS = 5
+MAX_EPOCHS = 30
+SPEED_ROUNDS = 5
+
+Division = tuple[list[Passage], list[Passage], list[Passage]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=REPOSITORY / ".." / "shared" / "data" / "corpora")
+    parser.add_argument("--corpora", nargs="+", default=list(CORPORA))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[7])
+    parser.add_argument("--results", type=Path, default=REPOSITORY / "build" / "cpu_config")
+    arguments = parser.parse_args()
+    rows = []
+    for seed in arguments.seeds:
+        for corpus in arguments.corpora:
+            if not (arguments.data / corpus).is_dir():
+                print(f"{corpus}: not in {arguments.data}, skipped")
+                continue
+            rows.append(compare(arguments.data / corpus, seed, arguments.results))
+            print_table(rows)
+    with replacing(SUMMARY) as stream:
+        json.dump({"versions": versions(), "rows": rows}, stream, indent=2)
+        stream.write("\n")
+
+
+def compare(corpus: Path, seed: int, results: Path) -> dict[str, Any]:
+    """Train and score both configs on a corpus, and time them. RETURNS: A row of the table."""
+    division = divide(corpus, seed)
+    runs = {
+        name: once(results / f"{corpus.name}-{seed}-{name}.json", partial(run, name, division, corpus, seed, results))
+        for name in ("quickstart", "cnn")
+    }
+    speeds = once(results / f"{corpus.name}-{seed}-speed.json", partial(time_both, corpus, seed, division[2], results))
+    sizes = dict(zip(("training", "early_stopping", "scored"), map(len, division), strict=True))
+    return {"corpus": corpus.name, "seed": seed, "passages": sizes, **runs, "passages_per_cpu_second": speeds}
+
+
+def divide(corpus: Path, seed: int) -> Division:
+    """Draw the passages to train on, to stop early on, and to score.
+
+    RETURNS: As many as the constants at the top say, or as there are; in that proportion where there are fewer.
+    """
+    generator = random.Random(seed)
+    files = [corpus / name for name in ("train.jsonl", "dev.jsonl") if (corpus / name).exists()]
+    sides = [[p for p in read_valid_passages(file) if len(p.text.split()) >= FEWEST_WORDS] for file in files]
+    if len(sides) == 2:
+        pool, held_out = sides
+        generator.shuffle(pool)
+        generator.shuffle(held_out)
+    else:
+        held_out, pool = hold_out(sides[0], generator)
+    stopping = min(EARLY_STOPPING, len(pool) * EARLY_STOPPING // (TRAINING + EARLY_STOPPING))
+    return pool[stopping : stopping + TRAINING], pool[:stopping], held_out[:SCORED]
+
+
+def hold_out(passages: list[Passage], generator: random.Random) -> tuple[list[Passage], list[Passage]]:
+    """Hold out a part of a corpus, whole documents where it says which passage is of which: the same names recur."""
+    documents: dict[str, list[Passage]] = {}
+    for passage in passages:
+        documents.setdefault(str(passage.meta.get("doc", passage.text)), []).append(passage)
+    names = list(documents)
+    generator.shuffle(names)
+    held_out: list[Passage] = []
+    while len(held_out) < int(len(passages) * HELD_OUT):
+        held_out += documents.pop(names.pop(0))
+    rest = [passage for name in names for passage in documents[name]]
+    if len(names) < len(rest):
+        generator.shuffle(rest)
+    return held_out, rest
+
+
+def run(name: str, division: Division, corpus: Path, seed: int, results: Path) -> dict[str, Any]:
+    """Train a config and score its best model."""
+    folder = results / f"{corpus.name}-{seed}-{name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "config.cfg"
+    if name == "cnn":
+        # The language is the only thing that cookiecutter fills in.
+        config.write_text(TEMPLATE_CONFIG.read_text("utf8").replace("{{ cookiecutter.language }}", "en"), "utf8")
+    else:
+        init_config(lang="en", pipeline=["ner"], optimize="efficiency", gpu=False).to_disk(config)
+    nlp = load_tokenizing_pipeline(config)
+    paths = [folder / "train.spacy", folder / "dev.spacy"]
+    misaligned = [len(write_docs(nlp, passages, path)) for passages, path in zip(division, paths, strict=False)]
+    started = time.perf_counter(), time.process_time()
+    if name == "cnn":
+        train(config, folder / "model", *paths, max_epochs=MAX_EPOCHS, seed=seed)
+    else:
+        overrides = {"paths.train": str(paths[0]), "paths.dev": str(paths[1]), "training.max_epochs": MAX_EPOCHS}
+        spacy_train(config, folder / "model", overrides={**overrides, "system.seed": seed, "training.seed": seed})
+    ended = time.perf_counter(), time.process_time()
+    best = spacy.load(folder / "model" / "model-best")
+    found = score(division[2], predict_spans(best, division[2]), [])
+    return {
+        **found.micro.to_dict(),
+        "f1_early_stopping": score(division[1], predict_spans(best, division[1]), []).micro.to_dict()["f1"],
+        "training_seconds": round(ended[0] - started[0]),
+        "training_cpu_seconds": round(ended[1] - started[1]),
+        "misaligned_training_spans": misaligned[0],
+    }
+
+
+def time_both(corpus: Path, seed: int, passages: list[Passage], results: Path) -> dict[str, float]:
+    """The passages per second of CPU time of both models: in turn, so that a busy machine slows both alike."""
+    models = {
+        name: spacy.load(results / f"{corpus.name}-{seed}-{name}" / "model" / "model-best")
+        for name in ("quickstart", "cnn")
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in models}
+    texts = [passage.text for passage in passages]
+    for number in range(SPEED_ROUNDS + 1):
+        for name, nlp in models.items():
+            started = time.process_time()
+            for _ in nlp.pipe(texts):
+                pass
+            if number:  # the first round only warms up
+                seconds[name].append(time.process_time() - started)
+    return {name: round(len(texts) / statistics.median(times), 1) for name, times in seconds.items()}
+
+
+def once(path: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The result that is in a file, computed and written there where it is missing."""
+    if not path.exists():
+        result = compute()
+        with replacing(path) as stream:
+            json.dump(result, stream, indent=2)
+    return json.loads(path.read_text("utf8"))
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Print what is known so far, as a Markdown table."""
+    print("\n| corpus | seed | passages | quickstart F1 (P/R) | cnn F1 (P/R) | training s | speed, cnn : quickstart |")
+    print("|-|-|-|-|-|-|-|")
+    for row in rows:
+        both = [row["quickstart"], row["cnn"]]
+        scores = [f"{one['f1']:.3f} ({one['precision']:.2f}/{one['recall']:.2f})" for one in both]
+        sizes = "+".join(str(size) for size in row["passages"].values())
+        seconds = " / ".join(str(one["training_seconds"]) for one in both)
+        speeds = row["passages_per_cpu_second"]
+        ratio = f"{speeds['cnn'] / speeds['quickstart']:.2f}"
+        print(f"| {row['corpus']} | {row['seed']} | {sizes} | {scores[0]} | {scores[1]} | {seconds} | {ratio} |")
+
+
+def versions() -> dict[str, str]:
+    return {"python": platform.python_version(), "spacy": spacy.__version__, "thinc": thinc.__version__}
+
+
+if __name__ == "__main__":
+    main()

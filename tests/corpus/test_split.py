@@ -1,0 +1,191 @@
+"""The split: stable, disjoint, even, and with all three sides filled."""
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spacy_domain_ner.corpus import Passage, Span, Split, split_passages
+from spacy_domain_ner.corpus.split import identity, read_salt, write_salt
+from spacy_domain_ner.errors import UserError
+
+SOURCES = st.none() | st.sampled_from(["", "a", "b", "ü", 0, 1, False]) | st.integers(0, 30).map("page {}".format)
+# Few texts, so that some stand under several sources; in several forms that are the same text.
+TEXTS = st.tuples(st.integers(0, 30), st.sampled_from(["text {}", "text  {}", " text {}\n"])).map(
+    lambda drawn: drawn[1].format(drawn[0])
+)
+PASSAGES = st.lists(
+    st.builds(
+        lambda text, source, labels: Passage(text, [Span(0, 4, label) for label in labels], {"source": source}),
+        TEXTS,
+        SOURCES,
+        st.lists(st.sampled_from("AB"), max_size=3),
+    ),
+    max_size=60,
+)
+
+
+def sides(split: Split) -> dict[int, str]:
+    """Each passage's side, by its identity as an object."""
+    placed = {id(passage): side for side, members in split.sides.items() for passage in members}
+    return placed | {id(passage): "left out" for passage in split.duplicates}
+
+
+def tried(passages: list[Passage], salt: int = 3) -> Split | None:
+    try:
+        return split_passages(passages, salt=salt)
+    except UserError:
+        return None
+
+
+def corpus(groups: int, seed: int = 0) -> list[Passage]:
+    rng = random.Random(seed)
+    passages = []
+    for group in range(groups):
+        for number in range(rng.randint(1, 4)):
+            labels = ["COMMON"] * rng.randint(0, 3) + ["RARE"] * (rng.random() < 0.1)
+            passages.append(
+                Passage(f"text {group} {number}", [Span(0, 4, name) for name in labels], {"source": f"page {group}"})
+            )
+    return passages
+
+
+@given(PASSAGES)
+def test_each_passage_is_in_one_place_and_the_same_text_never_on_two_sides(passages):
+    split = tried(passages)
+    if split is None:
+        return
+    placed = [id(p) for members in [*split.sides.values(), split.duplicates] for p in members]
+    assert sorted(placed) == sorted(map(id, passages))
+    texts = [{identity(passage.text) for passage in members} for members in split.sides.values()]
+    assert sum(map(len, texts)) == len(set().union(*texts))
+    assert {identity(passage.text) for passage in split.duplicates} <= set().union(*texts)
+
+
+@given(PASSAGES)
+def test_groups_stay_together(passages):
+    split = tried(passages)
+    if split is None:
+        return
+    side_of: dict[str, str] = {}
+    for side, members in split.sides.items():
+        for passage in members:
+            source = passage.meta["source"]
+            group = identity(passage.text) if source in (None, "") else f"source {source}"
+            assert side_of.setdefault(group, side) == side
+
+
+@given(PASSAGES, st.randoms())
+def test_reordering_changes_nothing(passages, rng):
+    before = tried(passages)
+    after = tried(rng.sample(passages, len(passages)))
+    if before is None or after is None:
+        assert before is after
+        return
+    assert sides(before) == sides(after)
+
+
+@given(PASSAGES, PASSAGES)
+def test_adding_or_removing_passages_moves_none_to_another_side(passages, more):
+    fewer, all_of_them = tried(passages), tried(passages + more)
+    if fewer is None or all_of_them is None:
+        return
+    after = sides(all_of_them)
+    for passage, side in sides(fewer).items():
+        # It may be left out, where one that was added has the same text.
+        assert after[passage] in (side, "left out")
+
+
+def test_nothing_is_left_out_where_no_text_is_on_two_sides():
+    assert split_passages(corpus(300)).duplicates == []
+
+
+@pytest.mark.parametrize("first", ["eval", "train"])
+def test_the_evaluation_set_keeps_a_text_that_is_on_two_sides(first):
+    split = split_passages(corpus(50), salt=1)
+    names = {side: members[0].meta["source"] for side, members in split.sides.items()}
+    added = [Passage("shared", meta={"source": names[side]}) for side in ("eval", "train")]
+    again = split_passages(corpus(50) + (added if first == "eval" else added[::-1]), salt=1)
+    assert "shared" in [passage.text for passage in again.eval]
+    assert [passage.meta["source"] for passage in again.duplicates] == [names["train"]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("eval_fraction", "dev_fraction"), [(0.2, 0.15), (0.3, 0.2)])
+def test_the_shares_per_type_are_near_those_wanted(seed, eval_fraction, dev_fraction):
+    passages = corpus(250, seed)
+    split = split_passages(passages, eval_fraction=eval_fraction, dev_fraction=dev_fraction)
+    total = Counter(span.label for passage in passages for span in passage.spans)
+    wanted = {"eval": eval_fraction, "dev": (1 - eval_fraction) * dev_fraction}
+    for side, share in wanted.items():
+        counts = Counter(span.label for passage in split.sides[side] for span in passage.spans)
+        assert len(split.sides[side]) / len(passages) == pytest.approx(share, abs=0.03)
+        assert counts["COMMON"] / total["COMMON"] == pytest.approx(share, abs=0.03)
+        assert counts["RARE"] / total["RARE"] == pytest.approx(share, abs=0.05)
+
+
+@pytest.mark.parametrize("groups", [3, 4, 5, 10, 30])
+def test_all_three_sides_are_filled_however_few_groups_there_are(groups):
+    for seed in range(5):
+        split = split_passages([Passage(f"text {seed} {number}") for number in range(groups)])
+        assert all(split.sides.values())
+
+
+def test_the_salt_makes_the_same_split_again_and_is_the_same_each_time():
+    passages = corpus(40)
+    first, second = split_passages(passages), split_passages(passages)
+    assert first == second
+    assert split_passages(passages, salt=first.salt) == first
+    assert split_passages(passages[::-1]).salt == first.salt
+
+
+def test_a_corpus_of_thousands_of_sources_is_split_in_seconds():
+    split = split_passages(corpus(1500))
+    assert len(split.eval) / 3750 == pytest.approx(0.2, abs=0.02)
+
+
+def test_source_0_is_a_source():
+    passages = [Passage(f"text {number}", meta={"source": 0}) for number in range(20)]
+    with pytest.raises(UserError, match="of 1 source"):
+        split_passages(passages)
+
+
+@pytest.mark.parametrize("name", ["eval_fraction", "dev_fraction"])
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, 20, float("nan")])
+def test_a_fraction_out_of_range_is_refused(name, fraction):
+    with pytest.raises(UserError, match="between 0 and 1"):
+        split_passages(corpus(20), **{name: fraction})
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_too_few_groups_are_refused_with_what_to_do(count):
+    with pytest.raises(UserError, match=f"of {count} source") as raised:
+        split_passages([Passage(f"text {number}") for number in range(count)])
+    assert "meta.source" in raised.value.hint
+
+
+def test_a_side_that_a_kept_salt_leaves_empty_is_named():
+    passages = [Passage(f"text {number}") for number in range(3)]
+    salt = next(salt for salt in range(50) if tried(passages, salt) is None)
+    with pytest.raises(UserError, match=r"No passage falls into the (train|dev|eval) set"):
+        split_passages(passages, salt=salt)
+
+
+def test_the_salt_is_kept_in_a_file(tmp_path):
+    path = tmp_path / "state/split.json"
+    assert read_salt(path) is None
+    write_salt(path, 17)
+    assert read_salt(path) == 17
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"3", b"null", b'{"salt": "3"}', b'{"salt": true}', b'{"salt": null}', b"\xff", None]
+)
+def test_a_file_that_holds_no_salt_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "split.json"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(UserError, match=r"split\.json is no split file") as raised:
+        read_salt(path)
+    assert "delete it" in raised.value.hint

@@ -1,0 +1,162 @@
+"""The whole path, with real parts: bake, train, package, install elsewhere, extract."""
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+import spacy
+import srsly
+
+from spacy_domain_ner import extract_entities
+
+REPOSITORY = Path(__file__).parents[2]
+STEPS = ["check", "split", "convert", "train", "evaluate", "package", "try"]
+SENTENCE = "checkout-api times out whenever Redis evicts keys, and GET /api/v2/orders returns 503."
+# A model of a few epochs is no good yet; what is tested here is the path.
+QUICK = ("--vars.max_epochs", "8")
+
+pytestmark = pytest.mark.slow
+
+
+def weasel(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "weasel", "run", *arguments]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf8"}
+    return subprocess.run(command, cwd=project, capture_output=True, encoding="utf8", env=environment, check=False)
+
+
+def ran(output: str) -> list[str]:
+    """The steps that were run, not skipped."""
+    divided = [step for step in STEPS if f" {step} =" in output]
+    return [step for step in divided if f"Skipping '{step}'" not in output]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default domain, baked and run, with sentences that ask nothing of so quick a model."""
+    folder = tmp_path_factory.mktemp("bake")
+    command = [sys.executable, "-m", "cookiecutter", str(REPOSITORY), "--no-input", "--output-dir", str(folder)]
+    subprocess.run([*command, 'author=Zoë "Z" O\'Neil'], check=True, capture_output=True)
+    project = folder / "software"
+    (project / "tests/sentences.yml").write_text(f'- text: "{SENTENCE}"\n  not_entities: [times]\n')
+    done = weasel(project, "all", ".", *QUICK)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ran(done.stdout) == STEPS
+    return project
+
+
+def test_a_second_run_does_nothing(project):
+    done = weasel(project, "all", ".", *QUICK)
+    assert done.returncode == 0
+    assert ran(done.stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("gate", "0.9", ["evaluate", "package", "try"]),
+        ("version", "0.2.0", ["package", "try"]),
+        ("eval_fraction", "0.3", STEPS[1:]),
+    ],
+)
+def test_an_overridden_var_runs_what_depends_on_it(project, variable, value, expected):
+    done = weasel(project, "all", ".", *QUICK, f"--vars.{variable}", value)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ran(done.stdout) == expected
+    weasel(project, "all", ".", *QUICK)
+
+
+def test_a_changed_input_runs_what_depends_on_it(project):
+    def change(name: str, old: str, new: str) -> list[str]:
+        path = project / name
+        text = path.read_text(encoding="utf8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), encoding="utf8")
+        done = weasel(project, "all", ".", *QUICK)
+        assert done.returncode == 0, done.stdout + done.stderr
+        path.write_text(text, encoding="utf8")
+        assert weasel(project, "all", ".", *QUICK).returncode == 0
+        return ran(done.stdout)
+
+    # Metrics do not change with a definition, so what depends on them alone is skipped; the model card has it.
+    assert change("entity_types.yml", "definition: >-", "definition: >-\n      Changed.") == [
+        "check",
+        "evaluate",
+        "package",
+        "try",
+    ]
+    assert change("tests/sentences.yml", "not_entities: [times]", "not_entities: [out]") == ["try"]
+    # The tokenizer is the same, so the sets are: what is trained on them is not.
+    assert change("configs/cnn.cfg", "dropout = 0.", "dropout = 0.0") == [
+        "check", "convert", "train", "evaluate", "package", "try"
+    ]  # fmt: skip
+    assert change("assets/annotations.jsonl", '"genre": ', '"kind": ') == STEPS
+
+
+def test_the_scores_are_on_disk_for_every_type(project):
+    metrics = srsly.read_json(project / "metrics/metrics.json")
+    assert list(metrics["types"]) == ["SERVICE", "INFRA", "TEAM", "CONFIG", "LIBRARY", "ENDPOINT"]
+    evaluated = [json.loads(line) for line in (project / "corpus/eval.jsonl").read_text(encoding="utf8").splitlines()]
+    assert metrics["passages"] == len(evaluated)
+    assert metrics["micro"]["support"] == sum(len(record["spans"]) for record in evaluated)
+    assert metrics["micro"]["f1"] > 0.2
+
+
+def test_a_gate_that_is_missed_stops_the_run_and_keeps_the_scores(project):
+    done = weasel(project, "all", ".", *QUICK, "--vars.fail_under", "0.999")
+    assert done.returncode == 1
+    assert "F1 is below 0.999" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert (project / "metrics/metrics.json").is_file()
+    assert weasel(project, "all", ".", *QUICK).returncode == 0
+
+
+def test_sentences_that_the_model_gets_wrong_stop_the_run(project):
+    sentences = project / "tests/mine.yml"
+    sentences.write_text('- text: "Nothing here."\n  entities: {Nothing: SERVICE}\n')
+    done = weasel(project, "all", ".", *QUICK)
+    sentences.unlink()
+    assert done.returncode == 1
+    assert "'Nothing' should be SERVICE, is not found" in done.stdout
+    assert weasel(project, "all", ".", *QUICK).returncode == 0
+
+
+def test_the_wheel_works_where_only_spacy_is_installed(project, tmp_path):
+    texts = [json.loads(line)["text"] for line in (project / "corpus/eval.jsonl").read_text("utf8").splitlines()]
+    texts.append(SENTENCE)
+    venv.create(tmp_path / "env", with_pip=True)
+    python = next((tmp_path / "env").glob("*/python*"))
+    wheel = next((project / "packages").glob("*/dist/*.whl"))
+    subprocess.run([python, "-m", "pip", "install", "--quiet", str(wheel)], check=True, capture_output=True)
+    script = (
+        "import json, sys, spacy, importlib.util\n"
+        "assert importlib.util.find_spec('spacy_domain_ner') is None\n"
+        "nlp = spacy.load('en_software_ner')\n"
+        "docs = nlp.pipe(json.load(sys.stdin))\n"
+        "rows = [[[e.text, e.label_, e.start_char, e.end_char] for e in doc.ents] for doc in docs]\n"
+        "print(json.dumps({'rows': rows, 'meta': nlp.meta}))\n"
+    )
+    done = subprocess.run(
+        [python, "-c", script], input=json.dumps(texts), capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    loaded = json.loads(done.stdout)
+    trained = spacy.load(project / "training/model-best")
+    expected = [[[e["name"], e["type"], e["start"], e["end"]] for e in extract_entities(trained, t)] for t in texts]
+    assert loaded["rows"] == expected
+    assert any(expected)
+    assert loaded["meta"]["author"] == 'Zoë "Z" O\'Neil'
+    assert loaded["meta"]["performance"]["ents_f"] == srsly.read_json(project / "metrics/metrics.json")["micro"]["f1"]
+
+
+def test_a_blank_project_stops_at_check_and_says_what_to_do(tmp_path):
+    command = [sys.executable, "-m", "cookiecutter", str(REPOSITORY), "--no-input", "-o", str(tmp_path)]
+    subprocess.run([*command, "domain=mine", "pack=blank"], check=True, capture_output=True)
+    done = weasel(tmp_path / "mine", "all")
+    assert done.returncode == 1
+    assert "no annotation yet" in done.stderr
+    assert "assets/annotations.jsonl" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert " split =" not in done.stdout

@@ -1,0 +1,162 @@
+"""Real training, of a small model on a few passages."""
+
+import re
+from pathlib import Path
+
+import pytest
+import spacy
+
+from spacy_domain_ner import training
+from spacy_domain_ner.corpus import Passage, Span, write_docs
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.evaluation import predict_spans, score
+from spacy_domain_ner.training import steps_per_epoch, train
+
+
+@pytest.fixture
+def docs(tmp_path, passages) -> Path:
+    write_docs(spacy.blank("en"), passages, tmp_path / "train.spacy")
+    return tmp_path / "train.spacy"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_model(tmp_path, cnn_config, docs):
+    for name, seed in (("one", 0), ("two", 0), ("three", 1)):
+        train(cnn_config, tmp_path / name, docs, docs, max_epochs=3, seed=seed)
+    one, two, three = (contents(tmp_path / name) for name in ("one", "two", "three"))
+    assert one == two
+    assert one["model-last/ner/model"] != three["model-last/ner/model"]
+
+
+@pytest.mark.slow
+def test_a_model_learns_what_it_is_shown(tmp_path, cnn_config, docs, passages):
+    train(cnn_config, tmp_path / "out", docs, docs, max_epochs=60, patience_epochs=60)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"model-best", "model-last"}
+    nlp = spacy.load(tmp_path / "out/model-best")
+    assert score(passages, predict_spans(nlp, passages), []).micro.f1 > 0.5
+
+
+@pytest.mark.slow
+def test_training_stops_when_it_gets_no_better(tmp_path, cnn_config, docs, capsys):
+    train(cnn_config, tmp_path / "out", docs, docs, max_epochs=200, patience_epochs=2)
+    epochs = [int(number) for number in re.findall(r"^ +(\d+) +\d+ ", capsys.readouterr().out, re.MULTILINE)]
+    assert 3 <= len(epochs) < 100
+    # One evaluation an epoch: each shows once.
+    assert len(set(epochs)) >= len(epochs) - 1
+
+
+def earlier(folder: Path) -> dict[str, bytes]:
+    for name in ("model-best/meta.json", "model-last/meta.json", "notes.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"earlier {name}")
+    return contents(folder)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_an_interrupted_run_leaves_the_earlier_model(tmp_path, cnn_config, docs, monkeypatch, error):
+    before = earlier(tmp_path / "out")
+    real = spacy.language.Language.evaluate
+    calls = []
+
+    def interrupted(*arguments, **settings):
+        calls.append(1)
+        if len(calls) == 2:
+            raise error
+        return real(*arguments, **settings)
+
+    monkeypatch.setattr(spacy.language.Language, "evaluate", interrupted)
+    with pytest.raises(error):
+        train(cnn_config, tmp_path / "out", docs, docs)
+    assert len(calls) == 2
+    assert contents(tmp_path / "out") == before
+    assert [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_new_model_takes_the_place_of_the_earlier_one_and_of_nothing_else(tmp_path, cnn_config, docs, monkeypatch):
+    earlier(tmp_path / "out")
+    monkeypatch.chdir(tmp_path / "out")
+    train(cnn_config, Path(), docs, docs, max_epochs=1)
+    assert (tmp_path / "out/notes.txt").read_text() == "earlier notes.txt"
+    assert spacy.load(tmp_path / "out/model-best").pipe_names[-1] == "ner"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"model-best", "model-last", "notes.txt"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"max_epochs": 0}, "max_epochs is 0"),
+        ({"patience_epochs": -1}, "patience is -1"),
+        ({"overrides": {"foo.bar": 1}}, "foo -> bar"),
+        ({"overrides": {"nlp.lang": "qq"}}, "language qq"),
+        ({"overrides": {"training.batcher.size": "x"}}, "size"),
+        ({"overrides": {"initialize.vectors": "no_such_vectors"}}, "no_such_vectors"),
+        ({"overrides": {"training.dropout": 7}}, "dropout|iterator"),
+        ({"overrides": {"components.ner.model.tok2vec.@architectures": "no.such.v1"}}, "no.such.v1"),
+        ({"overrides": {"corpora.train.path": "missing.spacy"}}, r"failed: \S"),
+        ({"gpu_id": 999}, "The GPU 999 can't be used"),
+    ],
+)
+def test_a_value_that_can_not_be_trained_with_is_refused_and_the_earlier_model_stays(
+    tmp_path, cnn_config, docs, settings, expected
+):
+    before = earlier(tmp_path / "out")
+    with pytest.raises(UserError, match=expected) as raised:
+        train(cnn_config, tmp_path / "out", docs, docs, **{"max_epochs": 2, **settings})
+    assert raised.value.hint
+    assert contents(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("side", ["train", "dev"])
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(None, "No such file"), (b"", "E1014"), (b"hello", "E1014"), ("cut", "E1014"), ("none", "has no entities")],
+)
+def test_a_set_that_can_not_be_used_is_named(tmp_path, cnn_config, docs, side, content, expected):
+    bad = tmp_path / "bad.spacy"
+    if content == "none":
+        write_docs(spacy.blank("en"), [Passage("No entity here.")], bad)
+    elif content is not None:
+        bad.write_bytes(docs.read_bytes()[:-20] if content == "cut" else content)
+    paths = {"train_path": docs, "dev_path": docs, f"{side}_path": bad}
+    with pytest.raises(UserError, match=expected) as raised:
+        train(cnn_config, tmp_path / "out", **paths)
+    assert str(bad) in raised.value.what
+    assert raised.value.hint
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_is_a_file_is_refused_and_left_alone(tmp_path, cnn_config, docs):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(UserError, match="Can't write"):
+        train(cnn_config, tmp_path / "out", docs, docs, max_epochs=1)
+    assert (tmp_path / "out").read_text() == "a file"
+
+
+@pytest.mark.parametrize(("size", "steps"), [(10, 20), (100_000, 1)])
+def test_an_epoch_has_as_many_steps_as_the_batcher_makes_batches(cnn_config, docs, size, steps):
+    batcher = {"@batchers": "spacy.batch_by_words.v1", "size": size, "tolerance": 0.0, "discard_oversize": False}
+    text = cnn_config.read_text()
+    lines = "".join(f"{key} = {spacy.util.srsly.json_dumps(value)}\n" for key, value in batcher.items())
+    cnn_config.write_text(
+        re.sub(r"(?s)(\[training\.batcher\]\n).*?(?=\n*\[(?!training\.batcher\.))", rf"\1{lines}", text)
+    )
+    assert steps_per_epoch(cnn_config, docs) == steps
+
+
+def test_spans_that_miss_tokens_do_not_stop_training(tmp_path, cnn_config):
+    write_docs(
+        spacy.blank("en"),
+        [Passage("Redis is down", [Span(0, 5, "INFRA")]), Passage("Redis-like", [Span(0, 3, "INFRA")])],
+        tmp_path / "odd.spacy",
+    )
+    train(cnn_config, tmp_path / "out", tmp_path / "odd.spacy", tmp_path / "odd.spacy", max_epochs=1)
+    assert (tmp_path / "out/model-best/meta.json").is_file()
+
+
+def test_the_gpu_is_left_alone_unless_asked_for(tmp_path, cnn_config, docs, monkeypatch):
+    monkeypatch.setattr(training, "require_gpu", lambda gpu_id: pytest.fail("asked for a GPU"))
+    train(cnn_config, tmp_path / "out", docs, docs, max_epochs=1)

@@ -1,0 +1,138 @@
+"""The customised tokenizer beside spaCy's own: where tokens end, how fast, and what hostile input costs.
+
+    python benchmarks/tokenizer.py [PASSAGES.jsonl] [--output FILE]
+
+Both tokenizers are as a saved model has them. They take turns on the same text in one run; of the repetitions the
+fastest counts, in processor time, so that what else the machine does matters little.
+"""
+
+import gc
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import spacy
+import srsly
+import typer
+from spacy.language import Language
+from wasabi import msg
+
+from spacy_domain_ner.corpus import Passage, read_valid_passages
+from spacy_domain_ner.corpus.docs import misaligned_spans
+from spacy_domain_ner.tokenization import create_customize_tokenizer
+
+REPOSITORY = Path(__file__).parents[1]
+REAL = REPOSITORY.parent / "shared/data/real-passages/open.jsonl"
+STARTER = REPOSITORY / "assets/software/starter.jsonl"
+HOSTILE = {"/a/a/a…": "/a", "-a-a-a…": "-a", "{{{{…": "{", "a=a=a…": "a=", "aaaa…": "a"}
+REPETITIONS = 15
+
+
+def main(
+    passages: Path = typer.Argument(None, help="Annotated passages; the real ones, else the starter corpus"),
+    output: Path = typer.Option(None, help="Write the figures to this JSON file"),
+) -> None:
+    """Measure both tokenizers and print a table."""
+    path = passages or (REAL if REAL.exists() else STARTER)
+    annotated = read_valid_passages(path)
+    figures: dict[str, Any] = {
+        name: {**boundaries(make(), annotated), "hostile_seconds": hostile(make)} for name, make in TOKENIZERS.items()
+    }
+    for name, speed in speeds([passage.text for passage in annotated]).items():
+        figures[name]["tokens_per_second"] = speed
+    default, ours = figures["spaCy"], figures["customised"]
+    figures["speed_ratio"] = {
+        phase: round(ours["tokens_per_second"][phase] / default["tokens_per_second"][phase], 3)
+        for phase in default["tokens_per_second"]
+    }
+    figures["versions"] = {"spacy": spacy.__version__, "python": platform.python_version()}
+    figures["passages"] = path.name
+    report(figures)
+    if output is not None:
+        srsly.write_json(output, figures)
+
+
+def default_tokenizer() -> Language:
+    """spaCy's English tokenizer."""
+    return spacy.blank("en").from_bytes(spacy.blank("en").to_bytes())
+
+
+def customised_tokenizer() -> Language:
+    """The same with the plugin's rules."""
+    return spacy.blank("en").from_bytes(create_customize_tokenizer()(spacy.blank("en")).to_bytes())
+
+
+TOKENIZERS = {"spaCy": default_tokenizer, "customised": customised_tokenizer}
+
+
+def boundaries(nlp: Language, passages: list[Passage]) -> dict[str, float]:
+    """Spans that miss token boundaries, in a thousand; endpoints that are one token, in a hundred."""
+    spans = missed = endpoints = single = 0
+    for passage in passages:
+        doc = nlp.make_doc(passage.text)
+        spans += len(passage.spans)
+        missed += len(list(misaligned_spans(doc, passage.spans)))
+        for span in passage.spans:
+            if span.label == "ENDPOINT":
+                tokens = doc.char_span(span.start, span.end)
+                endpoints += 1
+                single += tokens is not None and len(tokens) == 1
+    return {
+        "spans": spans,
+        "missed_per_thousand": round(1000 * missed / max(1, spans), 2),
+        "endpoints_one_token_percent": round(100 * single / max(1, endpoints), 1),
+    }
+
+
+def speeds(texts: list[str]) -> dict[str, dict[str, float]]:
+    """Tokens a second on text that is new to the tokenizer, and again with its cache filled."""
+    seconds: dict[tuple[str, str], float] = {}
+    tokens: dict[str, int] = {}
+    gc.disable()
+    for turn in range(REPETITIONS):
+        for name in sorted(TOKENIZERS, reverse=turn % 2 == 1):
+            nlp = TOKENIZERS[name]()
+            for phase in ("new", "cached"):
+                start = time.process_time()
+                tokens[name] = sum(len(nlp.make_doc(text)) for text in texts)
+                taken = time.process_time() - start
+                seconds[name, phase] = min(taken, seconds.get((name, phase), taken))
+    gc.enable()
+    return {name: {phase: round(tokens[name] / seconds[name, phase]) for phase in ("new", "cached")} for name in tokens}
+
+
+def hostile(make: Any) -> dict[str, float]:
+    """Seconds for a single word of a million characters."""
+    taken = {}
+    for name, unit in HOSTILE.items():
+        nlp = make()
+        # spaCy's own tokenizer takes the square of the length of some of these: a five-hundredth of it is enough to see.
+        length = 1_000_000 if make is customised_tokenizer else 2_000
+        text = ("x" + unit * length)[:length] if unit != "{" else unit * length
+        start = time.process_time()
+        nlp.make_doc(text)
+        taken[f"{name} ({length:,} characters)"] = round(time.process_time() - start, 2)
+    return taken
+
+
+def report(figures: dict[str, Any]) -> None:
+    """Print the figures side by side."""
+    default, ours = figures["spaCy"], figures["customised"]
+    rows: list[tuple[str, Any, Any]] = [
+        (f"spans that miss boundaries, of 1,000 ({ours['spans']} spans)", default["missed_per_thousand"],
+         ours["missed_per_thousand"]),
+        ("endpoints that are one token, %", default["endpoints_one_token_percent"],
+         ours["endpoints_one_token_percent"]),
+    ]  # fmt: skip
+    for phase in ("new", "cached"):
+        speed = default["tokens_per_second"][phase], ours["tokens_per_second"][phase]
+        rows.append((f"tokens a second, {phase} text", f"{speed[0]:,}", f"{speed[1]:,}"))
+    rows += [(f"seconds for {name}", seconds, "") for name, seconds in default["hostile_seconds"].items()]
+    rows += [(f"seconds for {name}", "", seconds) for name, seconds in ours["hostile_seconds"].items()]
+    msg.table(rows, header=("", "spaCy", "customised"), divider=True, aligns=("l", "r", "r"), max_col=80)
+    print(f"speed against spaCy's: {figures['speed_ratio']}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,96 @@
+"""Names that training has not seen: a training passage again, with other names in the places of its own.
+
+Most names in a domain's text are not in its training passages. A recognizer that learns from few passages learns those
+names by heart and misses the others; with other names in the same places it learns the places and the way that names
+are written.
+"""
+
+import random
+import string
+from collections.abc import Callable, Iterator
+
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+
+# A token with its trailing blank, or without.
+Token = tuple[str, bool]
+
+# What stays of a word as it was: the features of a token see its beginning and its end best.
+_KEPT_START, _KEPT_END = 1, 3
+
+
+@spacy.registry.augmenters("spacy_domain_ner.unseen_names.v1")
+def create_unseen_names_augmenter(swapped: float = 0.4, invented: float = 0.4) -> Callable[..., Iterator[Example]]:
+    """Make an augmenter for `[corpora.train.augmenter]`. It is needed for training only: no model refers to it.
+
+    swapped: The part of the mentions in whose place stands another mention of the same type.
+    invented: The part of the mentions whose letters and digits are replaced by others, of the same kind.
+    RETURNS: A function that yields each passage and, where it has mentions, the passage with other names.
+    """
+    mentions: dict[str, list[list[Token]]] = {}
+    seen: set[str] = set()
+
+    def augment(nlp: Language, example: Example) -> Iterator[Example]:
+        yield example
+        doc = example.reference
+        if doc.text not in seen:
+            # Each pass reads the passages again: their mentions are collected in the first.
+            seen.add(doc.text)
+            for ent in doc.ents:
+                mentions.setdefault(ent.label_, []).append(_tokens(ent))
+        if doc.ents:
+            yield _with_other_names(nlp, doc, mentions, swapped, invented)
+
+    return augment
+
+
+def _with_other_names(
+    nlp: Language, doc: Doc, mentions: dict[str, list[list[Token]]], swapped: float, invented: float
+) -> Example:
+    tokens: list[Token] = []
+    ents: list[tuple[int, int, str]] = []
+    missing: list[tuple[int, int]] = []
+    done = 0
+    for ent in [*doc.ents, None]:
+        between = doc[done : ent.start if ent else len(doc)]
+        # Tokens of spans that miss token boundaries: nothing is known of them, here as in the passage itself.
+        missing += [(len(tokens) + i, len(tokens) + i + 1) for i, token in enumerate(between) if not token.ent_iob]
+        tokens += _tokens(between)
+        if ent is None:
+            break
+        name = _tokens(ent)
+        chance = random.random()
+        if chance < swapped:
+            name = random.choice(mentions[ent.label_])
+        elif chance < swapped + invented:
+            name = [(_invent(word), blank) for word, blank in name]
+        ents.append((len(tokens), len(tokens) + len(name), ent.label_))
+        tokens += [*name[:-1], (name[-1][0], bool(ent[-1].whitespace_))]
+        done = ent.end
+    words, blanks = [word for word, _ in tokens], [blank for _, blank in tokens]
+    reference = Doc(nlp.vocab, words=words, spaces=blanks)
+    reference.set_ents(
+        [Span(reference, start, end, label=label) for start, end, label in ents],
+        missing=[reference[start:end] for start, end in missing],
+        default="outside",
+    )
+    return Example(Doc(nlp.vocab, words=words, spaces=blanks), reference)
+
+
+def _tokens(span: Span) -> list[Token]:
+    return [(token.text, bool(token.whitespace_)) for token in span]
+
+
+def _invent(word: str) -> str:
+    """Another word of the same shape, with the same first letter and the same ending where it is long enough."""
+    end = len(word) - _KEPT_END if len(word) > _KEPT_START + _KEPT_END + 1 else len(word)
+    return word[:_KEPT_START] + "".join(map(_another, word[_KEPT_START:end])) + word[end:]
+
+
+def _another(character: str) -> str:
+    for alphabet in (string.ascii_lowercase, string.ascii_uppercase, string.digits):
+        if character in alphabet:
+            return random.choice(alphabet)
+    return character

@@ -1,5 +1,6 @@
 """domain-ner extract"""
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -124,8 +125,8 @@ def extract(
                 "Run the same command again, with fewer --workers or a smaller --batch-size.",
             ) from None
         except BrokenPipeError:
-            # The reader of standard output (head, say) has seen enough; what Python flushes at its end would fail.
-            sys.stdout = None
+            # The reader of standard output (head, say) has seen enough.
+            pass
     return totals
 
 
@@ -133,11 +134,11 @@ def _print(rows: bytes) -> None:
     try:
         sys.stdout.buffer.write(rows)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
     except OSError as error:
         # What Python flushes at its end would fail again.
-        sys.stdout = None
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
         raise UserError(f"Can't write to standard output: {error.strerror}") from None
 
 

@@ -45,7 +45,8 @@ def package_model(
         raise UserError(f"There is no trained model in {model}", "Train one first: weasel run train")
     meta = srsly.read_json(model / "meta.json")
     language_name = f"{meta['lang']}_{name}"
-    meta |= {key: about[key] for key in ("description", "author", "email", "url", "license") if about.get(key)}
+    # A line break in one of them would end the wheel's header there.
+    meta |= {key: _line(about[key]) for key in ("description", "author", "email", "url", "license") if about.get(key)}
     meta |= {"name": name, "version": version, "performance": _performance(metrics)}
     card = _model_card(language_name, meta, str(about.get("title") or language_name), schema, metrics, counts)
     folder = f"{language_name}-{version}"
@@ -72,7 +73,7 @@ def wheel_path(output_dir: Path, language_name: str, version: str) -> Path:
 
 def check_name(name: str, version: str) -> None:
     """RAISES: UserError where a name or a version can't be a package's."""
-    if not (name.isidentifier() and name.isascii() and not name.endswith("_") and "__" not in name):
+    if not (name.isidentifier() and name.isascii() and name == name.strip("_") and "__" not in name):
         raise UserError(
             f"{name!r} can't be a package's name",
             "Use letters, digits and single underscores, for instance billing_ner.",

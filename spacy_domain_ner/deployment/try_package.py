@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import srsly
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from spacy_domain_ner.errors import UserError
 
@@ -42,6 +42,13 @@ class Sentence(BaseModel):
     not_entities: list[str] = Field(default_factory=list)
     only: bool = False
 
+    @model_validator(mode="after")
+    def _forms_are_in_text(self) -> "Sentence":
+        for form in [*self.entities, *self.not_entities]:
+            if form not in self.text:
+                raise ValueError(f"{form!r} does not occur in {self.text!r}")
+        return self
+
 
 @dataclass
 class Outcome:
@@ -58,6 +65,10 @@ def read_sentences(path: Path) -> list[Sentence]:
     RAISES: UserError naming the problems.
     """
     files = sorted([*path.glob("*.yml"), *path.glob("*.yaml")]) if path.is_dir() else [path]
+    if not files:
+        raise UserError(
+            f"The folder {path} holds no sentences", "They stand in YAML files, for instance sentences.yml."
+        )
     sentences: list[Sentence] = []
     for file in files:
         try:
@@ -99,9 +110,12 @@ def _judge(sentence: Sentence, found: list[tuple[str, str]]) -> Outcome:
             failures.append(f"{form!r} should be {label}, is {types.get(form, 'not found')}")
     failures += [f"{form!r} should be nothing, is {types[form]}" for form in sentence.not_entities if form in types]
     if sentence.only:
-        failures += [
-            f"{form!r} should be nothing, is {label}" for form, label in found if form not in sentence.entities
-        ]
+        for form, label in found:
+            wanted = sentence.entities.get(form)
+            if wanted is None and form not in sentence.not_entities:
+                failures.append(f"{form!r} should be nothing, is {label}")
+            elif wanted is not None and label != wanted and (form, wanted) in found:
+                failures.append(f"{form!r} should be nothing else than {wanted}, is {label}")
     return Outcome(sentence, found, failures)
 
 

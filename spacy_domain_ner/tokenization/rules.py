@@ -18,7 +18,8 @@ import re
 
 from spacy.tokenizer import Tokenizer
 
-_START = r"(?<![\w.@/:{}<>$%~+*-])"
+# Nor right after a closing mark: in `Redis`/Memcached the slash is between two names.
+_START = r"(?<![\w.@/:{}<>$%~+*-])(?<![\w.][`\"')\]])"
 
 # A part of a path that stands for another: {id}, {{id}}, ${ID}, <name>.
 _PLACEHOLDER = r"(?:\$?\{{1,2}[^\s{}/]*\}{1,2}|<[^\s<>/]+>)"
@@ -63,27 +64,29 @@ NAMES = (
 
 # Characters that no name has inside. A run of them is one token: spaCy skips an infix that directly follows another.
 JOINTS = (
-    r"(?<=\w)(?:->|=>|<-|&&|\|\||[-=]{2,}>)",
-    r"(?:[\"`()\[\]{}<>|;=“”«»—–→←⇒•·]|/(?=[`\"*])|,(?=[^\d\s])|:(?=[/\"`'\[({]))"
-    r"(?:[\"`'()\[\]{}<>|;,:=“”«»—–→←⇒•·*]|/(?=[`\"*]))*",
+    r"(?<=\w)(?:->|=>|<-|&&|\|\||::|[-=]{2,}>)",
+    # `repository`-queue, "Redis"/Memcached
+    r"(?<=\w)[`\")\]]+[-/](?=\w)",
+    r"(?:[\"`()\[\]{}<>|;&=\\“”«»—–→←⇒•·]|'(?=[:,;=)\]])|/(?=[`\"*-])|,(?=[^\d\s])|:(?=[/\"`'\[({]))"
+    r"(?:[\"`'()\[\]{}<>|;,:&=\\“”«»—–→←⇒•·*]|/(?=[`\"*]))*",
     # user@host, but not package@1.2
     r"(?<=\w)@(?=[A-Za-z\"])",
     r"(?<=\w)\+(?=[A-Za-z])",
 )
 
 _EDGE = r"[^\w\s/@-]"
-PREFIXES = (rf"{_EDGE}{{8,}}", r"\|", r"(?:->|=>|→|←|⇒)")
+PREFIXES = (rf"{_EDGE}{{8,}}", r"[|\\]", r"(?:->|=>|→|←|⇒)")
 # Tried at the run's first character only: from each, a long run inside a chunk would cost the square of its length.
 SUFFIXES = (rf"{_EDGE}(?<!{_EDGE}{{2}}){_EDGE}{{7,}}$",)
 
-_NAME_END = r"(?![\w@]|-(?!>)|[./:](?=\w))"
+_NAME_END = r"(?![\w@]|-(?!>)|[.:](?=\w))"
 # Spares most words the trying of every pattern: each name has one of these characters, and not far from its start.
 # Looked for to the end of a long chunk, from each place where a name can start, it would cost the square of its length.
 _HAS_MARK = r"(?=[^/@-]{0,99}[/@-])"
 WHOLE = rf"{_HAS_MARK}(?:{'|'.join(NAMES)})\Z"
-# spaCy's pattern for URLs takes time by the square of a chunk's length, and no URL is as long as this, or has none of
-# these characters. Node.js/Express is two libraries.
-URL = r"(?![\s\S]{2001})(?=[^.:/@]*[.:/@])(?!\w+\.(?:js|py|ts)/)(?:"
+# spaCy's pattern for URLs takes time by the square of a chunk's length, and no URL is as long as this. It takes for a URL
+# also what has none of these characters first, two names (Node.js/Express), and a setting with its value.
+URL = r"(?![\s\S]{2001})(?=[^.:/@]*[.:/@])(?!\w+\.(?:js|py|ts)/|[^?]*=|\S*[|`\"<>])(?:"
 # At a chunk that is a name these match nothing, of length 0, before any prefix or suffix can: spaCy then takes nothing
 # off. Its own hook for this, token_match, would be one more call for every chunk.
 # No language's prefixes begin with a letter, so the many chunks that do are spared the look.

@@ -72,7 +72,10 @@ def start(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
     for process in started:
         if process.poll() is None:
             process.kill()
-        process.communicate()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 @pytest.fixture

@@ -101,11 +101,16 @@ SPLIT = [
         "Kafka - Streams",
         marks=pytest.mark.xfail(reason="parts written alike are taken for one name", strict=True),
     ),
-    pytest.param(
-        "reel.io/encode=off",
-        "reel.io/encode = off",
-        marks=pytest.mark.xfail(reason="spaCy's own pattern takes it for a URL", strict=True),
-    ),
+    ("reel.io/encode=off", "reel.io/encode = off"),
+    ("`Redis`/Memcached", "` Redis `/ Memcached"),
+    ("`repository`-queue", "` repository `- queue"),
+    ("auth-api/billing-api", "auth-api / billing - api"),
+    ("--no-cache/--pull", "--no-cache / --pull"),
+    ("'redis':'cache-01'", "' redis ':' cache-01 '"),
+    ('\\"Redis\\",', '\\ " Redis \\ " ,'),
+    ("Kafka&Redis", "Kafka & Redis"),
+    ("tokio::spawn", "tokio :: spawn"),
+    ("https://a.io/x|https://b.io/y", "https://a.io/x | https://b.io/y"),
 ]
 
 

@@ -1,0 +1,233 @@
+"""A model's wheel: what is in it, what it says about the model, and what is refused."""
+
+import email.message
+import email.parser
+import email.policy
+import json
+import subprocess
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spacy_domain_ner.deployment import package
+from spacy_domain_ner.deployment.package import check_name, package_model, wheel_path
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.schema import EntitySchema, EntityType
+
+SCHEMA = EntitySchema(
+    entity_types=[EntityType(name="INFRA", definition="A store | a queue,\nrun by others"), EntityType(name="SERVICE")]
+)
+METRICS: dict[str, Any] = {
+    "passages": 123,
+    "gates": {"production": 0.85, "fallback": 0.8},
+    "micro": {"precision": 0.9123, "recall": 0.8, "f1": 0.8525, "support": 77},
+    "types": {
+        "INFRA": {"precision": 0.75, "recall": 0.5, "f1": 0.6, "support": 70, "verdict": "below"},
+        "SERVICE": {"precision": None, "recall": 0.0, "f1": 0.0, "support": 7, "verdict": "too_few"},
+    },
+}
+COUNTS: dict[str, Any] = {
+    "passages": 600,
+    "without_entities": 31,
+    "types": {
+        "INFRA": {"mentions": 512, "forms": 88, "verdict": "enough"},
+        "SERVICE": {"mentions": 19, "forms": 11, "verdict": "few"},
+    },
+}
+ABOUT = {
+    "title": 'The "billing"\nrecognizer',
+    "description": "Finds names in our team's \"tickets\":\nstores — and 服务 'services' \\ {more} %s",
+    "author": 'Zoë O\'Néill-"Ünal"',
+    "email": "zoe@example.org",
+    "url": "https://example.org/a?b=c&d=%20",
+    "license": "Apache-2.0",
+}
+
+
+def build(model: Path, output_dir: Path, **changed: Any) -> Path:
+    options = {"name": "billing_ner", "version": "0.2.0", "schema": SCHEMA, "metrics": METRICS, "counts": COUNTS}
+    return package_model(model, output_dir, **{**options, "about": ABOUT, **changed})
+
+
+@pytest.fixture(scope="session")
+def wheel(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(model, tmp_path_factory.mktemp("packages"))
+
+
+def metadata(wheel: Path) -> email.message.Message:
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        return email.parser.Parser(policy=email.policy.default).parsestr(archive.read(name).decode("utf8"))
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_model_and_no_more(wheel: Path) -> None:
+    assert wheel.name == "en_billing_ner-0.2.0-py3-none-any.whl"
+    data, info = "en_billing_ner/en_billing_ner-0.2.0", "en_billing_ner-0.2.0.dist-info"
+    with zipfile.ZipFile(wheel) as archive:
+        assert sorted(archive.namelist()) == sorted(
+            [
+                "en_billing_ner/__init__.py",
+                "en_billing_ner/meta.json",
+                f"{data}/README.md",
+                f"{data}/config.cfg",
+                f"{data}/entity_ruler/cfg",
+                f"{data}/entity_ruler/patterns.jsonl",
+                f"{data}/meta.json",
+                f"{data}/tokenizer",
+                f"{data}/vocab/key2row",
+                f"{data}/vocab/lookups.bin",
+                f"{data}/vocab/strings.json",
+                f"{data}/vocab/vectors",
+                f"{data}/vocab/vectors.cfg",
+                f"{info}/METADATA",
+                f"{info}/RECORD",
+                f"{info}/WHEEL",
+                f"{info}/entry_points.txt",
+                f"{info}/top_level.txt",
+            ]
+        )
+    folder = wheel.parent.parent
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "MANIFEST.in", "README.md", "dist", "en_billing_ner", "meta.json", "setup.py",
+    ]  # fmt: skip
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+@pytest.mark.slow
+def test_what_is_said_about_the_model_comes_through_whole(wheel: Path) -> None:
+    said = metadata(wheel)
+    one_line = "Finds names in our team's \"tickets\": stores — and 服务 'services' \\ {more} %s"
+    assert (said["Name"], said["Version"]) == ("en_billing_ner", "0.2.0")
+    assert said["Summary"] == one_line
+    assert said["Author"] == ABOUT["author"]
+    assert said["Author-email"] == "zoe@example.org"
+    assert said["Home-page"] == ABOUT["url"]
+    assert said["License"] == "Apache-2.0"
+    required = said.get_all("Requires-Dist")
+    assert [name.split("<")[0].split(">")[0] for name in required] == ["spacy"]
+    with zipfile.ZipFile(wheel) as archive:
+        meta = json.loads(archive.read("en_billing_ner/en_billing_ner-0.2.0/meta.json"))
+    for key in ("author", "email", "url", "license"):
+        assert meta[key] == ABOUT[key]
+    assert meta["description"] == one_line
+    assert (meta["lang"], meta["name"], meta["version"]) == ("en", "billing_ner", "0.2.0")
+    assert meta["performance"] == {
+        "ents_p": 0.9123, "ents_r": 0.8, "ents_f": 0.8525,
+        "ents_per_type": {
+            "INFRA": {"p": 0.75, "r": 0.5, "f": 0.6, "support": 70},
+            "SERVICE": {"p": None, "r": 0.0, "f": 0.0, "support": 7},
+        },
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_model_card_says_how_good_the_model_is(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        card = archive.read("en_billing_ner/en_billing_ner-0.2.0/README.md").decode("utf8")
+    lines = card.splitlines()
+    assert lines[0] == '# The "billing" recognizer'
+    assert "| INFRA | A store \\| a queue, run by others |" in lines
+    assert "| SERVICE | not described yet |" in lines
+    assert "| INFRA | 75.0 % | 50.0 % | 60.0 % | 70 | below |" in lines
+    assert "| SERVICE | – | 0.0 % | 0.0 % | 7 | too_few |" in lines
+    assert (
+        "| **all** | 91.2 % | 80.0 % | 85.2 % | 77 | |" in lines
+        or "| **all** | 91.2 % | 80.0 % | 85.3 % | 77 | |" in lines
+    )
+    assert "| INFRA | 512 | 88 | enough |" in lines
+    assert "600 annotated passages, 31 of them without any entity." in lines
+    assert "123 held-out passages" in card
+    assert 'licence: Apache-2.0, author: Zoë O\'Néill-"Ünal".' in card
+    assert card.strip() in metadata(wheel).get_payload().replace("\r\n", "\n")
+
+
+@pytest.mark.slow
+def test_packaging_again_replaces_and_a_failing_build_leaves_what_was_there(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = build(model, tmp_path, about={})
+    (first.parent.parent / "left-over").write_text("of an earlier version")
+    assert "License" not in metadata(first)
+    second = build(model, tmp_path, about={"license": "MIT"})
+    assert second == first
+    assert metadata(second)["License"] == "MIT"
+    assert not (second.parent.parent / "left-over").exists()
+
+    failed = subprocess.CompletedProcess([], 1, stdout="one\ntwo\n", stderr="error: no setuptools\n")
+    monkeypatch.setattr(package.subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(UserError, match="could not be built:\none\ntwo\nerror: no setuptools"):
+        build(model, tmp_path, about={"license": "Apache-2.0"})
+    assert metadata(wheel_path(tmp_path, "en_billing_ner", "0.2.0"))["License"] == "MIT"
+    assert [path.name for path in tmp_path.iterdir()] == ["en_billing_ner-0.2.0"]
+
+
+@pytest.mark.parametrize("name", ["billing_ner", "ner", "Billing", "b2", "a_1"])
+def test_a_name_that_is_an_identifier_is_taken(name: str) -> None:
+    check_name(name, "0.1.0")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", "billing-ner", "billing ner", "2b", "billing.ner", "a__b", "a_", "_a", "café", "../x", "a\n"],
+)
+def test_a_name_that_would_make_no_package_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="can't be a package's name"):
+        check_name(name, "0.1.0")
+
+
+@pytest.mark.parametrize(
+    ("version", "hint"),
+    [
+        ("", "Use one like"),
+        ("one", "Use one like"),
+        ("1/2", "Use one like"),
+        ("1.0-alpha", "Write it as 1.0a0"),
+        ("v1", "Write it as 1."),
+        ("01.2", "Write it as 1.2"),
+        ("1.0 ", "Write it as 1.0"),
+    ],
+)
+def test_a_version_that_would_make_another_is_refused(version: str, hint: str) -> None:
+    with pytest.raises(UserError, match=hint):
+        check_name("ner", version)
+
+
+def test_a_folder_without_a_model_or_a_wheel_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="There is no trained model in"):
+        build(tmp_path, tmp_path / "packages")
+    with pytest.raises(UserError, match="There is no wheel in"):
+        wheel_path(tmp_path, "en_ner", "0.1.0")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("file", "content", "says"),
+    [
+        ("metrics.json", None, "Can't read metrics.json"),
+        ("metrics.json", "{", "Can't read metrics.json"),
+        ("metrics.json", "[]", "metrics.json must hold a JSON object"),
+        ("metrics.json", "{}", "metrics.json lacks micro, types, passages, gates"),
+        ("check.json", '{"types": {}}', "check.json lacks passages, without_entities"),
+        ("about.json", '{"author": ["a"]}', "'author' in about.json must be text"),
+    ],
+)
+def test_the_command_names_the_file_that_is_no_good(
+    model: Path, tmp_path: Path, run: Any, file: str, content: str | None, says: str
+) -> None:
+    (tmp_path / "entity_types.yml").write_text("entity_types: [{name: INFRA}]\n")
+    for name, data in (("metrics.json", METRICS), ("check.json", COUNTS), ("about.json", ABOUT)):
+        (tmp_path / name).write_text(json.dumps(data))
+    if content is None:
+        (tmp_path / file).unlink()
+    else:
+        (tmp_path / file).write_text(content)
+    files = ("--metrics", "metrics.json", "--counts", "check.json", "--about", "about.json")
+    done = run("domain-ner", "package", model, "packages", "--name", "ner", *files)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "packages").exists()

@@ -28,7 +28,6 @@ import thinc
 from spacy.cli.init_config import init_config
 from spacy.cli.train import train as spacy_train
 
-import spacy_domain_ner.augmentation  # noqa: F401  registers the config's augmenter
 from spacy_domain_ner.corpus import Passage, load_tokenizing_pipeline, read_valid_passages, write_docs
 from spacy_domain_ner.evaluation.scores import predict_spans, score
 from spacy_domain_ner.files import replacing

@@ -73,10 +73,12 @@ def wheel_path(output_dir: Path, language_name: str, version: str) -> Path:
 
 def check_name(name: str, version: str) -> None:
     """RAISES: UserError where a name or a version can't be a package's."""
-    if not (name.isidentifier() and name.isascii() and name == name.strip("_") and "__" not in name):
+    # In a wheel's name capitals become small and "__" becomes "_": it would no longer tell the package's.
+    plain = name.isidentifier() and name.isascii() and name == name.lower().strip("_")
+    if not plain or "__" in name:
         raise UserError(
             f"{name!r} can't be a package's name",
-            "Use letters, digits and single underscores, for instance billing_ner.",
+            "Use small letters, digits and single underscores, for instance billing_ner.",
         )
     try:
         # A version that is not in its normal form gives the wheel another name than the folder.

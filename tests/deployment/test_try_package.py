@@ -52,7 +52,7 @@ def make_wheel(model: Path, output_dir: Path) -> Path:
     ],
 )
 def test_what_was_found_is_judged(sentence: dict[str, Any], found: list[tuple[str, str]], failures: list[str]) -> None:
-    assert _judge(Sentence(text="…", **sentence), found).failures == failures
+    assert _judge(Sentence(text="Redis x", **sentence), found).failures == failures
 
 
 @pytest.mark.parametrize(

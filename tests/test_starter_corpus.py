@@ -1,0 +1,80 @@
+"""The software pack: its entity types and its starter corpus hold what they promise."""
+
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+import spacy
+
+from spacy_domain_ner.corpus import check_corpus, read_passages
+from spacy_domain_ner.deployment.try_package import read_sentences
+from spacy_domain_ner.schema import read_schema
+from spacy_domain_ner.tokenization import create_customize_tokenizer
+
+PACK = Path(__file__).parents[1] / "assets/software"
+SCHEMA = read_schema(PACK / "entity_types.yml")
+READ = read_passages(PACK / "starter.jsonl")
+
+
+def test_every_passage_is_sound():
+    report = check_corpus(READ, SCHEMA, create_customize_tokenizer()(spacy.blank("en")))
+    assert [str(finding) for finding in report.errors] == []
+    assert {finding.kind for finding in report.warnings} <= {"misaligned"}
+    assert len(report.warnings) <= 2 * sum(count.mentions for count in report.types.values()) / 1000
+
+
+def test_there_is_enough_of_every_type_and_of_passages_without_any():
+    forms = defaultdict(set)
+    mentions: Counter[str] = Counter()
+    for passage in READ.passages:
+        for span in passage.spans:
+            mentions[span.label] += 1
+            forms[span.label].add(passage.surface(span))
+    assert len(READ.passages) >= 700
+    assert all(mentions[label] >= 350 for label in SCHEMA.labels), mentions
+    assert all(len(forms[label]) >= 250 for label in SCHEMA.labels)
+    assert sum(not passage.spans for passage in READ.passages) >= 0.2 * len(READ.passages)
+
+
+def test_every_passage_says_its_genre_and_its_source():
+    assert all({"genre", "source"} <= set(passage.meta) for passage in READ.passages)
+    assert len({passage.meta["genre"] for passage in READ.passages}) >= 12
+
+
+def test_no_two_passages_are_made_by_one_pattern():
+    """Masked of their mentions, no two share more than a third of their word 5-grams."""
+    grams = [five_grams(passage) for passage in READ.passages]
+    having = defaultdict(list)
+    for number, passage_grams in enumerate(grams):
+        for gram in passage_grams:
+            having[gram].append(number)
+    shared = Counter((a, b) for numbers in having.values() for a in numbers for b in numbers if a < b)
+    alike = [
+        (READ.passages[a].line, READ.passages[b].line)
+        for (a, b), number in shared.items()
+        if number > min(len(grams[a]), len(grams[b])) / 3
+    ]
+    assert alike == []
+
+
+def five_grams(passage):
+    text = passage.text
+    for span in sorted(passage.spans, reverse=True):
+        text = f"{text[: span.start]} MENTION {text[span.end :]}"
+    words = re.findall(r"\w+", text)
+    return {tuple(words[start : start + 5]) for start in range(len(words) - 4)}
+
+
+@pytest.mark.parametrize("entity_type", SCHEMA.entity_types, ids=SCHEMA.labels)
+def test_every_entity_type_is_described(entity_type):
+    assert entity_type.definition
+    assert 5 <= len(entity_type.examples) <= 10
+    assert len(entity_type.edge_cases) >= 5
+    assert entity_type.not_entities
+
+
+def test_the_sentences_to_try_are_labelled_with_the_types():
+    for sentence in read_sentences(PACK / "sentences.yml"):
+        assert set(sentence.entities.values()) <= set(SCHEMA.labels)
+        assert all(form in sentence.text for form in sentence.entities)

@@ -107,7 +107,7 @@ def hostile(make: Any) -> dict[str, float]:
     taken = {}
     for name, unit in HOSTILE.items():
         nlp = make()
-        # spaCy's own tokenizer takes the square of the length of some of these: a five-hundredth of it is enough to see.
+        # spaCy's own takes the square of the length of some of these: a five-hundredth of it is enough to see.
         length = 1_000_000 if make is customised_tokenizer else 2_000
         text = ("x" + unit * length)[:length] if unit != "{" else unit * length
         start = time.process_time()

@@ -84,8 +84,8 @@ _NAME_END = r"(?![\w@]|-(?!>)|[.:](?=\w))"
 # Looked for to the end of a long chunk, from each place where a name can start, it would cost the square of its length.
 _HAS_MARK = r"(?=[^/@-]{0,99}[/@-])"
 WHOLE = rf"{_HAS_MARK}(?:{'|'.join(NAMES)})\Z"
-# spaCy's pattern for URLs takes time by the square of a chunk's length, and no URL is as long as this. It takes for a URL
-# also what has none of these characters first, two names (Node.js/Express), and a setting with its value.
+# spaCy's pattern for URLs takes time by the square of a chunk's length, and no URL is as long as this or has none of
+# the marks. It takes for a URL also two names (Node.js/Express), and a setting with its value.
 URL = r"(?![\s\S]{2001})(?=[^.:/@]*[.:/@])(?!\w+\.(?:js|py|ts)/|[^?]*=|\S*[|`\"<>])(?:"
 # At a chunk that is a name these match nothing, of length 0, before any prefix or suffix can: spaCy then takes nothing
 # off. Its own hook for this, token_match, would be one more call for every chunk.

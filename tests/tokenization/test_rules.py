@@ -227,7 +227,7 @@ def test_a_config_finds_the_callback_by_its_entry_point():
 
 def test_a_tokenizer_without_rules_to_add_to_is_refused():
     nlp = spacy.blank("zh")
-    with pytest.raises(UserError, match="'zh' .* has no rules to add to"):
+    with pytest.raises(UserError, match=r"'zh' .* has no rules to add to"):
         create_customize_tokenizer()(nlp)
 
 

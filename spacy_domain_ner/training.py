@@ -8,7 +8,6 @@ from typing import Any
 from spacy import util
 from spacy.cli.train import train as spacy_train
 from spacy.tokens import DocBin
-from spacy.training import Corpus
 from thinc.api import require_gpu
 
 from spacy_domain_ner.errors import UserError, reason
@@ -22,12 +21,12 @@ def train(
     dev_path: Path,
     *,
     max_epochs: int = 30,
-    patience_epochs: int = 10,
+    patience_epochs: int = 5,
     seed: int = 0,
     gpu_id: int = -1,
     overrides: Mapping[str, Any] | None = None,
 ) -> None:
-    """Train with early stopping, evaluating once an epoch.
+    """Train with early stopping, evaluating twice an epoch.
 
     config_path: A spaCy training config.
     output_dir: Gets `model-best` and `model-last`, once training has ended; earlier ones are replaced then, and
@@ -47,13 +46,14 @@ def train(
         _check_docs(path)
     _check_gpu(gpu_id)
     given = {"paths.train": str(train_path), "paths.dev": str(dev_path), **(overrides or {})}
-    steps = steps_per_epoch(config_path, train_path, given)
+    steps = steps_per_epoch(config_path, given)
     given |= {
         "system.seed": seed,
         "training.seed": seed,
         "training.max_epochs": max_epochs,
         "training.max_steps": 0,
-        "training.eval_frequency": steps,
+        # Twice an epoch: the best model of a small corpus is often between two.
+        "training.eval_frequency": max(1, steps // 2),
         "training.patience": patience_epochs * steps,
         **(overrides or {}),
     }
@@ -67,16 +67,20 @@ def train(
         (Path(scratch) / "model-last").rename(last)
 
 
-def steps_per_epoch(config_path: Path, train_path: Path, overrides: Mapping[str, Any] | None = None) -> int:
-    """The number of batches that a config's batcher makes of a training set.
+def steps_per_epoch(config_path: Path, overrides: Mapping[str, Any] | None = None) -> int:
+    """The number of batches that a config makes of the training set in one pass.
 
+    overrides: Values of the config by their dotted names, among them `paths.train`.
     RAISES: UserError where the config can't be read.
     """
     try:
         config = util.load_config(config_path, overrides=dict(overrides or {}), interpolate=True)
-        nlp = util.get_lang_class(config["nlp"]["lang"])()
-        batcher = util.registry.resolve({"batcher": config["training"]["batcher"]})["batcher"]
-        return max(1, sum(1 for _ in batcher(Corpus(train_path)(nlp))))
+        nlp = util.load_model_from_config(config, auto_fill=True)
+        parts: dict[str, Any] = util.registry.resolve(
+            {"batcher": nlp.config["training"]["batcher"], "corpus": nlp.config["corpora"]["train"]}
+        )
+        # As the config reads it: an augmenter makes the epoch longer.
+        return max(1, sum(1 for _ in parts["batcher"](parts["corpus"](nlp))))
     except Exception as error:  # configparser, thinc and what the config names each have errors of their own
         raise UserError(
             f"The config {config_path} can't be used: {reason(error)}", "Mend it, or name another."

@@ -45,8 +45,8 @@ def test_training_stops_when_it_gets_no_better(tmp_path, cnn_config, docs, capsy
     train(cnn_config, tmp_path / "out", docs, docs, max_epochs=200, patience_epochs=2)
     epochs = [int(number) for number in re.findall(r"^ +(\d+) +\d+ ", capsys.readouterr().out, re.MULTILINE)]
     assert 3 <= len(epochs) < 100
-    # One evaluation an epoch: each shows once.
-    assert len(set(epochs)) >= len(epochs) - 1
+    # Two evaluations an epoch, where its steps are even, and one before the first step.
+    assert max(epochs.count(epoch) for epoch in set(epochs)) <= 3
 
 
 def earlier(folder: Path) -> dict[str, bytes]:
@@ -96,7 +96,7 @@ def test_a_new_model_takes_the_place_of_the_earlier_one_and_of_nothing_else(tmp_
         ({"overrides": {"initialize.vectors": "no_such_vectors"}}, "no_such_vectors"),
         ({"overrides": {"training.dropout": 7}}, "dropout|iterator"),
         ({"overrides": {"components.ner.model.tok2vec.@architectures": "no.such.v1"}}, "no.such.v1"),
-        ({"overrides": {"corpora.train.path": "missing.spacy"}}, r"failed: \S"),
+        ({"overrides": {"corpora.train.path": "missing.spacy"}}, "missing.spacy"),
         ({"gpu_id": 999}, "The GPU 999 can't be used"),
     ],
 )
@@ -136,15 +136,16 @@ def test_an_output_that_is_a_file_is_refused_and_left_alone(tmp_path, cnn_config
     assert (tmp_path / "out").read_text() == "a file"
 
 
-@pytest.mark.parametrize(("size", "steps"), [(10, 20), (100_000, 1)])
+@pytest.mark.parametrize(("size", "steps"), [(10, 40), (100_000, 1)])
 def test_an_epoch_has_as_many_steps_as_the_batcher_makes_batches(cnn_config, docs, size, steps):
+    # The config's augmenter gives each of the twenty passages twice.
     batcher = {"@batchers": "spacy.batch_by_words.v1", "size": size, "tolerance": 0.0, "discard_oversize": False}
     text = cnn_config.read_text()
     lines = "".join(f"{key} = {spacy.util.srsly.json_dumps(value)}\n" for key, value in batcher.items())
     cnn_config.write_text(
         re.sub(r"(?s)(\[training\.batcher\]\n).*?(?=\n*\[(?!training\.batcher\.))", rf"\1{lines}", text)
     )
-    assert steps_per_epoch(cnn_config, docs) == steps
+    assert steps_per_epoch(cnn_config, {"paths.train": str(docs)}) == steps
 
 
 def test_spans_that_miss_tokens_do_not_stop_training(tmp_path, cnn_config):

@@ -20,7 +20,7 @@ def train_cli(
     train_path: Path = typer.Option(..., "--train", help="Training set (.spacy)"),
     dev_path: Path = typer.Option(..., "--dev", help="Early-stopping set (.spacy)"),
     max_epochs: int = typer.Option(30, help="Most passes over the training set"),
-    patience: int = typer.Option(10, help="Stop after this many epochs without a better F1"),
+    patience: int = typer.Option(5, help="Stop after this many epochs without a better F1"),
     seed: int = typer.Option(0, help="Seed of everything random"),
     gpu_id: int = typer.Option(-1, help="GPU to use, -1 for the CPU"),
 ) -> None:

@@ -96,7 +96,7 @@ def extract_in_workers(
         pool = ProcessPoolExecutor(workers, context, _start_worker, (model,))
         try:
             for batch in batches:
-                with _ctrl_c_ignored():
+                with _ctrl_c_held_back():
                     pending.append(pool.submit(_extract_in_worker, batch, text_key))
                 if len(pending) >= 2 * workers:
                     yield pending.popleft().result()
@@ -112,23 +112,23 @@ def extract_in_workers(
 
 
 @contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
-    """A process that is started in this block ignores Ctrl-C from its first moment: its parent will end it."""
-    if threading.current_thread() is not threading.main_thread():
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block; a process that is started in it never gets one: its parent ends it."""
+    if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _worker_nlp: Language | None = None
 
 
 def _start_worker(model: str) -> None:
-    # Where a process does not take that over from its parent (Windows), it is said again.
+    # Where Ctrl-C can't be held back (Windows) it is ignored from here on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

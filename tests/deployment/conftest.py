@@ -12,8 +12,6 @@ import pytest
 import spacy
 from spacy.language import Language
 
-Lines = list[str | bytes]
-
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:

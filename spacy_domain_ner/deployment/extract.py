@@ -4,13 +4,14 @@ import json
 import multiprocessing
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager, nullcontext
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from typing import Any
 
 from spacy.language import Language
@@ -89,26 +90,62 @@ def extract_in_workers(
     threads = str(max(1, (os.cpu_count() or 1) // workers))
     before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     os.environ.update({name: value or threads for name, value in before.items()})
-    pending: deque[Future[Extracted]] = deque()
-    # spawn: a forked copy of a process that has threads can deadlock.
-    context = multiprocessing.get_context("spawn")
-    try:
-        pool = ProcessPoolExecutor(workers, context, _start_worker, (model,))
+    free: SimpleQueue[_Worker] = SimpleQueue()
+    with _ctrl_c_held_back():
+        processes = [_Worker(model) for _ in range(workers)]
+    for worker in processes:
+        free.put(worker)
+
+    def extract(batch: list[Line]) -> Extracted:
+        worker = free.get()
         try:
-            for batch in batches:
-                with _ctrl_c_held_back():
-                    pending.append(pool.submit(_extract_in_worker, batch, text_key))
-                if len(pending) >= 2 * workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
+            return worker.extract(batch, text_key)
         finally:
-            # After an error or Ctrl-C nobody waits for what has not begun.
-            pool.shutdown(cancel_futures=True)
+            free.put(worker)
+
+    pending: deque[Future[Extracted]] = deque()
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for batch in batches:
+            pending.append(pool.submit(extract, batch))
+            if len(pending) >= 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
+        # After an error or Ctrl-C nobody waits for what has not begun.
+        for worker in processes:
+            worker.process.terminate()
+        pool.shutdown(cancel_futures=True)
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
+
+
+class _Worker:
+    """A process that has loaded the model, and a pipe to it alone.
+
+    Python's own ProcessPoolExecutor shares one pipe for all results: a process that is killed while it writes there
+    leaves half a message and a lock behind, and the parent waits for ever. Here the pipe just ends.
+    """
+
+    def __init__(self, model: str) -> None:
+        # spawn: a forked copy of a process that has threads can deadlock.
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(theirs, model), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def extract(self, lines: list[Line], text_key: str) -> Extracted:
+        try:
+            self._connection.send((lines, text_key))
+            result = self._connection.recv()
+        except (EOFError, OSError):
+            raise BrokenProcessPool("a worker process was killed") from None
+        if isinstance(result, Exception):
+            raise result
+        return result
 
 
 @contextmanager
@@ -124,28 +161,19 @@ def _ctrl_c_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-_worker_nlp: Language | None = None
-
-
-def _start_worker(model: str) -> None:
+def _work(connection: Connection, model: str) -> None:
     # Where Ctrl-C can't be held back (Windows) it is ignored from here on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        # A parent that is killed can't end its workers, which would wait for it for ever.
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    global _worker_nlp
-    _worker_nlp = load_model(model)
-
-
-def _end_with(process: BaseProcess) -> None:
-    process.join()
-    os._exit(1)
-
-
-def _extract_in_worker(lines: list[Line], text_key: str) -> Extracted:
-    assert _worker_nlp is not None
-    return extract_batch(_worker_nlp, lines, text_key)
+    nlp = load_model(model)
+    # Without a parent the pipe has ended, and so does this process.
+    with suppress(EOFError, OSError):
+        while True:
+            lines, text_key = connection.recv()
+            try:
+                result: Extracted | Exception = extract_batch(nlp, lines, text_key)
+            except Exception as error:  # for the parent to raise
+                result = error
+            connection.send(result)
 
 
 def _record(line: Line, text_key: str, max_length: int) -> dict[str, Any]:

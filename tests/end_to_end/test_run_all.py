@@ -134,7 +134,7 @@ def test_the_wheel_works_where_only_spacy_is_installed(project, tmp_path):
     texts = [json.loads(line)["text"] for line in (project / "corpus/eval.jsonl").read_text("utf8").splitlines()]
     texts.append(SENTENCE)
     venv.create(tmp_path / "env", with_pip=True)
-    python = next((tmp_path / "env").glob("*/python*"))
+    python = tmp_path / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     wheel = next((project / "packages").glob("*/dist/*.whl"))
     subprocess.run([python, "-m", "pip", "install", "--quiet", str(wheel)], check=True, capture_output=True)
     script = (

@@ -1,0 +1,91 @@
+"""What the starter corpus teaches: train on 250, 500, 1,000 and all of its passages, score on real text.
+
+    python benchmarks/starter_corpus.py --real ../shared/data/real-passages/open.jsonl --seeds 7 8
+
+Real text is passages that none of the corpus was written from, annotated by the same decisions; a span counts where its
+start, end and label are all right. Each run draws its passages and holds an eighth of them back to stop early on, never
+passages of one source on both sides. Use OMP_NUM_THREADS=1: more threads are not faster here.
+
+Each run leaves a JSON file and its model in the results folder and is not repeated while that file is there. Delete the
+folder after a change of the corpus or of the config.
+"""
+
+import argparse
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import spacy
+from cpu_config import MAX_EPOCHS, REPOSITORY, TEMPLATE_CONFIG, once, versions
+
+from spacy_domain_ner.corpus import Passage, load_tokenizing_pipeline, read_valid_passages, write_docs
+from spacy_domain_ner.evaluation.scores import predict_spans, score
+from spacy_domain_ner.files import replacing
+from spacy_domain_ner.schema import read_schema
+from spacy_domain_ner.training import train
+
+PACK = REPOSITORY / "assets" / "software"
+SUMMARY = REPOSITORY / "benchmarks" / "results" / "starter_corpus.json"
+EARLY_STOPPING = 1 / 8
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    default = REPOSITORY / ".." / "shared" / "data" / "real-passages" / "open.jsonl"
+    parser.add_argument("--real", type=Path, default=default, help="annotated real passages to score on")
+    parser.add_argument("--sizes", nargs="+", type=int, default=[250, 500, 1000, 0], help="passages; 0: all")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[7])
+    parser.add_argument("--results", type=Path, default=REPOSITORY / "build" / "starter_corpus")
+    arguments = parser.parse_args()
+    corpus, real = read_valid_passages(PACK / "starter.jsonl"), read_valid_passages(arguments.real)
+    rows = []
+    for seed in arguments.seeds:
+        for size in arguments.sizes:
+            folder = arguments.results / f"{size or 'all'}-{seed}"
+            row = once(folder.with_suffix(".json"), lambda: measure(corpus, real, size, seed, folder))  # noqa: B023
+            rows.append(row)
+            print(json.dumps(row))
+    with replacing(SUMMARY) as stream:
+        json.dump({"versions": versions(), "real_passages": len(real), "rows": rows}, stream, indent=2)
+        stream.write("\n")
+
+
+def measure(corpus: list[Passage], real: list[Passage], size: int, seed: int, folder: Path) -> dict[str, Any]:
+    """Train on so many passages and score on the real ones."""
+    training, stopping = draw(corpus, size or len(corpus), seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "config.cfg"
+    config.write_text(TEMPLATE_CONFIG.read_text("utf8").replace("{{ cookiecutter.language }}", "en"), "utf8")
+    nlp = load_tokenizing_pipeline(config)
+    paths = [folder / "train.spacy", folder / "dev.spacy"]
+    for passages, path in zip((training, stopping), paths, strict=True):
+        write_docs(nlp, passages, path)
+    train(config, folder / "model", *paths, max_epochs=MAX_EPOCHS, seed=seed)
+    best = spacy.load(folder / "model" / "model-best")
+    labels = read_schema(PACK / "entity_types.yml").labels
+    found = score(real, predict_spans(best, real), labels)
+    return {
+        "passages": len(training) + len(stopping),
+        "seed": seed,
+        "f1_early_stopping": score(stopping, predict_spans(best, stopping), labels).micro.to_dict()["f1"],
+        "real": {"micro": found.micro.to_dict(), **{name: one.to_dict() for name, one in found.types.items()}},
+    }
+
+
+def draw(corpus: list[Passage], size: int, seed: int) -> tuple[list[Passage], list[Passage]]:
+    """Draw passages, whole sources at a time. RETURNS: Those to train on, those to stop early on."""
+    sources: dict[str, list[Passage]] = {}
+    for passage in corpus:
+        sources.setdefault(str(passage.meta["source"]), []).append(passage)
+    names = list(sources)
+    random.Random(seed).shuffle(names)
+    drawn = [passage for name in names for passage in sources[name]][:size]
+    cut = int(size * EARLY_STOPPING)
+    while drawn[cut - 1].meta["source"] == drawn[cut].meta["source"]:
+        cut += 1
+    return drawn[cut:], drawn[:cut]
+
+
+if __name__ == "__main__":
+    main()

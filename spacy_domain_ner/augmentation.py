@@ -22,15 +22,11 @@ _KEPT_START, _KEPT_END = 1, 3
 
 
 @spacy.registry.augmenters("spacy_domain_ner.unseen_names.v1")
-def create_unseen_names_augmenter(
-    swapped: float = 0.4, invented: float = 0.4, words: float = 0.0
-) -> Callable[..., Iterator[Example]]:
+def create_unseen_names_augmenter(swapped: float = 0.4, invented: float = 0.4) -> Callable[..., Iterator[Example]]:
     """Make an augmenter for `[corpora.train.augmenter]`. It is needed for training only: no model refers to it.
 
     swapped: The part of the mentions in whose place stands another mention of the same type.
     invented: The part of the mentions whose letters and digits are replaced by others, of the same kind.
-    words: The part of the other words whose letters are replaced likewise, so that a word which training has not seen
-        is not taken for a name for that alone.
     RETURNS: A function that yields each passage and, where it has mentions, the passage with other names.
     """
     mentions: dict[str, list[list[Token]]] = {}
@@ -45,13 +41,13 @@ def create_unseen_names_augmenter(
             for ent in doc.ents:
                 mentions.setdefault(ent.label_, []).append(_tokens(ent))
         if doc.ents:
-            yield _with_other_names(nlp, doc, mentions, swapped, invented, words)
+            yield _with_other_names(nlp, doc, mentions, swapped, invented)
 
     return augment
 
 
 def _with_other_names(
-    nlp: Language, doc: Doc, mentions: dict[str, list[list[Token]]], swapped: float, invented: float, altered: float
+    nlp: Language, doc: Doc, mentions: dict[str, list[list[Token]]], swapped: float, invented: float
 ) -> Example:
     tokens: list[Token] = []
     ents: list[tuple[int, int, str]] = []
@@ -61,7 +57,7 @@ def _with_other_names(
         between = doc[done : ent.start if ent else len(doc)]
         # Tokens of spans that miss token boundaries: nothing is known of them, here as in the passage itself.
         missing += [(len(tokens) + i, len(tokens) + i + 1) for i, token in enumerate(between) if not token.ent_iob]
-        tokens += [(_invent(word) if random.random() < altered else word, blank) for word, blank in _tokens(between)]
+        tokens += _tokens(between)
         if ent is None:
             break
         name = _tokens(ent)

@@ -64,7 +64,7 @@ NAMES = (
 
 # Characters that no name has inside. A run of them is one token: spaCy skips an infix that directly follows another.
 JOINTS = (
-    r"(?<=\w)(?:->|=>|<-|&&|\|\||::|[-=]{2,}>)",
+    r"(?<=\w)(?:->|=>|<-|&&|\|\||::|[!~]=|[-=]{2,}>)",
     # `repository`-queue, "Redis"/Memcached
     r"(?<=\w)[`\")\]]+[-/](?=\w)",
     r"(?:[\"`()\[\]{}<>|;&=\\“”«»—–→←⇒•·]|'(?=[:,;=)\]])|/(?=[`\"*-])|,(?=[^\d\s])|:(?=[/\"`'\[({]))"
@@ -77,7 +77,7 @@ JOINTS = (
 _EDGE = r"[^\w\s/@-]"
 PREFIXES = (rf"{_EDGE}{{8,}}", r"[|\\]", r"(?:->|=>|→|←|⇒)")
 # Tried at the run's first character only: from each, a long run inside a chunk would cost the square of its length.
-SUFFIXES = (rf"{_EDGE}(?<!{_EDGE}{{2}}){_EDGE}{{7,}}$",)
+SUFFIXES = (rf"{_EDGE}(?<!{_EDGE}{{2}}){_EDGE}{{7,}}$", r"(?<=\w/)\.$")
 
 _NAME_END = r"(?![\w@]|-(?!>)|[.:](?=\w))"
 # Spares most words the trying of every pattern: each name has one of these characters, and not far from its start.

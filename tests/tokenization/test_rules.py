@@ -109,6 +109,8 @@ SPLIT = [
     ("'redis':'cache-01'", "' redis ':' cache-01 '"),
     ('\\"Redis\\",', '\\ " Redis \\ " ,'),
     ("Kafka&Redis", "Kafka & Redis"),
+    ("/feed/.", "/feed/ ."),
+    ("protobuf!=3.20", "protobuf != 3.20"),
     ("tokio::spawn", "tokio :: spawn"),
     ("https://a.io/x|https://b.io/y", "https://a.io/x | https://b.io/y"),
 ]

@@ -62,6 +62,8 @@ def main() -> None:
                 continue
             rows.append(compare(arguments.data / corpus, seed, arguments.results))
             print_table(rows)
+    if not rows:
+        parser.error(f"no corpus in {arguments.data}; name the folder that has them with --data")
     with replacing(SUMMARY) as stream:
         json.dump({"versions": versions(), "rows": rows}, stream, indent=2)
         stream.write("\n")

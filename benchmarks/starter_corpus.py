@@ -38,6 +38,8 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[7])
     parser.add_argument("--results", type=Path, default=REPOSITORY / "build" / "starter_corpus")
     arguments = parser.parse_args()
+    if not arguments.real.is_file():
+        parser.error(f"{arguments.real} does not exist; name annotated real passages with --real")
     corpus, real = read_valid_passages(PACK / "starter.jsonl"), read_valid_passages(arguments.real)
     rows = []
     for seed in arguments.seeds:

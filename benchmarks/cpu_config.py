@@ -121,8 +121,7 @@ def run(name: str, division: Division, corpus: Path, seed: int, results: Path) -
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.cfg"
     if name == "cnn":
-        # The language is the only thing that cookiecutter fills in.
-        config.write_text(TEMPLATE_CONFIG.read_text("utf8").replace("{{ cookiecutter.language }}", "en"), "utf8")
+        write_template_config(config)
     else:
         init_config(lang="en", pipeline=["ner"], optimize="efficiency", gpu=False).to_disk(config)
     nlp = load_tokenizing_pipeline(config)
@@ -144,6 +143,11 @@ def run(name: str, division: Division, corpus: Path, seed: int, results: Path) -
         "training_cpu_seconds": round(ended[1] - started[1]),
         "misaligned_training_spans": misaligned[0],
     }
+
+
+def write_template_config(path: Path) -> None:
+    """Write the template's CPU config; the language is the only thing that cookiecutter fills in."""
+    path.write_text(TEMPLATE_CONFIG.read_text("utf8").replace("{{ cookiecutter.language }}", "en"), "utf8")
 
 
 def time_both(corpus: Path, seed: int, passages: list[Passage], results: Path) -> dict[str, float]:

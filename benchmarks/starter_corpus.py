@@ -13,11 +13,12 @@ folder after a change of the corpus or of the config.
 import argparse
 import json
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import spacy
-from cpu_config import MAX_EPOCHS, REPOSITORY, TEMPLATE_CONFIG, once, versions
+from cpu_config import MAX_EPOCHS, REPOSITORY, once, versions, write_template_config
 
 from spacy_domain_ner.corpus import Passage, load_tokenizing_pipeline, read_valid_passages, write_docs
 from spacy_domain_ner.evaluation.scores import predict_spans, score
@@ -45,7 +46,7 @@ def main() -> None:
     for seed in arguments.seeds:
         for size in arguments.sizes:
             folder = arguments.results / f"{size or 'all'}-{seed}"
-            row = once(folder.with_suffix(".json"), lambda: measure(corpus, real, size, seed, folder))  # noqa: B023
+            row = once(folder.with_suffix(".json"), partial(measure, corpus, real, size, seed, folder))
             rows.append(row)
             print(json.dumps(row))
     with replacing(SUMMARY) as stream:
@@ -58,7 +59,7 @@ def measure(corpus: list[Passage], real: list[Passage], size: int, seed: int, fo
     training, stopping = draw(corpus, size or len(corpus), seed)
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.cfg"
-    config.write_text(TEMPLATE_CONFIG.read_text("utf8").replace("{{ cookiecutter.language }}", "en"), "utf8")
+    write_template_config(config)
     nlp = load_tokenizing_pipeline(config)
     paths = [folder / "train.spacy", folder / "dev.spacy"]
     for passages, path in zip((training, stopping), paths, strict=True):

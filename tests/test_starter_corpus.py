@@ -9,11 +9,14 @@ import spacy
 
 from spacy_domain_ner.corpus import check_corpus, read_passages
 from spacy_domain_ner.deployment.try_package import read_sentences
+from spacy_domain_ner.evaluation.scores import score
 from spacy_domain_ner.schema import read_schema
 from spacy_domain_ner.tokenization import create_customize_tokenizer
 
 PACK = Path(__file__).parents[1] / "assets/software"
 SCHEMA = read_schema(PACK / "entity_types.yml")
+REAL = Path(__file__).parents[2] / "shared/data/real-passages/open.jsonl"
+AGREEMENT = Path(__file__).parents[1] / "benchmarks/agreement"
 READ = read_passages(PACK / "starter.jsonl")
 
 
@@ -58,12 +61,31 @@ def test_no_two_passages_are_made_by_one_pattern():
     assert alike == []
 
 
+def test_nothing_is_taken_from_the_real_passages():
+    if not REAL.exists():
+        pytest.skip("the real passages are not beside this repository")
+    real = set().union(*(word_grams(passage.text, 6) for passage in read_passages(REAL).passages))
+    assert [passage.line for passage in READ.passages if word_grams(passage.text, 6) & real] == []
+
+
+def test_two_annotations_agree():
+    first, second = (read_passages(AGREEMENT / f"{name}.jsonl").passages for name in ("first", "second"))
+    assert len(first) >= 300
+    assert [passage.text for passage in first] == [passage.text for passage in second]
+    found = score(first, [list(passage.spans) for passage in second], SCHEMA.labels)
+    assert all(one.f1 >= 0.92 for one in found.types.values()), found
+
+
 def five_grams(passage):
     text = passage.text
     for span in sorted(passage.spans, reverse=True):
         text = f"{text[: span.start]} MENTION {text[span.end :]}"
-    words = re.findall(r"\w+", text)
-    return {tuple(words[start : start + 5]) for start in range(len(words) - 4)}
+    return word_grams(text, 5)
+
+
+def word_grams(text, size):
+    words = re.findall(r"\w+", text.lower())
+    return {tuple(words[start : start + size]) for start in range(len(words) - size + 1)}
 
 
 @pytest.mark.parametrize("entity_type", SCHEMA.entity_types, ids=SCHEMA.labels)

@@ -26,11 +26,12 @@ _ANSWERS = (None, "accept", "reject", "ignore")
 
 
 class RefusedError(Exception):
-    """A line that can't be read, and why."""
+    """A line that can't be read, and why. id: The record's own, where it has one."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, id: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.id = id
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def read_passages(path: Path) -> ReadResult:
     for file in annotation_files(path):
         for number, line in _lines(file):
             if line.strip():
-                read = _passage(line, str(file), number)
+                read = read_line(line, str(file), number)
                 (result.passages if isinstance(read, Passage) else result.refusals).append(read)  # type: ignore[arg-type]
     return result
 
@@ -149,17 +150,18 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise UserError(f"Can't read {path}: {error.strerror}", "Name an annotation file (JSON lines).") from None
 
 
-def _passage(line: str, file: str, number: int) -> Passage | Refusal:
+def read_line(line: str, file: str, number: int) -> Passage | Refusal:
+    """Read one line of a canonical annotation file, or say why it can't be read."""
     try:
         record = parse_record(line)
     except RefusedError as error:
         return Refusal(file, number, error.reason, line.strip())
     text = record["text"]
     # Written out again, half a pair would be no Unicode text; only an escape can make one.
-    if "\\u" in line and _lone_surrogate(json.dumps(record, ensure_ascii=False)) is not None:
+    if "\\u" in line and lone_surrogate(json.dumps(record, ensure_ascii=False)) is not None:
         return Refusal(file, number, "half of a surrogate pair: this is no Unicode text", text)
     if record.get("answer") not in _ANSWERS:
-        return Refusal(file, number, f"'answer' must be accept, reject or ignore, not {_shown(record['answer'])}", text)
+        return Refusal(file, number, f"'answer' must be accept, reject or ignore, not {shown(record['answer'])}", text)
     if record.get("answer") in ("reject", "ignore"):
         return Refusal(file, number, f"skipped: its answer is {record['answer']!r}", text, skipped=True)
     meta = {} if record.get("meta") is None else record["meta"]
@@ -175,13 +177,13 @@ def _passage(line: str, file: str, number: int) -> Passage | Refusal:
     return Passage(text=text, spans=spans, meta=meta, extra=extra, file=file, line=number)
 
 
-def parse_record(line: str | bytes, text_key: str = "text") -> dict[str, Any]:
-    """Read one JSON line that holds a text.
+def parse_json(line: str | bytes) -> Any:
+    """Read one JSON value.
 
-    RAISES: RefusedError with the reason, where it is no JSON object with a non-empty Unicode text.
+    RAISES: RefusedError with the reason.
     """
     try:
-        record = json.loads(line)
+        return json.loads(line)
     except json.JSONDecodeError as error:
         raise RefusedError(f"no valid JSON ({error.msg.removesuffix(' at')} at column {error.colno})") from None
     except UnicodeDecodeError as error:
@@ -190,6 +192,14 @@ def parse_record(line: str | bytes, text_key: str = "text") -> dict[str, Any]:
         raise RefusedError("JSON that is nested too deeply") from None
     except ValueError:
         raise RefusedError("a number of thousands of digits") from None
+
+
+def parse_record(line: str | bytes, text_key: str = "text") -> dict[str, Any]:
+    """Read one JSON line that holds a text.
+
+    RAISES: RefusedError with the reason, where it is no JSON object with a non-empty Unicode text.
+    """
+    record = parse_json(line)
     if not isinstance(record, dict):
         raise RefusedError(f"a record must be a JSON object with a key {text_key!r}")
     text = record.get(text_key)
@@ -199,7 +209,7 @@ def parse_record(line: str | bytes, text_key: str = "text") -> dict[str, Any]:
         raise RefusedError(f"{text_key!r} must be a string")
     if not text.strip():
         raise RefusedError("an empty text")
-    if (lone := _lone_surrogate(text)) is not None:
+    if (lone := lone_surrogate(text)) is not None:
         raise RefusedError(f"half of a surrogate pair at offset {lone}: this is no Unicode text")
     return record
 
@@ -214,29 +224,32 @@ def _spans(value: Any) -> list[Span]:
 
 def _span(item: Any) -> Span:
     if not isinstance(item, dict):
-        raise RefusedError(f"a span must be an object with 'start', 'end' and 'label', not {_shown(item)}")
+        raise RefusedError(f"a span must be an object with 'start', 'end' and 'label', not {shown(item)}")
     start: Any = item.get("start")
     end: Any = item.get("end")
     label = item.get("label")
-    if not (_is_offset(start) and _is_offset(end)):
-        raise RefusedError(f"a span's 'start' and 'end' must be whole numbers, not {_shown(start)} and {_shown(end)}")
+    if not (is_offset(start) and is_offset(end)):
+        raise RefusedError(f"a span's 'start' and 'end' must be whole numbers, not {shown(start)} and {shown(end)}")
     if not isinstance(label, str) or not label:
-        raise RefusedError(f"the span {_shown(start)} to {_shown(end)} has no label")
+        raise RefusedError(f"the span {shown(start)} to {shown(end)} has no label")
     return Span(int(start), int(end), label)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as it stands in a message."""
     return shorten(repr(value), 40)
 
 
-def _is_offset(value: Any) -> bool:
+def is_offset(value: Any) -> bool:
+    """Whether a JSON value is a whole number."""
     if isinstance(value, float):
         # pandas writes whole numbers as floats as soon as a column has a gap.
         return math.isfinite(value) and value.is_integer()
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _lone_surrogate(text: str) -> int | None:
+def lone_surrogate(text: str) -> int | None:
+    """Where a text has half of a surrogate pair, which makes it no Unicode text."""
     try:
         text.encode("utf8")
     except UnicodeEncodeError as error:

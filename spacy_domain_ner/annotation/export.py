@@ -1,0 +1,91 @@
+"""Passages for people to label in their tool, with a model's spans filled in to be corrected."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from spacy.language import Language
+from spacy.pipeline import EntityRecognizer
+
+from spacy_domain_ner.corpus.formats import doccano, label_studio, prodigy
+from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.files import replacing
+
+TOOLS = ("label-studio", "doccano", "prodigy")
+# The spans of the passages themselves need a name where a tool wants one.
+OWN_SPANS = "annotations"
+BATCH = 64
+BEAM_WIDTH, BEAM_DENSITY = 16, 0.0001
+
+
+def tasks_to_label(passages: Iterable[Passage], tool: str, nlp: Language | None = None) -> Iterator[dict[str, Any]]:
+    """Passages as a tool's tasks, in the order in which they come.
+
+    tool: label-studio, doccano or prodigy.
+    nlp: A trained model whose spans take the place of the passages' own; None fills in those.
+    RAISES: UserError where the tool is none of these.
+    """
+    if tool not in TOOLS:
+        raise UserError(f"The tool is {tool!r}", f"It is one of: {', '.join(TOOLS)}")
+    if tool == "label-studio":
+        if nlp is not None:
+            version = f"{nlp.meta['lang']}_{nlp.meta['name']}-{nlp.meta['version']}"
+            for passage, scores in _predicted(nlp, passages):
+                yield label_studio.task_to_label(passage, model_version=version, scores=scores)
+        else:
+            for passage in passages:
+                yield label_studio.task_to_label(passage, model_version=OWN_SPANS)
+        return
+    to_row: Callable[[Passage], dict[str, Any]] = doccano.row_to_label if tool == "doccano" else prodigy.row_to_label
+    if nlp is not None:
+        passages = (passage for passage, _ in _predicted(nlp, passages))
+    yield from map(to_row, passages)
+
+
+def write_tasks(path: Path, tasks: Iterable[dict[str, Any]], tool: str) -> int:
+    """Write tasks as the tool imports them: Label Studio takes one JSON list, the others a record a line.
+
+    RETURNS: How many there are.
+    """
+    count = 0
+    with replacing(path) as stream:
+        for count, task in enumerate(tasks, 1):
+            if tool == "label-studio":
+                stream.write("[\n" if count == 1 else ",\n")
+            stream.write(json.dumps(task, ensure_ascii=False))
+            stream.write("" if tool == "label-studio" else "\n")
+        if tool == "label-studio":
+            stream.write("\n]\n" if count else "[]\n")
+    return count
+
+
+def _predicted(nlp: Language, passages: Iterable[Passage]) -> Iterator[tuple[Passage, list[float] | None]]:
+    """Passages with the model's spans, and each span's probability where the model can give one."""
+    passages = iter(passages)
+    while batch := list(islice(passages, BATCH)):
+        texts = [passage.text for passage in batch]
+        scores = _beam_scores(nlp, texts)
+        for number, (passage, doc) in enumerate(zip(batch, nlp.pipe(texts), strict=True)):
+            spans = [Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
+            found = [scores[number].get((ent.start, ent.end, ent.label_), 0.0) for ent in doc.ents] if scores else None
+            yield Passage(passage.text, spans, passage.meta, passage.extra), found
+
+
+def _beam_scores(nlp: Language, texts: list[str]) -> list[dict[tuple[int, int, str], float]] | None:
+    """For each text, the share of the beam's parses that have a span, weighted by their probability.
+
+    None where the model has no transition-based recognizer. As a probability it is rough, since the model was trained
+    greedily: a right span of the default model has the higher score than a wrong one in two of three pairs.
+    """
+    names = [name for name, pipe in nlp.pipeline if isinstance(pipe, EntityRecognizer)]
+    if len(names) != 1:
+        return None
+    later = nlp.pipe_names[nlp.pipe_names.index(names[0]) :]
+    # The recognizer keeps to the entities that a document already has, so it must not have run.
+    docs = list(nlp.pipe(texts, disable=later))
+    recognizer: Any = nlp.get_pipe(names[0])
+    beams = recognizer.beam_parse(docs, beam_width=BEAM_WIDTH, beam_density=BEAM_DENSITY)
+    return [{key: min(1.0, score) for key, score in scored.items()} for scored in recognizer.scored_ents(beams)]

@@ -1,0 +1,87 @@
+"""domain-ner export"""
+
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from spacy_domain_ner.annotation.export import TOOLS, tasks_to_label, write_tasks
+from spacy_domain_ner.cli._app import msg, verb
+from spacy_domain_ner.corpus import load_model, read_passages
+from spacy_domain_ner.corpus.formats.stream import Source, lines
+from spacy_domain_ner.corpus.importing import passage_key
+from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.errors import UserError
+
+_TEXT_SUFFIXES = (".txt", ".text", ".md", ".log")
+
+
+@verb("export")
+def export_cli(
+    tool: str = typer.Argument(..., help=f"The labelling tool: {', '.join(TOOLS)}"),
+    passages: list[Path] = typer.Argument(..., help="JSON lines with a `text`, or text files with a passage a line"),
+    output: Path = typer.Option(..., "--output", "-o", help="File to write, for the tool to import"),
+    model: str = typer.Option(None, "--model", "-m", help="Trained model whose spans are filled in, to be corrected"),
+    exclude: list[Path] = typer.Option([], help="Leave out the passages of these annotation files (may be repeated)"),
+) -> None:
+    """Write passages as tasks for a labelling tool, with their own spans or a model's filled in."""
+    count, left_out = export(tool, passages, output, model, exclude)
+    excluded = f", {left_out} left out as annotated already" if left_out else ""
+    msg.good(f"{count} task(s) for {tool} in {output}{excluded}")
+    msg.info(_NEXT[tool].format(output=output))
+
+
+def export(
+    tool: str, passages: list[Path], output: Path, model: str | None = None, exclude: list[Path] | None = None
+) -> tuple[int, int]:
+    """Write passages as tasks for a labelling tool.
+
+    RETURNS: How many tasks were written, and how many passages were left out.
+    RAISES: UserError where an input can't be read or there is nothing to write.
+    """
+    if tool not in TOOLS:
+        raise UserError(f"The tool is {tool!r}", f"It is one of: {', '.join(TOOLS)}")
+    done = {_key(passage) for path in exclude or [] for passage in read_passages(path).passages}
+    wanted: dict[bytes, Passage] = {}
+    left_out = 0
+    for path in passages:
+        for passage in _read(path):
+            if (key := _key(passage)) in done:
+                left_out += 1
+            else:
+                # The same passage twice would be labelled twice.
+                wanted.setdefault(key, passage)
+    if not wanted:
+        raise UserError("There is no passage to label", f"{left_out} are annotated already." if left_out else "")
+    nlp = load_model(model) if model else None
+    tasks = track(
+        tasks_to_label(wanted.values(), tool, nlp), total=len(wanted), description="", transient=True,
+        console=(console := Console(stderr=True)), disable=not console.is_terminal,
+    )  # fmt: skip
+    return write_tasks(output, tasks, tool), left_out
+
+
+def _read(path: Path) -> list[Passage]:
+    if path.suffix.lower() in _TEXT_SUFFIXES and path.is_file():
+        return [
+            Passage(line, meta={"source": f"{path.name}:{number}"})
+            for number, line in lines(Source(path, str(path)))
+            if line.strip()
+        ]
+    read = read_passages(path)
+    for refusal in read.refusals:
+        if not refusal.skipped:
+            msg.warn(str(refusal))
+    return read.passages
+
+
+def _key(passage: Passage) -> bytes:
+    return passage_key(passage.text, passage.meta)
+
+
+_NEXT = {
+    "label-studio": "In Label Studio: Import, choose {output}. Or at once: domain-ner label-studio push",
+    "doccano": "In doccano: Dataset, Import, format JSONL, column of the text `text`, of the labels `label`.",
+    "prodigy": "prodigy ner.manual DATASET blank:en {output} --label LABELS",
+}

@@ -1,0 +1,247 @@
+"""Telling by its content in which format a file is, and reading it."""
+
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from spacy_domain_ner.corpus.formats import brat, conll, doccano, label_studio, prodigy, train_data
+from spacy_domain_ner.corpus.formats.stream import Source, json_values, peek
+from spacy_domain_ner.corpus.formats.version import Version
+from spacy_domain_ner.corpus.jsonl import RefusedError, shorten
+from spacy_domain_ner.errors import UserError
+
+Read = Iterator[tuple[int, Version | RefusedError]]
+ReadRecord = Callable[[Any, str | None], Iterator[Version]]
+
+FORMATS = {
+    "label-studio": "Label Studio JSON",
+    "label-studio-min": "Label Studio JSON_MIN",
+    "label-studio-csv": "Label Studio CSV or TSV",
+    "doccano": "doccano JSONL",
+    "prodigy": "Prodigy JSONL",
+    "conll": "CoNLL / BIO",
+    "brat": "brat stand-off",
+    "docbin": "spaCy DocBin",
+    "spacy-json": "spaCy 2 training JSON",
+    "train-data": "spaCy TRAIN_DATA",
+    "dataturks": "DataTurks JSON",
+}
+# In this order: what is told by keys of its own comes before what has few.
+_RECORDS: dict[str, tuple[Callable[[Any], bool], ReadRecord]] = {
+    "label-studio": (label_studio.is_task, label_studio.read_task),
+    "spacy-json": (train_data.is_training_json, train_data.read_training_json),
+    "train-data": (train_data.is_pair, train_data.read_pair),
+    "dataturks": (train_data.is_dataturks, train_data.read_dataturks),
+    "prodigy": (prodigy.is_row, prodigy.read_row),
+    "label-studio-min": (label_studio.is_min_row, label_studio.read_min_row),
+    "doccano": (doccano.is_row, doccano.read_row),
+}
+# Rows without a span look alike in several formats: so many are looked at before the first that fits is taken.
+_SAMPLE = 200
+_SUFFIXES = {
+    ".json", ".jsonl", ".ndjson", ".conll", ".conllu", ".conll2003", ".iob", ".iob2", ".bio", ".bioes", ".tsv", ".csv",
+    ".txt", ".spacy", ".py",
+}  # fmt: skip
+_DOCBIN_HEADS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a file was told to be. detail: Which variety, for the report."""
+
+    form: str
+    detail: str = ""
+    layout: str = field(default="", repr=False)
+    columns: conll.Layout | None = field(default=None, repr=False)
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether the numbers of records are those of lines."""
+        return self.layout == "lines" or self.columns is not None
+
+    @property
+    def title(self) -> str:
+        return FORMATS[self.form] + (f" ({self.detail})" if self.detail else "")
+
+
+def recognise(source: Source, form: str | None = None, tag_column: int | None = None) -> Recognised | None:
+    """Tell what a file holds.
+
+    form: The format to take it for, None to tell by its content.
+    tag_column: The column of the tags, counted from 1, None to find it.
+    RETURNS: None where nothing is known that fits.
+    RAISES: UserError where the file can't be read, is empty or is not in the format that was given.
+    """
+    if form is not None and form not in FORMATS:
+        raise UserError(f"--format is {form!r}", f"It is one of: {', '.join(FORMATS)}")
+    if source.path.suffix == ".ann" or form == "brat":
+        return Recognised("brat")
+    with source.open() as stream:
+        head = stream.read(4096)
+    if head[:2] in _DOCBIN_HEADS and form in (None, "docbin"):
+        return Recognised("docbin")
+    if b"\0" in head:
+        return None
+    shown = peek(source)
+    if shown.layout == "empty":
+        raise UserError(f"{source.name} is empty", "Export the annotations again.")
+    if form in _RECORDS or (form is None and shown.layout in ("lines", "list", "objects")):
+        found = form or _record_format(source, shown.layout)
+        if found is None or shown.layout != "text":
+            layouts = {"lines": "a record a line", "list": "one list", "objects": "one object or several"}
+            return None if found is None else Recognised(found, layouts[shown.layout], layout=shown.layout)
+        if found != "train-data":
+            raise UserError(f"{source.name} is no JSON, as {FORMATS[found]} is", "Give its own --format, or none.")
+    if form in (None, "label-studio-csv") and "annotation_id" in shown.first_line and "annotator" in shown.first_line:
+        return Recognised("label-studio-csv")
+    if form in (None, "train-data") and (source.path.suffix == ".py" or form or "TRAIN_DATA" in shown.first_line):
+        return Recognised("train-data", "Python source", layout="python")
+    if form in (None, "conll"):
+        columns = conll.find_layout(source, tag_column)
+        if columns is not None:
+            return Recognised("conll", str(columns), columns=columns)
+    if form is not None:
+        raise UserError(
+            f"{source.name} is not in the format {FORMATS[form]}",
+            "Leave --format out to have it recognised."
+            + (" If its tags are in an unusual column, name it with --tag-column." if form == "conll" else ""),
+        )
+    return None
+
+
+def read(source: Source, recognised: Recognised, text_key: str | None = None) -> Read:
+    """Every version in a file, with the number of its line (or record), or the reason why there is none.
+
+    RAISES: UserError where the file is broken as a whole.
+    """
+    form = recognised.form
+    if recognised.columns is not None:
+        yield from conll.read_sentences(source, recognised.columns)
+    elif form == "brat":
+        yield from _one(lambda: [brat.read_document(source)])
+    elif form == "docbin":
+        with source.open() as stream:
+            data = stream.read()
+        try:
+            yield from enumerate(train_data.read_docbin(data), 1)
+        except RefusedError as error:
+            raise UserError(f"{source.name} is {error.reason}", "Write it again.") from None
+    elif form == "label-studio-csv":
+        text = _whole(source)
+        yield from _records(enumerate(label_studio.csv_rows(text), 2), label_studio.read_min_row, text_key)
+    elif recognised.layout == "python":
+        try:
+            pairs = train_data.python_pairs(_whole(source))
+        except RefusedError as error:
+            raise UserError(f"{source.name} is {error.reason}", "Give its --format.") from None
+        yield from _records(enumerate(pairs, 1), train_data.read_pair, None)
+    else:
+        yield from _records(json_values(source, recognised.layout), _RECORDS[form][1], text_key)
+
+
+@contextmanager
+def find_sources(
+    paths: Iterable[Path], encoding: str = "utf8", advance: Callable[[int], None] | None = None
+) -> Iterator[list[Source]]:
+    """The files that paths stand for; archives are unpacked for as long as the block lasts.
+
+    paths: Files, folders and zip archives.
+    RAISES: UserError where there is nothing to read.
+    """
+    options: dict[str, Any] = {"encoding": encoding} if advance is None else {"encoding": encoding, "advance": advance}
+    try:
+        "".encode(encoding)
+    except LookupError:
+        raise UserError(f"--encoding is {encoding!r}, which is not known", "Try utf-8, latin-1 or cp1252.") from None
+    with tempfile.TemporaryDirectory(prefix="domain-ner-") as scratch:
+        found: list[Source] = []
+        for path in map(Path, paths):
+            if path.is_dir():
+                found += [Source(file, str(file), **options) for file in _in_folder(path)]
+            elif not path.exists():
+                raise UserError(f"There is no file or folder {path}", "Name the export of your labelling tool.")
+            elif zipfile.is_zipfile(path):
+                found += _unpacked(path, Path(scratch) / str(len(found)), options)
+            elif path.suffix == ".txt" and path.with_suffix(".ann").is_file():
+                ann = path.with_suffix(".ann")
+                found.append(Source(ann, str(ann), **options))
+            else:
+                found.append(Source(path, str(path), **options))
+        yield found
+
+
+def _record_format(source: Source, layout: str) -> str | None:
+    fallback = None
+    for _, value in islice(json_values(source, layout), _SAMPLE):
+        for form, (recognises, _) in _RECORDS.items():
+            if not isinstance(value, RefusedError) and recognises(value):
+                # An empty list of labels may be anybody's.
+                if form != "doccano" or any(isinstance(v, list) and v for v in value.values()):
+                    return form
+                fallback = form
+    return fallback
+
+
+def _records(values: Iterable[tuple[int, Any]], read_record: ReadRecord, text_key: str | None) -> Read:
+    for number, value in values:
+        if isinstance(value, RefusedError):
+            yield number, value
+            continue
+        try:
+            for version in read_record(value, text_key):
+                yield number, version
+        except RefusedError as error:
+            record_id = value.get("id") if isinstance(value, dict) else None
+            yield number, RefusedError(error.reason, "" if record_id is None else shorten(str(record_id), 40))
+
+
+def _whole(source: Source) -> str:
+    with source.open() as stream:
+        data = stream.read()
+    try:
+        return data.decode("utf8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{source.name} is no UTF-8 text ({error.reason})", "Give its --encoding.") from None
+
+
+def _one(make: Callable[[], list[Version]]) -> Read:
+    try:
+        yield from ((0, version) for version in make())
+    except RefusedError as error:
+        yield 0, error
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+    annotations = [file for file in files if file.suffix == ".ann"]
+    if annotations:
+        # A text without its annotation is passed on, too: the report says that it has none.
+        return sorted(annotations + [f for f in files if f.suffix == ".txt" and not f.with_suffix(".ann").is_file()])
+    known = [file for file in files if file.suffix.lower() in _SUFFIXES]
+    if not known:
+        raise UserError(
+            f"The folder {folder} has no annotation file", f"Looked for: {' '.join(sorted(_SUFFIXES))} .ann"
+        )
+    return known
+
+
+def _unpacked(path: Path, scratch: Path, options: dict[str, Any]) -> list[Source]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if Path(name).suffix.lower() in _SUFFIXES | {".ann"}]
+            if not names:
+                raise UserError(f"The archive {path} has no annotation file", "Name the export of your tool.")
+            archive.extractall(scratch, names)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
+        raise UserError(f"The archive {path} can't be unpacked: {error}", "Export it again.") from None
+    sources = []
+    for file in _in_folder(scratch):
+        # doccano puts each person's rows into a file of the person's name.
+        person = "" if file.stem in ("all", "unknown") or file.suffix == ".ann" else file.stem
+        sources.append(Source(file, f"{path}/{file.relative_to(scratch)}", person, **options))
+    return sources

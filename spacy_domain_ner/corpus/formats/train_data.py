@@ -1,0 +1,177 @@
+"""spaCy's own older forms: TRAIN_DATA pairs (JSON, JSON lines, Python source), its training JSON of version 2, DocBin;
+and DataTurks, from which many of the first are made."""
+
+import ast
+from collections.abc import Iterator
+from typing import Any
+
+import spacy
+from spacy.tokens import Doc, DocBin
+
+from spacy_domain_ner.corpus.formats.bio import BadTagError, decode_tags
+from spacy_domain_ner.corpus.formats.spacing import align_tokens, join_tokens
+from spacy_domain_ner.corpus.formats.version import Status, Version, name_of, text_of
+from spacy_domain_ner.corpus.jsonl import RefusedError, shown
+
+
+def is_pair(record: Any) -> bool:
+    """Whether a value is a pair of TRAIN_DATA, or the annotation tool's object around a list of them."""
+    if isinstance(record, dict):
+        pairs = record.get("annotations")
+        return isinstance(pairs, list) and any(is_pair(pair) for pair in pairs)
+    return (
+        isinstance(record, (list, tuple))
+        and len(record) == 2
+        and isinstance(record[0], str)
+        and isinstance(record[1], dict)
+        and ("entities" in record[1] or "spans" in record[1])
+    )
+
+
+def read_pair(pair: Any, text_key: str | None = None) -> Iterator[Version]:
+    """The version in a pair `[text, {"entities": [[start, end, label], ...]}]`.
+
+    RAISES: RefusedError where it is none.
+    """
+    if isinstance(pair, dict) and isinstance(pair.get("annotations"), list):
+        for item in pair["annotations"]:
+            # What was not annotated yet stands as null in the list.
+            if item is not None:
+                yield from read_pair(item)
+        return
+    if not is_pair(pair):
+        raise RefusedError(f"no pair of a text and its entities: {shown(pair)}")
+    version = Version(text_of(pair[0]))
+    entities = pair[1].get("entities")
+    if entities is None:
+        groups = pair[1]["spans"]
+        entities = [span for spans in groups.values() for span in spans] if isinstance(groups, dict) else groups
+    for item in entities or []:
+        if isinstance(item, (list, tuple)) and len(item) >= 3:
+            version.add_span(*item[:3])
+        elif isinstance(item, dict):
+            version.add_span(item.get("start"), item.get("end"), item.get("label"), item.get("text"))
+        else:
+            version.refused.append(("", f"no [start, end, label]: {shown(item)}"))
+    yield version
+
+
+def python_pairs(source: str) -> list[Any]:
+    """The pairs in Python source such as `TRAIN_DATA = [("text", {"entities": [(0, 4, "X")]})]`; nothing is run.
+
+    RAISES: RefusedError where it is no Python, or has no such list.
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise RefusedError("no Python source") from None
+    pairs: list[Any] = []
+    for node in tree.body:
+        value = node.value if isinstance(node, (ast.Assign, ast.AnnAssign, ast.Expr)) else None
+        try:
+            found = ast.literal_eval(value) if isinstance(value, (ast.List, ast.Tuple)) else None
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            continue
+        pairs += [item for item in found or [] if is_pair(item)]
+    if not pairs:
+        raise RefusedError("no list of pairs of a text and its entities")
+    return pairs
+
+
+def is_dataturks(record: Any) -> bool:
+    """Whether a JSON value is a row of a DataTurks export."""
+    return isinstance(record, dict) and isinstance(record.get("content"), str) and "annotation" in record
+
+
+def read_dataturks(row: Any, text_key: str | None = None) -> Iterator[Version]:
+    """The version in a DataTurks row, whose ends are inclusive.
+
+    RAISES: RefusedError where it has no text.
+    """
+    if not isinstance(row, dict):
+        raise RefusedError("a row must be an object")
+    version = Version(text_of(row.get("content")))
+    annotations = row.get("annotation")
+    if annotations is None:
+        version.status = Status.UNANNOTATED
+    for item in annotations or []:
+        labels = item.get("label") if isinstance(item, dict) else None
+        points = item.get("points") if isinstance(item, dict) else None
+        for label in labels if isinstance(labels, list) else [labels]:
+            for point in points if isinstance(points, list) else [{}]:
+                version.add_span(point.get("start"), point.get("end"), label, point.get("text"), inclusive=True)
+    yield version
+
+
+def is_training_json(record: Any) -> bool:
+    """Whether a JSON value is a document of spaCy 2's training JSON."""
+    return isinstance(record, dict) and isinstance(record.get("paragraphs"), list)
+
+
+def read_training_json(document: Any, text_key: str | None = None) -> Iterator[Version]:
+    """A version for each sentence of a document; its text is cut from the paragraph's `raw` where that is given.
+
+    RAISES: RefusedError where it is no such document.
+    """
+    if not is_training_json(document):
+        raise RefusedError("a document must be an object with 'paragraphs'")
+    source = name_of(document.get("id"))
+    for paragraph in document["paragraphs"]:
+        raw = paragraph.get("raw") if isinstance(paragraph, dict) else None
+        position = 0
+        for sentence in (paragraph.get("sentences") if isinstance(paragraph, dict) else None) or []:
+            tokens = [token for token in sentence.get("tokens") or [] if isinstance(token, dict)]
+            words = [str(token.get("orth", "")) for token in tokens]
+            tags = [str(token.get("ner") or "-") for token in tokens]
+            places = align_tokens(words, raw, position) if isinstance(raw, str) else None
+            if places and isinstance(raw, str):
+                position = places[-1][1]
+                first = places[0][0]
+                text, offsets = raw[first:position], [(start - first, end - first) for start, end in places]
+            else:
+                text, offsets = join_tokens(words)
+            yield from tagged_version(text, offsets, tags, source)
+
+
+def tagged_version(text: str, offsets: list[tuple[int, int]], tags: list[str], source: str) -> Iterator[Version]:
+    """The version that tokens with tags make.
+
+    RAISES: RefusedError where a tag is none.
+    """
+    try:
+        spans, repaired = decode_tags(tags)
+    except BadTagError as error:
+        raise RefusedError(str(error)) from None
+    version = Version(text, id=source, meta={"source": source} if source else {})
+    for first, last, label in spans:
+        version.add_span(offsets[first][0], offsets[last][1], label)
+    if repaired:
+        version.notes.append(f"{repaired} span(s) without a proper beginning")
+    if "-" in tags:
+        version.status = Status.UNANNOTATED if set(tags) == {"-"} else Status.PARTIAL
+    yield version
+
+
+def read_docbin(data: bytes) -> Iterator[Version]:
+    """The versions in a DocBin (`.spacy`).
+
+    RAISES: RefusedError where the data is no DocBin.
+    """
+    try:
+        docs = DocBin().from_bytes(data)
+    except Exception as error:  # zlib, msgpack and numpy each have errors of their own
+        raise RefusedError(f"no DocBin ({' '.join(str(error).split())[:80]})") from None
+    for number, doc in enumerate(docs.get_docs(spacy.blank("xx").vocab), 1):
+        version = Version(doc.text, id=str(number))
+        meta = doc.user_data.get("meta")
+        version.meta = dict(meta) if isinstance(meta, dict) else {}
+        for ent in doc.ents:
+            version.add_span(ent.start_char, ent.end_char, ent.label_)
+        version.status = _doc_status(doc)
+        yield version
+
+
+def _doc_status(doc: Doc) -> Status:
+    # 0 says that nothing is known of the token.
+    missing = sum(token.ent_iob == 0 for token in doc)
+    return Status.COMPLETE if not missing else Status.UNANNOTATED if missing == len(doc) else Status.PARTIAL

@@ -12,11 +12,21 @@ from pathlib import Path
 ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
 PROJECT = Path.cwd()
 TYPES = [name.strip() for name in ANSWERS["entity_types"].split(",")]
-SKELETON = """  - name: NAME
-    definition: ""  # what counts as a NAME, in two or three sentences
-    examples: []  # 5 to 10 of them, each: {text: "a sentence with a mention in it", mention: "a mention"}
-    edge_cases: []  # 5 or more, each: {case: "...", decision: "...", borders_on: another type or null}
-    not_entities: []  # what looks like a NAME and is none
+SKELETON = """  # NAME is still to be described. `domain-ner guide` says what is missing, and how to fill it.
+  - name: NAME
+    definition: ""  # what counts as a NAME, what sets it off from the other types; two or three sentences
+    # 5 to 10 sentences from text like yours, as different as they come, each with one mention of a NAME:
+    # - text: "a sentence with a mention in it"
+    #   mention: "a mention"
+    examples: []
+    # 5 or more passages over which two people would disagree, and what you decided; `...` shows the span:
+    # - case: 'Heading: "the words of the passage"'
+    #   decision: "`the span` is a NAME, because ..."
+    #   borders_on: null  # or the type that it could be taken for
+    edge_cases: []
+    # What people would mark by mistake:
+    # - 'A description without a name: "..."'
+    not_entities: []
 """
 
 

@@ -1,5 +1,6 @@
 """The entity types of a domain: reading and validating `entity_types.yml`, the single source of what is labelled."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -9,11 +10,28 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from spacy_domain_ner.errors import UserError, reason
 
 LABEL_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+COLOR_PATTERN = re.compile(r"#[0-9A-Fa-f]{6}")
+# Told apart by people who see red and green alike, too, and light enough for black text: Paul Tol's light scheme.
+PALETTE = ("#77AADD", "#EE8866", "#44BB99", "#EEDD88", "#FFAABB", "#AAAA00", "#99DDFF", "#BBCC33", "#DDDDDD")
+# Letters under the left hand first. Those that a labelling tool keeps for itself are left out: a, f, h and x in
+# Prodigy, u in Label Studio.
+HOTKEYS = "123456789" + "qwertsdgzcvbyiopjklnm"
+# Nothing that a page, an XML file or a terminal could show: control characters and halves of surrogate pairs.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 class _Strict(BaseModel):
     # A misspelt key would otherwise be lost without a word.
     model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*")
+    @classmethod
+    def _text_can_be_shown(cls, value: object) -> object:
+        for text in value if isinstance(value, list) else [value]:
+            found = _UNPRINTABLE.search(text) if isinstance(text, str) else None
+            if found:
+                raise ValueError(f"it has the character {found[0]!r}, which can't be shown")
+        return value
 
 
 class Example(_Strict):
@@ -27,6 +45,19 @@ class Example(_Strict):
         if self.mention not in self.text:
             raise ValueError(f"the mention {self.mention!r} does not occur in the example {self.text!r}")
         return self
+
+    @property
+    def starts(self) -> list[int]:
+        """Where the mention begins in the text, once for each time that it stands there as a word or words of its own.
+
+        Offsets in code points. Empty where it only occurs as part of a longer word.
+        """
+        return occurrences(self.mention, self.text)
+
+    @property
+    def start(self) -> int:
+        """Where the mention that is meant begins: the first that is no part of a longer word, or the first at all."""
+        return self.starts[0] if self.starts else self.text.index(self.mention)
 
 
 class EdgeCase(_Strict):
@@ -88,6 +119,49 @@ class EntitySchema(_Strict):
     def labels(self) -> list[str]:
         """The entity types' names, in the order of the file."""
         return [entity_type.name for entity_type in self.entity_types]
+
+    @property
+    def colors(self) -> dict[str, str]:
+        """A colour as '#RRGGBB' for each label: its own, or one of the palette that no other type has taken.
+
+        What is no colour counts as none given. The palette starts over when it is used up.
+        """
+        own = {
+            entity_type.name: entity_type.color.upper()
+            for entity_type in self.entity_types
+            if entity_type.color and COLOR_PATTERN.fullmatch(entity_type.color)
+        }
+        free = [color for color in PALETTE if color not in own.values()]
+        defaults = itertools.chain(free, itertools.cycle(PALETTE))
+        return {label: own[label] if label in own else next(defaults) for label in self.labels}
+
+    @property
+    def hotkeys(self) -> dict[str, str]:
+        """A key for each label, in the order of the file: digits from 1, then letters. There are 30."""
+        return dict(zip(self.labels, HOTKEYS, strict=False))
+
+
+def occurrences(form: str, text: str) -> list[int]:
+    """Where a surface form stands in a text and is not part of a longer word.
+
+    RETURNS: Offsets in code points.
+    """
+    # A form that begins or ends with a sign, as `--max-retries` or `@dora`, needs no boundary there.
+    before = r"(?<!\w)" if re.match(r"\w", form) else ""
+    after = r"(?!\w)" if re.match(r"\w", form[-1:]) else ""
+    return [found.start() for found in re.finditer(f"(?={before}{re.escape(form)}{after})", text)]
+
+
+def text_color_on(color: str) -> str:
+    """Black or white, whichever is easier to read on a background.
+
+    color: '#RRGGBB'.
+    RETURNS: '#000000' or '#FFFFFF'; the contrast is at least 4.5, as the WCAG ask for.
+    """
+    channels = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "#000000" if (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) else "#FFFFFF"
 
 
 def read_schema(path: Path) -> EntitySchema:

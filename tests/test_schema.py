@@ -1,11 +1,12 @@
 """entity_types.yml: what is read, and what is said of every way to get it wrong."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.schema import read_schema
+from spacy_domain_ner.schema import PALETTE, read_schema
 
 ONE = "entity_types:\n- name: A\n"
 
@@ -126,3 +127,41 @@ def test_a_file_that_is_not_there_is_named(tmp_path, name):
         read_schema(tmp_path / name)
     assert str(tmp_path / name) in raised.value.what
     assert "--schema" in raised.value.hint
+
+
+def test_the_refusal_of_a_mention_quotes_it_and_its_example(tmp_path):
+    content = ONE + "  examples: [{text: 'Redis is down', mention: 'redis'}]\n"
+    with pytest.raises(UserError) as raised:
+        read_schema(written(tmp_path, content))
+    assert (
+        "entity_types[0] (A).examples[0]: the mention 'redis' does not occur in the example 'Redis is down'"
+        in raised.value.what
+    )
+
+
+def test_a_character_that_nothing_can_show_is_refused(tmp_path):
+    content = ONE + '  definition: "a \\x1b[31m b"\n  not_entities: ["\\x07"]\n'
+    with pytest.raises(UserError) as raised:
+        read_schema(written(tmp_path, content))
+    assert "(A).definition: it has the character '\\x1b'" in raised.value.what
+    assert "(A).not_entities: it has the character '\\x07'" in raised.value.what
+
+
+def colors(tmp_path: Path, *given: str | None) -> list[str]:
+    types = ", ".join(f"{{name: T{number}, color: {json.dumps(color)}}}" for number, color in enumerate(given))
+    return list(read_schema(written(tmp_path, f"entity_types: [{types}]")).colors.values())
+
+
+def test_types_without_a_color_get_one_that_no_other_has(tmp_path):
+    first, second, third = colors(tmp_path, None, PALETTE[0].lower(), "no color; at all")
+    assert second == PALETTE[0]
+    assert [first, third] == [PALETTE[1], PALETTE[2]]
+    assert len(set(colors(tmp_path, *[None] * len(PALETTE)))) == len(PALETTE)
+    assert colors(tmp_path, *[None] * (len(PALETTE) + 1))[-1] == PALETTE[0]
+
+
+def test_keys_are_digits_then_letters_and_none_twice(tmp_path):
+    types = ", ".join(f"{{name: T{n}}}" for n in range(40))
+    hotkeys = read_schema(written(tmp_path, f"entity_types: [{types}]")).hotkeys
+    assert list(hotkeys.items())[:10] == [*((f"T{n}", str(n + 1)) for n in range(9)), ("T9", "q")]
+    assert len(hotkeys) == len(set(hotkeys.values())) == 30

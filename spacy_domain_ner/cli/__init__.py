@@ -2,7 +2,7 @@
 
 from spacy.cli._util import app as spacy_app
 
-from spacy_domain_ner.cli import check, convert, evaluate, extract, package, split, train, try_package
+from spacy_domain_ner.cli import check, convert, evaluate, extract, guide, interface, package, split, train, try_package
 from spacy_domain_ner.cli._app import app
 
 __all__ = [
@@ -11,6 +11,8 @@ __all__ = [
     "convert",
     "evaluate",
     "extract",
+    "guide",
+    "interface",
     "main",
     "package",
     "register",

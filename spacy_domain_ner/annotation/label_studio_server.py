@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from spacy_domain_ner.annotation.label_studio_connection import ANSWER_SECONDS, TIMED_OUT, Connection, ServerError
+from spacy_domain_ner.corpus.importing import passage_key
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing_path
 
@@ -19,8 +21,10 @@ TITLE_LENGTHS = range(3, 51)
 # nginx lets no more than 1 MB through unless told otherwise.
 BATCH_BYTES = 900_000
 BATCH_TASKS = 500
-_PAGE = 500
-_NO_DIRECT_EXPORT = (404, TIMED_OUT, 500, 502, 503, 504)
+_TASKS_PAGE, _PROJECTS_PAGE = 500, 100
+_NO_ANSWER_IN_TIME = (TIMED_OUT, 502, 503, 504)
+# Enterprise answers 404.
+_NO_DIRECT_EXPORT = (404, 500, *_NO_ANSWER_IN_TIME)
 _POLL_SECONDS = 2.0
 _INTERFACE_HINT = (
     "`domain-ner interface label-studio` writes the whole labelling interface: put it into the project's settings "
@@ -33,7 +37,8 @@ class Project:
     """A project of the server.
 
     controls: Its labelling interface as the server has parsed it: what each control is and what it labels.
-    tasks, annotated_tasks: How many it has.
+    tasks: How many it has.
+    annotated_tasks: How many of them somebody has annotated or skipped.
     """
 
     id: int
@@ -183,7 +188,7 @@ class LabelStudioServer:
         except ServerError as error:
             if error.status not in _NO_DIRECT_EXPORT:
                 raise
-            # Big projects take too long for one request, and Enterprise has no direct export: both have snapshots.
+            # Big projects take too long for one request.
             snapshot = self._make_snapshot(base, all_tasks)
             try:
                 self._save(path, f"{snapshot}/download", {"exportType": "JSON"}, report)
@@ -203,13 +208,21 @@ class LabelStudioServer:
                 report(len(piece))
 
     def _make_snapshot(self, base: str, all_tasks: bool) -> str:
-        options = {"task_filter_options": {"only_with_annotations": not all_tasks}}
-        snapshot = self._connection.post(f"{base}/exports/", options)
+        title = f"domain-ner {os.urandom(4).hex()}"
+        options = {"title": title, "task_filter_options": {"only_with_annotations": not all_tasks}}
+        try:
+            snapshot = self._connection.post(f"{base}/exports/", options)
+        except ServerError as error:
+            # The Community Edition makes it before it answers, and goes on where nobody waits any more.
+            made = self._connection.get(f"{base}/exports/") if error.status in _NO_ANSWER_IN_TIME else []
+            snapshot = next((each for each in made if each.get("title") == title), None)
+            if snapshot is None:
+                raise
         place = f"{base}/exports/{_part(snapshot, 'id')}"
         while _part(snapshot, "status") not in ("completed", "failed"):
             time.sleep(_POLL_SECONDS)
             snapshot = self._connection.get(place)
-        if _part(snapshot, "status") == "failed":
+        if snapshot["status"] == "failed":
             raise ServerError("Label Studio could not make the export", "Its own log says why.")
         return place
 
@@ -235,7 +248,9 @@ class LabelStudioServer:
             page += 1
             # With the task's data alone, it is eight times as fast.
             options = {"fields": "task_only", "include": "id,data", "resolve_uri": "false"}
-            answer = self._connection.get("/api/tasks/", project=project.id, page=page, page_size=_PAGE, **options)
+            answer = self._connection.get(
+                "/api/tasks/", project=project.id, page=page, page_size=_TASKS_PAGE, **options
+            )
             tasks = _part(answer, "tasks")
             found.update(_identity(task["data"]) for task in tasks)
             seen += len(tasks)
@@ -247,7 +262,8 @@ class LabelStudioServer:
         while True:
             page += 1
             # Old servers know neither the filter nor `include`: then all projects come, page by page.
-            answer = self._connection.get("/api/projects/", title=title, include="id,title", page=page, page_size=100)
+            options = {"include": "id,title", "page_size": _PROJECTS_PAGE}
+            answer = self._connection.get("/api/projects/", title=title, page=page, **options)
             yield from _part(answer, "results")
             if not _part(answer, "next"):
                 return
@@ -309,15 +325,17 @@ def _project(answer: dict[str, Any]) -> Project:
         title=_part(answer, "title"),
         controls=answer.get("parsed_label_config") or {},
         tasks=answer.get("task_number") or 0,
-        annotated_tasks=answer.get("num_tasks_with_annotations") or 0,
+        annotated_tasks=sum(
+            answer.get(key) or 0 for key in ("num_tasks_with_annotations", "skipped_annotations_number")
+        ),
     )
 
 
 def _identity(data: dict[str, Any]) -> bytes:
+    """What makes two tasks the same passage. Hashed, since there may be very many."""
     meta = data.get("meta")
-    source = meta.get("source") if isinstance(meta, dict) else None
-    named = json.dumps([data.get("text"), source], sort_keys=True)
-    return hashlib.sha256(named.encode("ascii")).digest()
+    key = passage_key(str(data.get("text")), meta if isinstance(meta, dict) else {})
+    return hashlib.sha256(key).digest()
 
 
 def _batches(tasks: Iterable[dict[str, Any]], known: set[bytes], again: bool) -> Iterator[tuple[bytes, int]]:

@@ -37,8 +37,11 @@ msg = Messages()
 Verb = TypeVar("Verb", bound=Callable[..., object])
 
 
-def verb(name: str, **settings: dict) -> Callable[[Verb], Verb]:
-    """Register a function as a verb of the app; a UserError in it is printed, with exit code 1 and no traceback."""
+def verb(name: str, group: typer.Typer = app, **settings: dict) -> Callable[[Verb], Verb]:
+    """Register a function as a verb of the app; a UserError in it is printed, with exit code 1 and no traceback.
+
+    group: The app itself, or one that has joined it, whose verbs come behind its name.
+    """
 
     def register(function: Verb) -> Verb:
         @functools.wraps(function)
@@ -61,7 +64,7 @@ def verb(name: str, **settings: dict) -> Callable[[Verb], Verb]:
                 print("Interrupted. Run the same command again.", file=sys.stderr)
                 sys.exit(130)
 
-        app.command(name, **settings)(guarded)  # type: ignore[arg-type]
+        group.command(name, **settings)(guarded)  # type: ignore[arg-type]
         return function
 
     return register

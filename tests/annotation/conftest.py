@@ -194,7 +194,8 @@ class Proxy:
     """Passes requests on to the real server, but for those to which `instead` has an answer.
 
     instead: Gets the request; RETURNS a status, headers and body to answer with, "cut" to close the connection,
-        "cut in the middle" to close it in the real answer, "wait" to give no answer, None to pass it on.
+        "cut in the middle" to close it in the real answer, "wait" to give no answer, "too late" to pass it on and
+        answer 504, None to pass it on.
     """
 
     url: str
@@ -233,6 +234,8 @@ def start_proxy() -> Iterator[Callable[..., Proxy]]:
                     )
                     status, content = got.status_code, got.content
                     headers = {"Content-Type": got.headers.get("Content-Type", "")}
+                if answer == "too late":
+                    status = 504
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)

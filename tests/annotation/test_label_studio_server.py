@@ -88,9 +88,10 @@ def test_a_project_is_found_by_its_number_and_by_its_exact_title(server, project
     assert server.existing_project(project.title) == project
 
 
-def test_a_project_is_found_beyond_the_first_page(server):
+def test_a_project_is_found_beyond_the_first_page(server, monkeypatch):
+    monkeypatch.setattr("spacy_domain_ner.annotation.label_studio_server._PROJECTS_PAGE", 4)
     first = server.create_project("paged", INTERFACE)
-    for number in range(105):
+    for number in range(9):
         server.create_project(f"paged {number}", "<View></View>")
     assert server.find_project("paged") == first
 
@@ -301,6 +302,22 @@ def test_a_snapshot_is_made_where_the_direct_export_fails(
         through.download_export(project, path, all_tasks)
     assert len(json.loads(path.read_bytes())) == (2 if all_tasks else 1)
     assert label_studio.request("GET", f"/api/projects/{project.id}/exports/") == []
+
+
+def test_a_snapshot_that_takes_longer_than_an_answer_may_is_waited_for(
+    server, start_proxy, label_studio, project, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("spacy_domain_ner.annotation.label_studio_server._POLL_SECONDS", 0.01)
+    server.import_tasks(project, tasks(2))
+    proxy = start_proxy(label_studio.url)
+    proxy.instead = lambda asked: (
+        (504, {}, b"") if "/export?" in asked.path
+        else "too late" if asked.path.endswith("/exports/") and asked.method == "POST"
+        else None
+    )  # fmt: skip
+    with LabelStudioServer(proxy.url, label_studio.owner.legacy) as through:
+        through.download_export(project, tmp_path / "export.json", all_tasks=True)
+    assert len(json.loads((tmp_path / "export.json").read_bytes())) == 2
 
 
 def test_a_download_that_breaks_off_leaves_the_old_file(start_proxy, label_studio, project, tmp_path):

@@ -38,8 +38,9 @@ def check_cli(
             f"{annotations} has no annotation yet ({report.passages} passage(s) read).",
             "Annotate about 200 examples of each type and save them there as JSON lines, one passage a line:\n"
             f'{{"text": "...", "spans": [{{"start": 0, "end": 5, "label": "{next(iter(report.types))}"}}]}}\n'
-            "Offsets count characters from 0, `end` is exclusive. Prodigy's exports have this form. Describe what\n"
-            f"counts as what in {schema} first. Then: weasel run all",
+            "Offsets count characters from 0, `end` is exclusive. `domain-ner import FILE` brings the exports of Label\n"
+            f"Studio, doccano, Prodigy and others into this form. Describe what counts as what in {schema} first.\n"
+            "Then: weasel run all",
         )
     msg.good("The corpus can be trained on.")
 
@@ -57,8 +58,8 @@ def _advice(findings: list[Finding], output: Path | None) -> str:
     where += " --output FILE writes all of them to a file." if output is None else f" All of them are in {output}."
     if any(finding.kind == "unreadable" for finding in findings):
         where += (
-            "\nEach line must be one JSON object with a `text`. A JSON list becomes that by `jq -c '.[]' OLD > NEW`, "
-            "objects of several lines by `jq -c . OLD > NEW`."
+            "\nEach line must be one JSON object with a `text`. The export of a labelling tool, or a file in another "
+            "format, becomes that by `domain-ner import FILE --output NEW`."
         )
     return where
 

@@ -157,7 +157,7 @@ def import_annotations(
             labels = ", ".join(f"{label} ({count})" for label, count in result.unknown_labels.most_common(8))
             raise UserError(
                 f"None of the labels is an entity type: {labels}; nothing was imported",
-                f"The entity types are {', '.join(schema.labels)}. Say what is what with --rename OLD=NEW, or add them.",
+                f"They are {', '.join(schema.labels)}. Say what is what with --rename OLD=NEW, or add them.",
             )
         with replacing(output) as stream:
             for line in _merged(database, account, output):

@@ -2,17 +2,36 @@
 
 from spacy.cli._util import app as spacy_app
 
-from spacy_domain_ner.cli import check, convert, evaluate, extract, guide, interface, package, split, train, try_package
+from spacy_domain_ner.cli import (
+    agreement,
+    check,
+    convert,
+    evaluate,
+    export,
+    extract,
+    guide,
+    import_annotations,
+    interface,
+    label_studio,
+    package,
+    split,
+    train,
+    try_package,
+)
 from spacy_domain_ner.cli._app import app
 
 __all__ = [
+    "agreement",
     "app",
     "check",
     "convert",
     "evaluate",
+    "export",
     "extract",
     "guide",
+    "import_annotations",
     "interface",
+    "label_studio",
     "main",
     "package",
     "register",

@@ -3,7 +3,6 @@
 from spacy.cli._util import app as spacy_app
 
 from spacy_domain_ner.cli import (
-    agreement,
     check,
     convert,
     evaluate,
@@ -21,7 +20,6 @@ from spacy_domain_ner.cli import (
 from spacy_domain_ner.cli._app import app
 
 __all__ = [
-    "agreement",
     "app",
     "check",
     "convert",

@@ -1,26 +1,30 @@
 """How well two annotations of the starter corpus agree: python benchmarks/agreement.py
 
 `agreement/` holds 320 passages as they were annotated first, and as they were annotated again from the bare text, both
-before the differences were decided. The figure is the F1 of the one scored against the other, per type: start, end and
-type must all be the same. It does not matter which of the two is taken for the truth.
+before the differences were decided. The figures are those of `domain-ner agreement`: per type the F1 of the one scored
+against the other, start, end and type all the same, and Krippendorff's alpha over words. It does not matter which of
+the two is taken for the truth. What they differ in is in results/agreement.json.
 """
 
+import json
 from pathlib import Path
 
-from spacy_domain_ner.corpus import read_valid_passages
-from spacy_domain_ner.evaluation.scores import score
-from spacy_domain_ner.schema import read_schema
+from spacy_domain_ner.cli.agreement import agreement
+from spacy_domain_ner.files import replacing
 
 HERE = Path(__file__).parent
+SCHEMA = HERE.parent / "assets" / "software" / "entity_types.yml"
+KEPT = ("passages", "all", "types", "pairs_of_types")
 
 
 def main() -> None:
-    first, second = (read_valid_passages(HERE / "agreement" / f"{name}.jsonl") for name in ("first", "second"))
-    labels = read_schema(HERE.parent / "assets" / "software" / "entity_types.yml").labels
-    found = score(first, [list(passage.spans) for passage in second], labels)
-    print(f"{len(first)} passages")
-    for name, one in {**found.types, "all": found.micro}.items():
-        print(f"{name:8} {one.f1:.3f}  {one.support} mentions in the first annotation")
+    result = agreement([HERE / "agreement" / f"{name}.jsonl" for name in ("first", "second")], schema=SCHEMA)
+    print(f"{result.measured} passages")
+    for name, one in {**result.types, "all": result.all}.items():
+        print(f"{name:8} F1 {one.f1:.3f}  alpha {one.alpha:.3f}  {one.mentions} mentions in both annotations")
+    figures = result.to_dict()
+    with replacing(HERE / "results" / "agreement.json") as stream:
+        stream.write(json.dumps({key: figures[key] for key in KEPT}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

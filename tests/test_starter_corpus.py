@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import spacy
 
+from spacy_domain_ner.cli.agreement import agreement
 from spacy_domain_ner.corpus import check_corpus, read_passages
 from spacy_domain_ner.deployment.try_package import read_sentences
-from spacy_domain_ner.evaluation.scores import score
 from spacy_domain_ner.schema import read_schema
 from spacy_domain_ner.tokenization import create_customize_tokenizer
 
@@ -69,11 +69,9 @@ def test_nothing_is_taken_from_the_real_passages():
 
 
 def test_two_annotations_agree():
-    first, second = (read_passages(AGREEMENT / f"{name}.jsonl").passages for name in ("first", "second"))
-    assert len(first) >= 300
-    assert [passage.text for passage in first] == [passage.text for passage in second]
-    found = score(first, [list(passage.spans) for passage in second], SCHEMA.labels)
-    assert all(one.f1 >= 0.92 for one in found.types.values()), found
+    result = agreement([AGREEMENT / "first.jsonl", AGREEMENT / "second.jsonl"], schema=PACK / "entity_types.yml")
+    assert result.measured == result.passages >= 300
+    assert all(one.f1 >= 0.92 for one in result.types.values()), result.types
 
 
 def five_grams(passage):

@@ -3,6 +3,7 @@
 from spacy.cli._util import app as spacy_app
 
 from spacy_domain_ner.cli import (
+    agreement,
     check,
     convert,
     evaluate,
@@ -20,6 +21,7 @@ from spacy_domain_ner.cli import (
 from spacy_domain_ner.cli._app import app
 
 __all__ = [
+    "agreement",
     "app",
     "check",
     "convert",

@@ -352,9 +352,8 @@ def _read_all(
                 problem = _unreadable(version)
             else:
                 problem = version.reason
-                version = Version(
-                    "", id=version.id or ("" if line else f"record {number}"), file=source.name, line=line
-                )
+                record_id = version.id or ("" if line else f"record {number}")
+                version = Version(version.text, id=record_id, file=source.name, line=line)
             if problem:
                 account.add("refused", "passage", version, version.text[:MAX_LENGTH], problem)
                 report.spans["left out"] += len(version.spans) + len(version.refused)
@@ -372,7 +371,11 @@ def _unreadable(version: Version) -> str:
         return "an empty text"
     if len(version.text) > MAX_LENGTH:
         return f"a text of {len(version.text)} characters: divide it into passages of a few sentences"
-    if lone_surrogate(version.text) is not None:
+    try:
+        rest = json.dumps([version.meta, version.extra, [s.label for s in version.spans]], ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return "what it says beside its text can't be written as JSON"
+    if lone_surrogate(version.text) is not None or lone_surrogate(rest + version.annotator) is not None:
         return "half of a surrogate pair: this is no Unicode text"
     return ""
 
@@ -415,6 +418,8 @@ def _account_for(sound: Sound, account: _Account) -> None:
         account.add("refused", "span", sound.version, text, reason)
         if reason.startswith("unknown label"):
             account.report.unknown_labels[reason.removeprefix("unknown label ").strip("'")] += 1
+    for text, reason in sound.left_out:
+        account.add("left out", "span", sound.version, text, reason)
     account.report.spans["merged"] += sum(reason.endswith("there twice, merged") for _, reason in sound.changed)
 
 
@@ -494,6 +499,11 @@ def _merged(database: _Database, account: _Account, output: Path) -> Iterator[st
 
 def _updated(old: Passage, new: Passage, version: Version, account: _Account) -> str | None:
     """The line of a passage that was there, None where it stays as it is."""
+    if version.status is Status.UNCONFIRMED and old.spans:
+        account.report.passages["unchanged"] += 1
+        reason = "without a span, perhaps not annotated; the annotation that was there stays"
+        account.add("changed", "passage", version, old.text, reason)
+        return None
     try:
         # The text that is there stays, whatever white space a tool made of it.
         spans = list(rebase(new.spans, new.text, old.text))

@@ -26,12 +26,13 @@ _ANSWERS = (None, "accept", "reject", "ignore")
 
 
 class RefusedError(Exception):
-    """A line that can't be read, and why. id: The record's own, where it has one."""
+    """A line that can't be read, and why. id, text: The record's own, where it has one."""
 
-    def __init__(self, reason: str, id: str = "") -> None:
+    def __init__(self, reason: str, id: str = "", text: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.id = id
+        self.text = text
 
 
 @dataclass(frozen=True)

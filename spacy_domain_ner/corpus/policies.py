@@ -85,7 +85,8 @@ class Sound:
     """A version whose spans are sound: inside the text, trimmed, of known labels, each once.
 
     changed: What was changed, each with the mention and the reason.
-    refused: The spans that were left out, likewise.
+    refused: The spans that could not be taken, likewise.
+    left_out: The spans that nobody wants, likewise.
     problem: Why the whole version is refused, "" where it is not.
     """
 
@@ -93,6 +94,7 @@ class Sound:
     spans: list[Span]
     changed: list[tuple[str, str]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
     problem: str = ""
 
 
@@ -117,7 +119,7 @@ def make_sound(
             sound.changed.append((mention, f"{raw.label}: white space at its edges cut off"))
         label = policies.rename.get(raw.label, raw.label)
         if not label:
-            sound.refused.append((mention, f"{raw.label}: left out, as --rename says"))
+            sound.left_out.append((mention, f"{raw.label}: left out, as --rename says"))
         elif schema is not None and label not in schema.labels and policies.unknown_labels is not UnknownLabels.keep:
             sound.refused.append((mention, f"unknown label {label!r}"))
             if policies.unknown_labels is UnknownLabels.passage:
@@ -139,9 +141,11 @@ def candidates(versions: Sequence[Version], policies: Policies) -> tuple[list[Ve
     """
     left_out: list[tuple[Version, str]] = []
     counting: list[Version] = []
-    usable = {Status.COMPLETE}
+    usable = {Status.COMPLETE, Status.UNCONFIRMED}
     if policies.skipped is KeepOrDrop.keep:
         usable.add(Status.SKIPPED)
+    if all(version.made for version in versions):
+        versions = sorted(versions, key=lambda version: version.made)
     for version in versions:
         if version.status not in usable and version.status is not Status.PREDICTED:
             left_out.append((version, _REASONS[version.status]))
@@ -153,6 +157,9 @@ def candidates(versions: Sequence[Version], policies: Policies) -> tuple[list[Ve
     if people or policies.predictions is KeepOrDrop.drop:
         left_out += [(v, _REASONS[v.status]) for v in counting if v.status is Status.PREDICTED]
         counting = people
+    if any(version.status in (Status.COMPLETE, Status.SKIPPED) for version in counting):
+        left_out += [(v, _REASONS[v.status]) for v in counting if v.status is Status.UNCONFIRMED]
+        counting = [version for version in counting if version.status is not Status.UNCONFIRMED]
     truths = [version for version in counting if version.ground_truth]
     if policies.ground_truth is GroundTruth.only or (policies.ground_truth is GroundTruth.prefer and truths):
         left_out += [(version, "not marked as ground truth") for version in counting if not version.ground_truth]
@@ -196,6 +203,8 @@ def combine(sounds: list[Sound], policy: Annotators) -> tuple[list[tuple[Sound, 
 _REASONS = {
     Status.PARTIAL: "annotated in part only (the rest of the text is unknown)",
     Status.SKIPPED: "skipped by the annotator",
+    Status.DECLINED: "skipped by the annotator",
+    Status.UNCONFIRMED: "without a span where another version has some: likely not annotated",
     Status.PREDICTED: "a model's prediction only",
     Status.UNANNOTATED: "not annotated",
 }

@@ -7,8 +7,8 @@ which unit the offsets count: the browser interface stores UTF-16 units, uploads
 from collections.abc import Iterator
 from typing import Any
 
-from spacy_domain_ner.corpus.formats.version import Version, name_of
-from spacy_domain_ner.corpus.jsonl import RefusedError
+from spacy_domain_ner.corpus.formats.version import Status, Version, name_of
+from spacy_domain_ner.corpus.jsonl import RefusedError, shown
 from spacy_domain_ner.corpus.passage import Passage
 
 _SPAN_KEYS = ("label", "labels", "entities", "annotations", "column_label")
@@ -65,11 +65,16 @@ def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
             end = item.get("end_offset", item.get("end"))
             label = item.get("label", item.get("type"))
             version_of(name_of(item.get("user"))).add_span(start, end, label, item.get("text"))
+        elif isinstance(item, list):
+            version_of("").add_span(*(*item, None, None, None)[:3])
         else:
-            version_of("").add_span(*(item[:3] if len(item) >= 3 else (*item, None, None)[:3]))
-    if relations := row.get("relations"):
-        version_of(next(iter(versions), "")).ignored = {"relation": len(relations)}
-    yield from versions.values() or [version_of("")]
+            version_of("").refused.append(("", f"no [start, end, label]: {shown(item)}"))
+    if isinstance(relations := row.get("relations"), list) and relations and versions:
+        next(iter(versions.values())).ignored = {"relation": len(relations)}
+    if not versions:
+        # A person's export has the rows that the person never opened, too.
+        version_of("").status = Status.UNCONFIRMED
+    yield from versions.values()
 
 
 def row_to_label(passage: Passage) -> dict[str, Any]:
@@ -87,4 +92,5 @@ def _is_spans(value: Any) -> bool:
             return ("start_offset" in item and "end_offset" in item) or {"start", "end", "label"} <= set(item)
         return isinstance(item, list) and 2 <= len(item) <= 4 and all(isinstance(x, (int, float)) for x in item[:2])
 
-    return isinstance(value, list) and all(is_span(item) for item in value)
+    # One that is broken among others is refused by itself.
+    return isinstance(value, list) and (not value or any(is_span(item) for item in value))

@@ -21,6 +21,7 @@ from spacy_domain_ner.corpus.passage import Passage
 CONTROL, OBJECT = "label", "text"
 _ADDRESS = re.compile(r"(https?|s3|gs|azure-blob)://\S+|/data/\S+")
 _MIN_KEYS = ("annotation_id", "annotator", "lead_time")
+_TIMES = ("updated_at", "created_at")
 
 
 def is_task(record: Any) -> bool:
@@ -68,14 +69,17 @@ def read_task(task: Any, text_key: str | None = None) -> Iterator[Version]:
     def version(item: dict, status: Status) -> Version:
         made = Version(text, id=task_id, status=status, meta=dict(meta))
         made.annotator = name_of(item.get("completed_by"))
+        made.made = _time(item)
         made.ground_truth = item.get("ground_truth") is True
         _add_regions(made, _results(item), rendered is not None)
         return made
 
     for item in annotations:
-        yield version(item, Status.SKIPPED if item.get("was_cancelled") is True else Status.COMPLETE)
+        skipped = item.get("was_cancelled") is True or item.get("skipped") is True
+        yield version(item, Status.SKIPPED if skipped else Status.COMPLETE)
     if not annotations and predictions:
-        yield version(predictions[-1], Status.PREDICTED)
+        latest = max(predictions, key=_time) if all(map(_time, predictions)) else predictions[-1]
+        yield version(latest, Status.PREDICTED)
     elif not annotations:
         yield Version(text, id=task_id, status=Status.UNANNOTATED, meta=meta)
 
@@ -88,12 +92,17 @@ def read_min_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
     if not isinstance(row, dict):
         raise RefusedError("a row must be an object")
     lists = {key: value for key, value in row.items() if _is_region(value)}
-    own = {key: value for key, value in row.items() if key not in lists and key not in ("annotator", "id")}
+    # Choices about single regions stand in lists like those of spans.
+    not_own = {*lists, "annotator", "id", *_TIMES, *_MIN_KEYS}
+    own = {key: value for key, value in row.items() if key not in not_own and not _are_regions(value)}
     text, key = find_text(own, text_key, [region for value in lists.values() for region in value])
-    left_out = {key, "meta", "created_at", "updated_at", *_MIN_KEYS}
-    meta = {name: value for name, value in own.items() if name not in left_out}
+    meta = {name: value for name, value in own.items() if name not in (key, "meta")}
     meta |= own["meta"] if isinstance(own.get("meta"), dict) else {}
     version = Version(text, id=name_of(row.get("id")), annotator=name_of(row.get("annotator")), meta=meta)
+    version.made = _time(row)
+    if row.get("annotation_id") is None and not lists and any(name in row for name in _MIN_KEYS):
+        # The export of all tasks has a row for each that nobody has annotated.
+        version.status = Status.UNANNOTATED
     for regions in lists.values():
         for region in regions:
             _add_value(version, region, "labels", False)
@@ -106,8 +115,15 @@ def csv_rows(text: str) -> Iterator[dict[str, Any]]:
     text: The whole file.
     """
     first = text.partition("\n")[0]
-    for row in csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if "\t" in first else ","):
-        yield {key: _cell(value) for key, value in row.items() if key is not None and value not in (None, "")}
+    # A field may be as long as the file.
+    limit = csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    try:
+        for row in csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if "\t" in first else ","):
+            # A text is one whatever it looks like.
+            cells = {key: value for key, value in row.items() if key is not None and value not in (None, "")}
+            yield {"annotation_id": None} | {k: v if k == "text" else _cell(v) for k, v in cells.items()}
+    finally:
+        csv.field_size_limit(limit)
 
 
 def find_text(data: dict[str, Any], text_key: str | None, values: list[Any]) -> tuple[str, str]:
@@ -117,20 +133,20 @@ def find_text(data: dict[str, Any], text_key: str | None, values: list[Any]) -> 
     values: The results' values, with the `text` that they claim.
     RAISES: RefusedError where there is none.
     """
+    claims = {v["text"] for v in values if isinstance(v, dict) and isinstance(v.get("text"), str) and v["text"]}
     if text_key is not None:
         if not isinstance(data.get(text_key), str):
             raise RefusedError(f"no text under {text_key!r} (there are: {', '.join(map(str, data))})")
         key = text_key
     else:
         texts = {name: value for name, value in data.items() if isinstance(value, str) and value.strip()}
+        texts = {name: value for name, value in texts.items() if not _ADDRESS.fullmatch(value.strip())} or texts
         if not texts:
             raise RefusedError(f"no text in the record (its keys: {', '.join(map(str, data)) or 'none'})")
-        claims = {v["text"] for v in values if isinstance(v, dict) and isinstance(v.get("text"), str) and v["text"]}
         key = max(texts, key=lambda name: (sum(c in texts[name] for c in claims), name == "text", len(texts[name])))
-        if not claims and "text" in texts:
-            key = "text"
     text = str(data[key])
-    if _ADDRESS.fullmatch(text.strip()):
+    # A passage may be an address and nothing else; then its spans' texts are in it.
+    if _ADDRESS.fullmatch(text.strip()) and not any(claim in text for claim in claims):
         raise RefusedError(f"the export has the text's address only ({text.strip()}): export the text itself")
     return text, key
 
@@ -166,7 +182,8 @@ def _add_regions(version: Version, results: list[dict], rendered: bool) -> None:
     for result in results:
         value = _value(result)
         kind = str(result.get("type") or "result")
-        if "start" in value or "end" in value:
+        # Choices, ratings and notes about one region repeat its offsets.
+        if ("start" in value or "end" in value) and ("labels" in value or kind.endswith("labels") or kind == "result"):
             _add_value(version, value, kind, rendered)
         else:
             ignored[kind] += 1
@@ -195,6 +212,10 @@ def _results(item: dict) -> list[dict]:
     return [result for result in results if isinstance(result, dict)] if isinstance(results, list) else []
 
 
+def _time(item: dict) -> str:
+    return next((item[key] for key in _TIMES if isinstance(item.get(key), str)), "")
+
+
 def _value(result: dict) -> dict:
     value = result.get("value")
     return value if isinstance(value, dict) else {}
@@ -204,13 +225,15 @@ def _list(task: dict, *keys: str) -> list:
     return next((task[key] for key in keys if isinstance(task.get(key), list)), [])
 
 
-def _is_region(value: Any) -> bool:
+def _are_regions(value: Any) -> bool:
     def is_one(item: Any) -> bool:
         return isinstance(item, dict) and "start" in item and "end" in item and "start_offset" not in item
 
-    if not (isinstance(value, list) and value and all(map(is_one, value))):
-        return False
-    return any("labels" in item or "hypertextlabels" in item for item in value)
+    return isinstance(value, list) and bool(value) and all(map(is_one, value))
+
+
+def _is_region(value: Any) -> bool:
+    return _are_regions(value) and any("labels" in item or "hypertextlabels" in item for item in value)
 
 
 def _cell(value: str) -> Any:

@@ -5,16 +5,24 @@ that it is right or wrong, and of the rest of the passage nothing: they are neve
 `token_end` is inclusive in some files and exclusive in others, `span.text` can be stale: `start` and `end` count.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from spacy_domain_ner.corpus.formats.version import Status, Version, name_of, text_of
-from spacy_domain_ner.corpus.jsonl import RefusedError, shown
+from spacy_domain_ner.corpus.jsonl import RefusedError, is_offset, shown
 from spacy_domain_ner.corpus.passage import Passage
 
-_OWN_KEYS = ("text", "spans", "tokens", "answer", "meta", "relations", "html", "options", "accept")
+_OWN_KEYS = (
+    "text", "spans", "tokens", "answer", "meta", "relations", "html", "options", "accept",
+    "view_id", "versions", "sessions", "config",
+)  # fmt: skip
 _ANSWERS = ("accept", "reject", "ignore")
 _BINARY_KEYS = ("rank", "answer", "priority")
+_BINARY_VIEWS = ("ner", "spans")
+_MANUAL_VIEWS = ("ner_manual", "spans_manual", "relations")
+# Others, such as those of text classification, have no spans to annotate; blocks may be of either.
+_SESSION_TIME = re.compile(r"\d{4}-\d\d-\d\d[ _T]\d\d[-:]\d\d[-:]\d\d")
 
 
 def is_row(record: Any) -> bool:
@@ -43,7 +51,8 @@ def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
     version = Version(
         text_of(row.get(text_key or "text")),
         id=name_of(row.get("id", row.get("_task_hash"))),
-        annotator=name_of(row.get("_annotator_id") or row.get("_session_id")),
+        annotator=_annotator(row),
+        made=f"{int(row['_timestamp']):015}" if is_offset(row.get("_timestamp")) else "",
         meta=dict(meta),
         extra={key: value for key, value in row.items() if key not in _OWN_KEYS and not key.startswith("_")},
     )
@@ -54,12 +63,12 @@ def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
             version.ignored["rejected suggestion"] = version.ignored.get("rejected suggestion", 0) + 1
         else:
             version.add_span(span.get("start"), span.get("end"), span.get("label"), span.get("text"))
-    version.status = _status(row, spans)
+    version.status = _status(row)
     if version.status is Status.PARTIAL and answer == "reject":
         # The suggestion was wrong: not one of its spans is an entity of that type.
         version.ignored["rejected suggestion"] = len(spans or [])
         version.spans = []
-    if relations := row.get("relations"):
+    if isinstance(relations := row.get("relations"), list) and relations:
         version.ignored["relation"] = len(relations)
     yield version
 
@@ -72,16 +81,32 @@ def row_to_label(passage: Passage) -> dict[str, Any]:
     return row
 
 
-def _status(row: dict, spans: list | None) -> Status:
-    answer = row.get("answer")
+def _annotator(row: dict) -> str:
+    name = name_of(row.get("_annotator_id") or row.get("_session_id"))
+    # A session without a name is called by the time at which it began: that is nobody.
+    return "" if _SESSION_TIME.fullmatch(name) else name
+
+
+def _status(row: dict) -> Status:
+    answer, spans = row.get("answer"), row.get("spans")
+    view = row.get("_view_id")
+    view = row.get("view_id", view) if view == "review" else view
+    if _is_binary(row, view):
+        return Status.DECLINED if answer == "ignore" else Status.PARTIAL
+    if view is not None and view not in _MANUAL_VIEWS and not spans and "tokens" not in row:
+        return Status.UNANNOTATED
     if answer == "ignore":
         return Status.SKIPPED
-    suggested = any(isinstance(span, dict) and any(key in span for key in _BINARY_KEYS) for span in spans or [])
-    if row.get("_view_id") == "ner" or (row.get("_view_id") is None and suggested):
-        return Status.PARTIAL
     if answer == "reject":
         # Of a passage that was annotated by hand, it says that the annotator would not have it.
-        return Status.PARTIAL if spans and "tokens" not in row else Status.SKIPPED
+        return Status.PARTIAL if spans and "tokens" not in row and view is None else Status.SKIPPED
     if answer is None and spans is None:
         return Status.UNANNOTATED
     return Status.COMPLETE
+
+
+def _is_binary(row: dict, view: object) -> bool:
+    if row.get("_is_binary") is True or view in _BINARY_VIEWS:
+        return True
+    spans = row.get("spans") or []
+    return view is None and any(isinstance(span, dict) and any(key in span for key in _BINARY_KEYS) for span in spans)

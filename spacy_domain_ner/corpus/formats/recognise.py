@@ -1,5 +1,6 @@
 """Telling by its content in which format a file is, and reading it."""
 
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -47,6 +48,8 @@ _SUFFIXES = {
     ".json", ".jsonl", ".ndjson", ".conll", ".conllu", ".conll2003", ".iob", ".iob2", ".bio", ".bioes", ".tsv", ".csv",
     ".txt", ".spacy", ".py",
 }  # fmt: skip
+# A list of pairs as Python writes it, with or without the name that it is usually given.
+_PYTHON = re.compile(r"(?i)\w*TRAIN(ING)?_DATA\b|\[?\s*\(\s*['\"].*['\"]\s*,\s*[{\[]")
 _DOCBIN_HEADS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
 
@@ -85,6 +88,8 @@ def recognise(source: Source, form: str | None = None, tag_column: int | None = 
         head = stream.read(4096)
     if head[:2] in _DOCBIN_HEADS and form in (None, "docbin"):
         return Recognised("docbin")
+    if source.path.suffix == ".py" and form in (None, "train-data"):
+        return Recognised("train-data", "Python source", layout="python")
     if b"\0" in head:
         return None
     shown = peek(source)
@@ -99,7 +104,7 @@ def recognise(source: Source, form: str | None = None, tag_column: int | None = 
             raise UserError(f"{source.name} is no JSON, as {FORMATS[found]} is", "Give its own --format, or none.")
     if form in (None, "label-studio-csv") and "annotation_id" in shown.first_line and "annotator" in shown.first_line:
         return Recognised("label-studio-csv")
-    if form in (None, "train-data") and (source.path.suffix == ".py" or form or "TRAIN_DATA" in shown.first_line):
+    if form in (None, "train-data") and (form or _PYTHON.match(shown.first_line)):
         return Recognised("train-data", "Python source", layout="python")
     if form in (None, "conll"):
         columns = conll.find_layout(source, tag_column)
@@ -196,8 +201,10 @@ def _records(values: Iterable[tuple[int, Any]], read_record: ReadRecord, text_ke
             for version in read_record(value, text_key):
                 yield number, version
         except RefusedError as error:
-            record_id = value.get("id") if isinstance(value, dict) else None
-            yield number, RefusedError(error.reason, "" if record_id is None else shorten(str(record_id), 40))
+            record = value if isinstance(value, dict) else {}
+            record_id = "" if record.get("id") is None else shorten(str(record["id"]), 40)
+            text = next((record[key] for key in ("text", "content") if isinstance(record.get(key), str)), "")
+            yield number, RefusedError(error.reason, record_id, text)
 
 
 def _whole(source: Source) -> str:
@@ -242,6 +249,6 @@ def _unpacked(path: Path, scratch: Path, options: dict[str, Any]) -> list[Source
     sources = []
     for file in _in_folder(scratch):
         # doccano puts each person's rows into a file of the person's name.
-        person = "" if file.stem in ("all", "unknown") or file.suffix == ".ann" else file.stem
+        person = "" if file.stem in ("all", "unknown") or file.suffix != ".jsonl" else file.stem
         sources.append(Source(file, f"{path}/{file.relative_to(scratch)}", person, **options))
     return sources

@@ -2,16 +2,17 @@
 and DataTurks, from which many of the first are made."""
 
 import ast
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import spacy
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc, DocBin, Span
 
 from spacy_domain_ner.corpus.formats.bio import BadTagError, decode_tags
 from spacy_domain_ner.corpus.formats.spacing import align_tokens, join_tokens
 from spacy_domain_ner.corpus.formats.version import Status, Version, name_of, text_of
-from spacy_domain_ner.corpus.jsonl import RefusedError, shown
+from spacy_domain_ner.corpus.jsonl import RefusedError, is_offset, shown
 
 
 def is_pair(record: Any) -> bool:
@@ -19,12 +20,14 @@ def is_pair(record: Any) -> bool:
     if isinstance(record, dict):
         pairs = record.get("annotations")
         return isinstance(pairs, list) and any(is_pair(pair) for pair in pairs)
-    return (
-        isinstance(record, (list, tuple))
-        and len(record) == 2
-        and isinstance(record[0], str)
-        and isinstance(record[1], dict)
-        and ("entities" in record[1] or "spans" in record[1])
+    if not (isinstance(record, (list, tuple)) and len(record) == 2 and isinstance(record[0], str)):
+        return False
+    if isinstance(record[1], dict):
+        return "entities" in record[1] or "spans" in record[1]
+    # spaCy 1 had the list of entities itself.
+    return isinstance(record[1], (list, tuple)) and all(
+        isinstance(item, (list, tuple)) and len(item) == 3 and is_offset(item[0]) and is_offset(item[1])
+        for item in record[1]
     )
 
 
@@ -42,11 +45,7 @@ def read_pair(pair: Any, text_key: str | None = None) -> Iterator[Version]:
     if not is_pair(pair):
         raise RefusedError(f"no pair of a text and its entities: {shown(pair)}")
     version = Version(text_of(pair[0]))
-    entities = pair[1].get("entities")
-    if entities is None:
-        groups = pair[1]["spans"]
-        entities = [span for spans in groups.values() for span in spans] if isinstance(groups, dict) else groups
-    for item in entities or []:
+    for item in _entities(pair[1]):
         if isinstance(item, (list, tuple)) and len(item) >= 3:
             version.add_span(*item[:3])
         elif isinstance(item, dict):
@@ -56,26 +55,57 @@ def read_pair(pair: Any, text_key: str | None = None) -> Iterator[Version]:
     yield version
 
 
+def _entities(annotations: Any) -> list[Any]:
+    if not isinstance(annotations, dict):
+        return list(annotations)
+    entities = annotations.get("entities")
+    if entities is None:
+        # Of a span categorizer, by the names of its groups.
+        groups = annotations.get("spans")
+        values = list(groups.values()) if isinstance(groups, dict) else [groups]
+        entities = [span for spans in values if isinstance(spans, (list, tuple)) for span in spans]
+    if not isinstance(entities, (list, tuple, set)):
+        raise RefusedError(f"the entities are no list: {shown(entities)}")
+    return list(entities)
+
+
 def python_pairs(source: str) -> list[Any]:
     """The pairs in Python source such as `TRAIN_DATA = [("text", {"entities": [(0, 4, "X")]})]`; nothing is run.
 
-    RAISES: RefusedError where it is no Python, or has no such list.
+    RETURNS: The pairs wherever they stand, in the order of the source; one that is no plain data, as its source.
+    RAISES: RefusedError where it is no Python, or has no pair.
     """
     try:
-        tree = ast.parse(source)
+        nodes: list[ast.AST] = [ast.parse(source)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise RefusedError("no Python source") from None
     pairs: list[Any] = []
-    for node in tree.body:
-        value = node.value if isinstance(node, (ast.Assign, ast.AnnAssign, ast.Expr)) else None
-        try:
-            found = ast.literal_eval(value) if isinstance(value, (ast.List, ast.Tuple)) else None
-        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-            continue
-        pairs += [item for item in found or [] if is_pair(item)]
-    if not pairs:
-        raise RefusedError("no list of pairs of a text and its entities")
+    found = False
+    while nodes:
+        node = nodes.pop()
+        if _looks_like_pair(node):
+            try:
+                pair = ast.literal_eval(node)
+            except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+                pair = ast.get_source_segment(source, node)
+            if isinstance(pair, str) or is_pair(pair):
+                pairs.append(pair)
+                found = found or not isinstance(pair, str)
+                continue
+        nodes += reversed(list(ast.iter_child_nodes(node)))
+    if not found:
+        raise RefusedError("no Python source with pairs of a text and its entities")
     return pairs
+
+
+def _looks_like_pair(node: ast.AST) -> bool:
+    if not (isinstance(node, (ast.Tuple, ast.List)) and len(node.elts) == 2):
+        return False
+    text, annotations = node.elts
+    if isinstance(annotations, ast.Dict):
+        keys = [key.value for key in annotations.keys if isinstance(key, ast.Constant)]
+        return "entities" in keys or "spans" in keys
+    return isinstance(text, ast.Constant) and isinstance(text.value, str) and isinstance(annotations, ast.List)
 
 
 def is_dataturks(record: Any) -> bool:
@@ -94,11 +124,14 @@ def read_dataturks(row: Any, text_key: str | None = None) -> Iterator[Version]:
     annotations = row.get("annotation")
     if annotations is None:
         version.status = Status.UNANNOTATED
+    if not isinstance(annotations, list | None):
+        raise RefusedError(f"'annotation' must be a list, not {shown(annotations)}")
     for item in annotations or []:
         labels = item.get("label") if isinstance(item, dict) else None
         points = item.get("points") if isinstance(item, dict) else None
-        for label in labels if isinstance(labels, list) else [labels]:
-            for point in points if isinstance(points, list) else [{}]:
+        for label in labels if isinstance(labels, list) and labels else [labels]:
+            for point in points if isinstance(points, list) and points else [{}]:
+                point = point if isinstance(point, dict) else {}
                 version.add_span(point.get("start"), point.get("end"), label, point.get("text"), inclusive=True)
     yield version
 
@@ -119,8 +152,7 @@ def read_training_json(document: Any, text_key: str | None = None) -> Iterator[V
     for paragraph in document["paragraphs"]:
         raw = paragraph.get("raw") if isinstance(paragraph, dict) else None
         position = 0
-        for sentence in (paragraph.get("sentences") if isinstance(paragraph, dict) else None) or []:
-            tokens = [token for token in sentence.get("tokens") or [] if isinstance(token, dict)]
+        for tokens in _sentences(paragraph):
             words = [str(token.get("orth", "")) for token in tokens]
             tags = [str(token.get("ner") or "-") for token in tokens]
             places = align_tokens(words, raw, position) if isinstance(raw, str) else None
@@ -131,6 +163,17 @@ def read_training_json(document: Any, text_key: str | None = None) -> Iterator[V
             else:
                 text, offsets = join_tokens(words)
             yield from tagged_version(text, offsets, tags, source)
+
+
+def _sentences(paragraph: Any) -> Iterator[list[dict[str, Any]]]:
+    sentences = paragraph.get("sentences") if isinstance(paragraph, dict) else None
+    if not isinstance(sentences, list):
+        raise RefusedError(f"a paragraph must be an object with 'sentences', not {shown(paragraph)}")
+    for sentence in sentences:
+        tokens = sentence.get("tokens") if isinstance(sentence, dict) else None
+        if not (isinstance(tokens, list) and all(isinstance(token, dict) for token in tokens)):
+            raise RefusedError(f"a sentence must be an object with 'tokens', not {shown(sentence)}")
+        yield tokens
 
 
 def tagged_version(text: str, offsets: list[tuple[int, int]], tags: list[str], source: str) -> Iterator[Version]:
@@ -164,11 +207,23 @@ def read_docbin(data: bytes) -> Iterator[Version]:
     for number, doc in enumerate(docs.get_docs(spacy.blank("xx").vocab), 1):
         version = Version(doc.text, id=str(number))
         meta = doc.user_data.get("meta")
-        version.meta = dict(meta) if isinstance(meta, dict) else {}
-        for ent in doc.ents:
-            version.add_span(ent.start_char, ent.end_char, ent.label_)
+        version.meta = {key: value for key, value in meta.items() if _is_json(value)} if isinstance(meta, dict) else {}
         version.status = _doc_status(doc)
+        spans: list[Span] = list(doc.ents)
+        if version.status is Status.UNANNOTATED and doc.spans:
+            # Of a span categorizer.
+            version.status, spans = Status.COMPLETE, [span for group in doc.spans.values() for span in group]
+        for span in spans:
+            version.add_span(span.start_char, span.end_char, span.label_)
         yield version
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _doc_status(doc: Doc) -> Status:

@@ -13,6 +13,8 @@ class Status(str, Enum):
     COMPLETE = "complete"  # there is no entity
     PARTIAL = "partial"  # nothing: only these spans were looked at
     SKIPPED = "skipped"  # the annotator put the passage aside
+    DECLINED = "declined"  # nothing: the annotator would not answer the question about one span
+    UNCONFIRMED = "unconfirmed"  # it has no span, and the tool does not tell whether anybody looked
     PREDICTED = "predicted"  # a model made the spans
     UNANNOTATED = "unannotated"
 
@@ -38,6 +40,7 @@ class Version:
 
     id: The tool's own number or name of the task; "" where it has none.
     annotator: Who made it; "" where the file does not say.
+    made: When, in a form that sorts by time; "" where the file does not say.
     notes: What the reader had to mend, for the report.
     refused: What could not be read as a span: its text, and the reason.
     ignored: How many results of other kinds there were (relations, choices), by kind.
@@ -47,6 +50,7 @@ class Version:
     spans: list[RawSpan] = field(default_factory=list)
     id: str = ""
     annotator: str = ""
+    made: str = ""
     status: Status = Status.COMPLETE
     ground_truth: bool = False
     meta: dict[str, Any] = field(default_factory=dict)
@@ -62,7 +66,7 @@ class Version:
         claimed = claim if isinstance(claim, str) else None
         if not (is_offset(start) and is_offset(end)):
             self.refused.append((claimed or "", f"the offsets {shown(start)} and {shown(end)} are no whole numbers"))
-        elif label is None or label == "" or isinstance(label, (dict, list, bool)):
+        elif label is None or isinstance(label, (dict, list, bool)) or not str(label).strip():
             self.refused.append((claimed or self.text[max(0, int(start)) : max(0, int(end))], "the span has no label"))
         else:
             # Some exports have the label's number instead of its name.

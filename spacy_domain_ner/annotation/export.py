@@ -1,5 +1,6 @@
 """Passages for people to label in their tool, with a model's spans filled in to be corrected."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -10,11 +11,14 @@ from spacy.language import Language
 from spacy.pipeline import EntityRecognizer
 
 from spacy_domain_ner.corpus.formats import doccano, label_studio, prodigy
+from spacy_domain_ner.corpus.formats.stream import Source, lines
+from spacy_domain_ner.corpus.jsonl import ReadResult, read_passages
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing
 
 TOOLS = ("label-studio", "doccano", "prodigy")
+TEXT_SUFFIXES = (".txt", ".text", ".md", ".log")
 # The spans of the passages themselves need a name where a tool wants one.
 OWN_SPANS = "annotations"
 BATCH = 64
@@ -32,7 +36,7 @@ def tasks_to_label(passages: Iterable[Passage], tool: str, nlp: Language | None 
         raise UserError(f"The tool is {tool!r}", f"It is one of: {', '.join(TOOLS)}")
     if tool == "label-studio":
         if nlp is not None:
-            version = f"{nlp.meta['lang']}_{nlp.meta['name']}-{nlp.meta['version']}"
+            version = _model_version(nlp)
             for passage, scores in _predicted(nlp, passages):
                 yield label_studio.task_to_label(passage, model_version=version, scores=scores)
         else:
@@ -43,6 +47,17 @@ def tasks_to_label(passages: Iterable[Passage], tool: str, nlp: Language | None 
     if nlp is not None:
         passages = (passage for passage, _ in _predicted(nlp, passages))
     yield from map(to_row, passages)
+
+
+def read_to_label(path: Path) -> ReadResult:
+    """Read passages to label: JSON lines (a file or a folder of them), or a text file with a passage on each line.
+
+    RAISES: UserError where it can't be read.
+    """
+    if path.suffix.lower() not in TEXT_SUFFIXES or not path.is_file():
+        return read_passages(path)
+    found = [(number, line) for number, line in lines(Source(path, str(path))) if line.strip()]
+    return ReadResult([Passage(line, meta={"source": f"{path.name}:{number}"}) for number, line in found])
 
 
 def write_tasks(path: Path, tasks: Iterable[dict[str, Any]], tool: str) -> int:
@@ -60,6 +75,15 @@ def write_tasks(path: Path, tasks: Iterable[dict[str, Any]], tool: str) -> int:
         if tool == "label-studio":
             stream.write("\n]\n" if count else "[]\n")
     return count
+
+
+def _model_version(nlp: Language) -> str:
+    name = f"{nlp.meta['lang']}_{nlp.meta['name']}-{nlp.meta['version']}"
+    if nlp.meta["version"] != "0.0.0":
+        return name
+    # Not packaged yet: what its training came to tells one from the next.
+    told = json.dumps(nlp.meta.get("performance", {}), sort_keys=True)
+    return f"{name}-{hashlib.blake2b(told.encode('utf8'), digest_size=4).hexdigest()}"
 
 
 def _predicted(nlp: Language, passages: Iterable[Passage]) -> Iterator[tuple[Passage, list[float] | None]]:

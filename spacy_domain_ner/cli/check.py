@@ -38,9 +38,9 @@ def check_cli(
             f"{annotations} has no annotation yet ({report.passages} passage(s) read).",
             "Annotate about 200 examples of each type and save them there as JSON lines, one passage a line:\n"
             f'{{"text": "...", "spans": [{{"start": 0, "end": 5, "label": "{next(iter(report.types))}"}}]}}\n'
-            "Offsets count characters from 0, `end` is exclusive. `domain-ner import FILE` brings the exports of Label\n"
-            f"Studio, doccano, Prodigy and others into this form. Describe what counts as what in {schema} first.\n"
-            "Then: weasel run all",
+            "Offsets count characters from 0, `end` is exclusive. `domain-ner import FILE` brings the exports of\n"
+            f"Label Studio, doccano, Prodigy and others into this form. Describe what counts as what in\n"
+            f"{schema} first. Then: weasel run all",
         )
     msg.good("The corpus can be trained on.")
 

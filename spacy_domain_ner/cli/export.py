@@ -6,15 +6,12 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from spacy_domain_ner.annotation.export import TOOLS, tasks_to_label, write_tasks
+from spacy_domain_ner.annotation.export import TOOLS, read_to_label, tasks_to_label, write_tasks
 from spacy_domain_ner.cli._app import msg, verb
 from spacy_domain_ner.corpus import load_model, read_passages
-from spacy_domain_ner.corpus.formats.stream import Source, lines
 from spacy_domain_ner.corpus.importing import passage_key
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.errors import UserError
-
-_TEXT_SUFFIXES = (".txt", ".text", ".md", ".log")
 
 
 @verb("export")
@@ -46,7 +43,11 @@ def export(
     wanted: dict[bytes, Passage] = {}
     left_out = 0
     for path in passages:
-        for passage in _read(path):
+        read = read_to_label(path)
+        for refusal in read.refusals:
+            if not refusal.skipped:
+                msg.warn(str(refusal))
+        for passage in read.passages:
             if (key := _key(passage)) in done:
                 left_out += 1
             else:
@@ -60,20 +61,6 @@ def export(
         console=(console := Console(stderr=True)), disable=not console.is_terminal,
     )  # fmt: skip
     return write_tasks(output, tasks, tool), left_out
-
-
-def _read(path: Path) -> list[Passage]:
-    if path.suffix.lower() in _TEXT_SUFFIXES and path.is_file():
-        return [
-            Passage(line, meta={"source": f"{path.name}:{number}"})
-            for number, line in lines(Source(path, str(path)))
-            if line.strip()
-        ]
-    read = read_passages(path)
-    for refusal in read.refusals:
-        if not refusal.skipped:
-            msg.warn(str(refusal))
-    return read.passages
 
 
 def _key(passage: Passage) -> bytes:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from spacy_domain_ner.annotation.export import tasks_to_label
+from spacy_domain_ner.annotation.export import read_to_label, tasks_to_label
 from spacy_domain_ner.annotation.interfaces import label_studio_interface
 from spacy_domain_ner.annotation.label_studio_server import (
     Imported,
@@ -21,7 +21,7 @@ from spacy_domain_ner.annotation.label_studio_server import (
 )
 from spacy_domain_ner.cli import import_annotations as importing
 from spacy_domain_ner.cli._app import app, msg, verb
-from spacy_domain_ner.corpus import load_model, read_passages
+from spacy_domain_ner.corpus import load_model
 from spacy_domain_ner.corpus.importing import ImportReport
 from spacy_domain_ner.corpus.policies import (
     Annotators,
@@ -49,7 +49,7 @@ _PROJECT = typer.Option(..., "--project", "-p", help="The project's number or ti
 
 @verb("push", label_studio)
 def push_cli(
-    passages: Path = typer.Argument(..., help="Passages (JSON lines), or a folder of such files"),
+    passages: Path = typer.Argument(..., help="JSON lines with a `text`, or a text file with a passage a line"),
     url: str = _URL,
     token: str = _TOKEN,
     project: str = _PROJECT,
@@ -98,7 +98,7 @@ def push(
     RAISES: UserError where an input can't be read or the server says no; it says how many tasks were created.
     """
     entity_schema = read_schema(schema)
-    read = read_passages(passages)
+    read = read_to_label(passages)
     if not read.passages:
         raise UserError(f"{passages} has no passage to label", "Each line is a JSON object with a `text`.")
     nlp = load_model(model) if model else None

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from spacy_domain_ner.corpus import offsets
-from spacy_domain_ner.corpus.formats.recognise import FORMATS, find_sources, read, recognise
+from spacy_domain_ner.corpus.formats.recognise import FORMATS, describe, find_sources, read, recognise
 from spacy_domain_ner.corpus.formats.stream import Source
 from spacy_domain_ner.corpus.formats.version import Status, Version
 from spacy_domain_ner.corpus.jsonl import MAX_LENGTH, lone_surrogate, read_line, to_record
@@ -38,6 +38,8 @@ from spacy_domain_ner.schema import EntitySchema
 
 # Of each kind of entry, so many are shown; the report's file has all.
 SHOWN = 20
+# Beside their text, records are kept as they are; what is nested more deeply than this could not be written again.
+DEEPEST = 100
 
 
 @dataclass(frozen=True)
@@ -332,12 +334,13 @@ def _read_all(
         recognised = recognise(source, form, tag_column)
         report.files.append((source.name, recognised.title if recognised else ""))
         if recognised is None:
+            what = describe(source)
             if len(sources) == 1:
                 raise UserError(
-                    f"{source.name} is in no format that is known",
+                    f"{source.name} {what}",
                     f"Known are: {', '.join(FORMATS.values())}. If it is one of them, say which with --format.",
                 )
-            account.add("unread", "file", Version("", file=source.name), "", "in no format that is known")
+            account.add("unread", "file", Version("", file=source.name), "", what)
             continue
         votes[source.name] = Counter()
         for number, version in read(source, recognised, text_key):
@@ -375,9 +378,26 @@ def _unreadable(version: Version) -> str:
         rest = json.dumps([version.meta, version.extra, [s.label for s in version.spans]], ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         return "what it says beside its text can't be written as JSON"
+    if _depth([version.meta, version.extra]) > DEEPEST:
+        return "what it says beside its text is nested too deeply"
     if lone_surrogate(version.text) is not None or lone_surrogate(rest + version.annotator) is not None:
         return "half of a surrogate pair: this is no Unicode text"
     return ""
+
+
+def _depth(value: Any) -> int:
+    """How deeply lists and objects are nested in a value, no further than `DEEPEST`."""
+    depth, level = 0, [value]
+    while level and depth <= DEEPEST:
+        depth += 1
+        level = [
+            item
+            for parent in level
+            if isinstance(parent, dict | list)
+            for item in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(item, dict | list)
+        ]
+    return depth
 
 
 def _combine_all(

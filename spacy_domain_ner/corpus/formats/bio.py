@@ -1,13 +1,88 @@
 """Tags of tokens as spans: IOB1, IOB2, BIOES, BILUO, BMES, and types without prefixes."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+# The label where tags say that there is an entity and not of which type.
+UNTYPED = "ENTITY"
 _TAG = re.compile(r"([BIOESLUMW])[-_](.+)")
+_SUFFIXED = re.compile(r"(.+)[-_]([BIESLUMW])")
+_BARE = frozenset("BIESLUMW")
+# Where a tag may be wrong or missing in some lines, the others still tell what the column is.
+_MOST = 0.9
+_MOST_TYPES = 200
 
 
 class BadTagError(ValueError):
     """A tag that is none."""
+
+
+@dataclass(frozen=True)
+class Tagging:
+    """How the tags of one file are written.
+
+    style: "prefixes" (B-PER), "suffixes" (PER-B), "bare" (B), "types" (PER), or "outside" where there is no entity.
+    scheme: The scheme's name, for the report.
+    outside: How a token outside is tagged.
+    lower: Whether prefixes are written in lower case.
+    known: The tags that were seen, where the types alone tell what a tag is.
+    """
+
+    style: str
+    scheme: str
+    outside: str = "O"
+    lower: bool = False
+    known: frozenset[str] = frozenset()
+
+    @property
+    def prefixes(self) -> bool:
+        """Whether the tags, as `read` gives them, have prefixes."""
+        return self.style != "types"
+
+    def read(self, value: str) -> str | None:
+        """A tag as `decode_tags` takes it, None where the value is no tag."""
+        if value == self.outside:
+            return "O"
+        if value in ("-", "_"):
+            return "-"
+        if self.style == "types":
+            return value if value in self.known else None
+        return _canonical(value, self.style, self.lower)
+
+
+def find_tagging(values: Sequence[str]) -> Tagging | None:
+    """Tell how a column's tags are written.
+
+    values: The column of many sentences, each sentence followed by "".
+    RETURNS: None where the column holds no tags.
+    """
+    counts = Counter(value for value in values if value)
+    if not counts:
+        return None
+    outside = next((value for value in ("O", "o") if counts[value]), "")
+    others = {value: count for value, count in counts.items() if value not in (outside, "O", "-", "_")}
+    total, other = counts.total(), sum(others.values())
+    if not other and outside:
+        return Tagging("outside", "no tags but O", outside) if counts[outside] >= 0.5 * total else None
+    for style in ("prefixes", "suffixes", "bare"):
+        for lower in (False, True):
+            fitting = sum(count for value, count in others.items() if _canonical(value, style, lower))
+            # Not a rare type that happens to look like a tag with a prefix.
+            if 2 * fitting <= other or fitting + total - other < _MOST * total:
+                continue
+            if style == "bare" and not (outside and counts["b" if lower else "B"]):
+                continue
+            # Some files tag a token outside as `-` or `_`.
+            out = outside or max("-_", key=lambda value: counts[value])
+            tagging = Tagging(style, "", out if counts[out] else "O", lower)
+            name = scheme_of([tagging.read(value) or "O" for value in values])
+            return Tagging(style, name + {"bare": " without types"}.get(style, ""), tagging.outside, lower)
+    # Types without prefixes: few, and most tokens have none.
+    if outside and len(others) <= _MOST_TYPES and counts[outside] >= 0.3 * total:
+        return Tagging("types", "IO", outside, known=frozenset(others))
+    return None
 
 
 def parse_tag(tag: str) -> tuple[str, str]:
@@ -54,13 +129,11 @@ def decode_tags(tags: Sequence[str], prefixes: bool | None = None) -> tuple[list
 
 
 def scheme_of(tags: Sequence[str]) -> str:
-    """What the tags are called: IOB2, IOB1, BIOES, BILUO, BMES or IO.
+    """What tags with prefixes are called: IOB2, IOB1, BIOES, BILUO or BMES.
 
     tags: The tags of many sentences, each sentence followed by "O".
     """
     prefixes = {prefix for prefix, _ in map(parse_tag, tags)} - {"O"}
-    if not prefixes - {""}:
-        return "IO" if prefixes else "no tags but O"
     if prefixes & {"M", "W"}:
         return "BMES"
     if prefixes & {"L", "U"}:
@@ -75,3 +148,14 @@ def scheme_of(tags: Sequence[str]) -> str:
         before = tag
     # In IOB1 a B stands only where two spans of one type touch.
     return "IOB1" if starts_with_i and not needless_b else "IOB2"
+
+
+def _canonical(value: str, style: str, lower: bool) -> str | None:
+    if style == "bare":
+        prefix = value.upper() if lower else value
+        return f"{prefix}-{UNTYPED}" if prefix in _BARE and (not lower or value != prefix) else None
+    if style == "suffixes":
+        match = _SUFFIXED.fullmatch(value[:-1] + value[-1:].upper() if lower else value)
+        return f"{match[2]}-{match[1]}" if match else None
+    match = _TAG.fullmatch(value[:1].upper() + value[1:] if lower else value)
+    return f"{match[1]}-{match[2]}" if match and match[1] != "O" else None

@@ -1,15 +1,18 @@
 """Tokens and tags in lines: CoNLL and BIO files in the varieties that are found, and spaCy's `token|POS|tag` lines.
 
-2 to 10 columns by tabs or blanks; the token first (second after a number, as in CoNLL-U), the tag in whichever column
-holds tags; `-DOCSTART-`, comments, separator lines of blanks and tabs. Every sentence becomes a passage.
+2 to 10 columns by tabs or blanks; the token first (behind its number, as in CoNLL-U, or behind its tag), the tag in
+whichever column holds tags; `-DOCSTART-`, comments, separator lines of blanks and tabs. Every sentence becomes a
+passage.
 """
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
-from spacy_domain_ner.corpus.formats.bio import BadTagError, decode_tags, parse_tag, scheme_of
+from spacy_domain_ner.corpus.formats.bio import BadTagError, Tagging, decode_tags, find_tagging, parse_tag
 from spacy_domain_ner.corpus.formats.spacing import Spacing, align_tokens, join_tokens
 from spacy_domain_ner.corpus.formats.stream import Source, lines
 from spacy_domain_ner.corpus.formats.version import Status, Version
@@ -20,9 +23,19 @@ SAMPLE = 20_000
 DOCUMENT_START = "-DOCSTART-"
 # A source keeps its passages on one side of a split: with fewer documents than sides there would be no split.
 FEWEST_DOCUMENTS = 3
-# The phrases of CoNLL-2000's chunking, whose tags look like those of entities.
-_CHUNKS = {"NP", "VP", "PP", "ADVP", "ADJP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP"}
-_MOST_TYPES = 200
+# Nobody's sentence: a file without the empty lines that divide sentences.
+MOST_LINES = 200_000
+# The phrases of CoNLL-2000's and the German CoNLL-2003's chunking, whose tags look like those of entities.
+_CHUNKS = {
+    "NP", "VP", "PP", "ADVP", "ADJP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP",
+    "NC", "VC", "PC", "AC", "ADVC", "ADJC",
+}  # fmt: skip
+# Blanks that divide columns; a no-break space belongs to its token.
+_BLANKS = re.compile(r"[ \t]+")
+_NUMBER = re.compile(r"\d+([-.]\d+)?")
+_RANGE = re.compile(r"(\d+)-(\d+)")
+_HEADER = re.compile(r"(?i)tokens?|words?|forms?|text|id|#|sentence.*")
+_NO_SPACE = re.compile(r"(^|\|)(SpaceAfter=No|NoSpaceAfter)(\||$)")
 
 
 @dataclass(frozen=True)
@@ -30,8 +43,11 @@ class Layout:
     """How a file of tokens and tags is laid out; columns count from 0.
 
     piped: Whether a line is a sentence of `token|POS|tag` items.
-    scheme: The tags' scheme, for the report.
-    prefixes: Whether tags have prefixes.
+    key: The tag's key, where the column holds `key=value` pairs, as CoNLL-U's last one does.
+    numbered: Whether tokens are numbered: then lines of a range (1-2) and of empty nodes (5.1) are no tokens.
+    header: Whether the first line names the columns.
+    spaced: Whether the last column says which token no space follows.
+    others: Further columns of tags, of nested entities or of another kind, which are not read.
     documents: How many `-DOCSTART-` lines there are (a few are enough).
     """
 
@@ -40,20 +56,44 @@ class Layout:
     width: int
     token: int
     tag: int
-    scheme: str
-    prefixes: bool
+    tagging: Tagging
     spacing: Spacing
+    key: str = ""
+    numbered: bool = False
+    header: bool = False
+    spaced: bool = False
+    others: tuple[int, ...] = ()
     documents: int = 0
 
     def __str__(self) -> str:
         if self.piped:
-            return f"{self.scheme} tags in token|tag items"
+            return f"{self.tagging.scheme} tags in token|tag items"
         separator = "tabs" if self.tab else "blanks"
-        return f"{self.scheme} tags in column {self.tag + 1} of {self.width}, separated by {separator}"
+        key = f" behind {self.key}=" if self.key else ""
+        others = ", ".join(str(place + 1) for place in self.others)
+        further = f"; others in {others}: --tag-column" if others else ""
+        where = f"in column {self.tag + 1} of {self.width}{key}, separated by {separator}{further}"
+        return f"{self.tagging.scheme} tags {where}"
 
     def split(self, line: str) -> list[str]:
         """A line's columns."""
-        return [column.strip() for column in line.split("\t")] if self.tab else line.split()
+        columns = _split(line, self.tab)
+        if self.tab and len(columns) != self.width:
+            # Some files were mended by hand, with blanks.
+            other = _split(line, False)
+            return other if len(other) == self.width else columns
+        return columns
+
+    def read_tag(self, columns: list[str], place: int) -> str | None:
+        """The tag in a column, None where there is none."""
+        value = columns[place]
+        if self.key:
+            value = _pairs(value).get(self.key, self.tagging.outside)
+        tag = self.tagging.read(value)
+        if tag is None and self.tagging.style == "types" and len(columns) == self.width and columns[0][:1] != "#":
+            # A type that comes far down for the first time.
+            return value or None
+        return tag
 
 
 def find_layout(source: Source, tag_column: int | None = None) -> Layout | None:
@@ -67,7 +107,7 @@ def find_layout(source: Source, tag_column: int | None = None) -> Layout | None:
     rows = [line for line in sample if line.strip() and not line.startswith(DOCUMENT_START)]
     if not rows:
         return None
-    return _piped_layout(rows) or _column_layout(rows, sample, tag_column)
+    return _piped_layout(rows) or _column_layout(sample, tag_column)
 
 
 def read_sentences(source: Source, layout: Layout) -> Iterator[tuple[int, Version | RefusedError]]:
@@ -77,17 +117,31 @@ def read_sentences(source: Source, layout: Layout) -> Iterator[tuple[int, Versio
         return
     sentence = _Sentence(layout)
     document, documents = 0, layout.documents
-    group = source.name if documents >= FEWEST_DOCUMENTS else ""
+    # Wherever the file is read from, its documents are the same.
+    group = Path(source.name).name if documents >= FEWEST_DOCUMENTS else ""
+    header = layout.header
     for number, line in lines(source):
         if line.startswith(DOCUMENT_START) or not line.strip():
             if sentence.rows:
                 yield sentence.finish()
             document += line.startswith(DOCUMENT_START)
             sentence = _Sentence(layout, f"{group}#{document}" if group else "")
+        elif header and not line.startswith("# "):
+            header = False
         else:
             sentence.add(number, line)
     if sentence.rows:
         yield sentence.finish()
+
+
+@dataclass
+class _Row:
+    """One token. tag: As `decode_tags` takes it, "" where the line has none. glued: Whether no space follows."""
+
+    number: int
+    token: str
+    tag: str
+    glued: bool = False
 
 
 class _Sentence:
@@ -98,150 +152,246 @@ class _Sentence:
         self._source = source
         self._text = ""
         self._notes: list[str] = []
-        self.rows: list[tuple[int, str, str]] = []
+        self._length = 0
+        # The number of the last word that a token of several words (French "du") is made of.
+        self._range_end = 0
+        self.rows: list[_Row] = []
 
     def add(self, number: int, line: str) -> None:
-        columns = self._layout.split(line)
-        tag = self._tag(columns)
-        if line.startswith("#") and (tag is None or len(columns) != self._layout.width):
+        self._length += 1
+        if self._length > MOST_LINES:
+            # Refused, whatever follows: it is not kept.
+            return
+        layout = self._layout
+        columns = layout.split(line)
+        whole = len(columns) == layout.width
+        place, tag = self._tag(columns)
+        if line.startswith("#") and (tag is None or not whole):
             name, _, value = line[1:].partition("=")
             if name.strip() == "text":
                 self._text = value.strip()
+        elif layout.numbered and _NUMBER.fullmatch(columns[0]) and self._is_no_word(number, columns, tag):
+            pass
+        elif self._lacks_token(line, columns):
+            self._notes.append(f"line {number} has no token")
         elif tag is None:
             # Kept, so that the whole sentence is refused: what its tokens are is not known.
-            self.rows.append((number, line.strip(), ""))
+            self.rows.append(_Row(number, line.strip(), ""))
         else:
-            if len(columns) != self._layout.width:
-                self._notes.append(f"line {number} has {len(columns)} columns where others have {self._layout.width}")
-            if token := columns[min(self._layout.token, len(columns) - 1)]:
-                self.rows.append((number, token, tag))
+            if not whole:
+                self._notes.append(f"line {number} has {len(columns)} columns where others have {layout.width}")
+            last = min(layout.token, len(columns) - 1)
+            # A token with blanks in it puts the tag further back.
+            further = place - layout.tag if place > layout.token and not layout.tab else 0
+            token = " ".join(columns[last : last + 1 + max(0, further)])
+            if token.strip():
+                self.rows.append(_Row(number, token, tag, bool(layout.spaced and _NO_SPACE.search(columns[-1]))))
 
     def finish(self) -> tuple[int, Version | RefusedError]:
         """The sentence's first line and its version, or why there is none."""
-        first = self.rows[0][0]
-        broken = next(((number, text) for number, text, tag in self.rows if not tag), None)
-        tokens = [token for _, token, _ in self.rows]
+        first = self.rows[0].number
+        if self._length > MOST_LINES:
+            return first, RefusedError(f"{self._length} lines without an empty one, which divides sentences")
+        broken = next((row for row in self.rows if not row.tag), None)
         if broken is not None:
-            line = f"line {broken[0]} ({shorten(broken[1], 40)!r}) has no tag in column {self._layout.tag + 1}"
-            return first, RefusedError(line)
+            what = f"line {broken.number} ({shorten(broken.token, 40)!r}) has no tag in column {self._layout.tag + 1}"
+            return first, RefusedError(what)
+        tokens = [row.token for row in self.rows]
         places = align_tokens(tokens, self._text) if self._text else None
-        text, offsets = (self._text, places) if places else join_tokens(tokens, self._layout.spacing)
-        tags = [tag for _, _, tag in self.rows]
+        if places:
+            text, offsets = self._text, places
+        elif self._layout.spaced:
+            text, offsets = _joined(self.rows)
+        else:
+            text, offsets = join_tokens(tokens, self._layout.spacing)
+        tags = [row.tag for row in self.rows]
         return first, _version(text, offsets, tags, self._layout, self._source, self._notes)
 
-    def _tag(self, columns: list[str]) -> str | None:
-        """The tag of a line, None where it has none; in a line of unusual width it may stand last."""
-        wanted = self._layout.tag
-        for place in (wanted, len(columns) - 1) if len(columns) > 1 else ():
-            if 0 < place < len(columns) and _is_tag(columns[place], self._layout.prefixes):
-                return columns[place]
-        return None
+    def _lacks_token(self, line: str, columns: list[str]) -> bool:
+        """Whether the token of a line is a blank, which no splitting at blanks leaves."""
+        layout = self._layout
+        if layout.tab or layout.token or line[:1] not in (" ", "\t") or len(columns) != layout.width - 1:
+            return False
+        return layout.read_tag(columns, layout.tag - 1) is not None
+
+    def _is_no_word(self, number: int, columns: list[str], tag: str | None) -> bool:
+        """Whether a numbered line is no word of its own; a token of several words is added, with their tag."""
+        layout = self._layout
+        if "." in columns[0]:
+            return True
+        if (match := _RANGE.fullmatch(columns[0])) is not None:
+            glued = bool(layout.spaced and _NO_SPACE.search(columns[-1]))
+            self._range_end = int(match[2])
+            self.rows.append(_Row(number, columns[layout.token], "O" if tag in (None, "-") else str(tag), glued))
+            return True
+        if self.rows and tag is not None and int(columns[0]) <= self._range_end:
+            if self.rows[-1].tag == "O":
+                self.rows[-1].tag = tag
+            return True
+        self._range_end = 0
+        return False
+
+    def _tag(self, columns: list[str]) -> tuple[int, str | None]:
+        """Where the tag of a line stands, and the tag, None where it has none; in a line of unusual width it may
+        stand last."""
+        layout = self._layout
+        for place in (layout.tag, len(columns) - 1) if len(columns) > 1 else ():
+            if place < len(columns) and place != layout.token:
+                tag = layout.read_tag(columns, place)
+                if tag is not None:
+                    return place, tag
+        return layout.tag, None
 
 
 def _version(
     text: str, offsets: list[tuple[int, int]], tags: list[str], layout: Layout, source: str, notes: list[str]
 ) -> Version | RefusedError:
     try:
-        spans, repaired = decode_tags(tags, layout.prefixes)
+        spans, repaired = decode_tags(tags, layout.tagging.prefixes)
     except BadTagError as error:
         return RefusedError(str(error))
     version = Version(text, meta={"source": source} if source else {}, notes=notes)
     for first, last, label in spans:
         version.add_span(offsets[first][0], offsets[last][1], label)
-    if repaired and layout.scheme != "IOB1":
+    if repaired and layout.tagging.scheme != "IOB1":
         version.notes.append(f"{repaired} span(s) begin with an I that follows nothing")
     if "-" in tags:
         version.status = Status.UNANNOTATED if set(tags) == {"-"} else Status.PARTIAL
     return version
 
 
+def _joined(rows: list[_Row]) -> tuple[str, list[tuple[int, int]]]:
+    text, offsets = "", []
+    for row in rows:
+        offsets.append((len(text), len(text) + len(row.token)))
+        text += row.token + ("" if row.glued else " ")
+    return text.rstrip(" "), offsets
+
+
 def _read_piped(source: Source, layout: Layout) -> Iterator[tuple[int, Version | RefusedError]]:
     for number, line in lines(source):
         if not line.strip() or line.startswith(DOCUMENT_START):
             continue
-        items = [item.split("|") for item in line.split()]
-        # A token may be a bar itself.
-        pairs = [("|".join(item[: layout.tag]) or "|", item[-1]) for item in items if len(item) > layout.tag]
-        if len(pairs) < len(items) or not all(_is_tag(tag, layout.prefixes) for _, tag in pairs):
-            broken = next(
-                "|".join(item) for item in items if len(item) <= layout.tag or not _is_tag(item[-1], layout.prefixes)
-            )
-            yield number, RefusedError(f"{shorten(broken, 40)!r} is no token with a tag")
+        items = [_item(item, layout.width) for item in line.split()]
+        tags = [layout.tagging.read(item[-1]) for item in items]
+        broken = next((item for item, tag in zip(items, tags, strict=True) if len(item) < 2 or tag is None), None)
+        if broken is not None:
+            yield number, RefusedError(f"{shorten('|'.join(broken), 40)!r} is no token with a tag")
             continue
-        text, offsets = join_tokens([token for token, _ in pairs], layout.spacing)
-        yield number, _version(text, offsets, [tag for _, tag in pairs], layout, "", [])
+        text, offsets = join_tokens([item[0] for item in items], layout.spacing)
+        yield number, _version(text, offsets, [tag or "" for tag in tags], layout, "", [])
+
+
+def _item(item: str, width: int) -> list[str]:
+    """The parts of a `token|POS|tag` item, fewer where it is none. The token may be a bar itself."""
+    return [part or "|" for part in item.rsplit("|", width - 1)]
 
 
 def _piped_layout(rows: list[str]) -> Layout | None:
-    items = [item.split("|") for row in rows[:200] for item in row.split()]
-    widths = Counter(map(len, items))
-    width = widths.most_common(1)[0][0]
-    if width not in (2, 3) or widths[width] < 0.9 * len(items):
+    items = [item for row in rows[:200] for item in row.split()]
+    width, _ = Counter(len(item.split("|")) for item in items).most_common(1)[0]
+    if width not in (2, 3) or sum(item.count("|") >= width - 1 for item in items) < 0.9 * len(items):
         return None
-    items = [item.split("|") for row in rows for item in row.split()]
-    tags = [item[-1] for item in items if len(item) >= width]
-    if not _are_tags(tags):
+    table = [_item(item, width) for row in rows for item in row.split()]
+    tagging = find_tagging([item[-1] for item in table if len(item) == width])
+    if tagging is None:
         return None
-    prefixes = any(parse_tag(tag)[0] not in ("O", "") for tag in tags)
-    spacing = Spacing(item[0] for item in items)
-    return Layout(True, False, width, 0, width - 1, scheme_of(tags), prefixes, spacing)
+    return Layout(True, False, width, 0, width - 1, tagging, Spacing(item[0] for item in table))
 
 
-def _column_layout(rows: list[str], sample: list[str], tag_column: int | None) -> Layout | None:
-    tab = 2 * sum("\t" in row for row in rows) > len(rows)
-    split = [[column.strip() for column in row.split("\t")] if tab else row.split() for row in rows]
+def _column_layout(sample: list[str], tag_column: int | None) -> Layout | None:
+    filled = [line for line in sample if line.strip() and not line.startswith(DOCUMENT_START)]
+    tab = 2 * sum("\t" in line for line in filled) > len(filled)
     # A comment is no row; a token may be the sign that comments begin with.
-    widths = Counter(len(row) for row in split if not row[0].startswith("#")) or Counter(map(len, split))
+    split = [_split(line, tab) for line in filled if not line.startswith("#")] or [_split(line, tab) for line in filled]
+    widths = Counter(map(len, split))
     width, count = widths.most_common(1)[0]
-    table = [row for row in split if len(row) == width]
-    if not 2 <= width <= 10 or 10 * count < 6 * sum(widths.values()):
+    if not 2 <= width <= 10 or 10 * count < 6 * widths.total():
         return None
-    token = 1 if width > 2 and all(row[0].replace("-", "").replace(".", "").isdecimal() for row in table) else 0
-    if tag_column is not None:
-        if not 1 <= tag_column <= width:
-            raise UserError(f"There is no column {tag_column}: the lines have {width}", "Name another --tag-column.")
-        tag = tag_column - 1
-    else:
-        found = _tag_column([[row[column] for row in table] for column in range(width)], token)
-        if found is None:
-            return None
-        tag = found
-    tags = []
-    for line in sample:
-        row = [column.strip() for column in line.split("\t")] if tab else line.split()
-        tags.append(row[tag] if len(row) == width and not line.startswith(DOCUMENT_START) else "O")
-    prefixes = any(parse_tag(value)[0] not in ("O", "") for value in tags)
-    documents = sum(line.startswith(DOCUMENT_START) for line in sample)
-    spacing = Spacing(row[token] for row in table)
-    return Layout(False, tab, width, token, tag, scheme_of(tags), prefixes, spacing, documents)
-
-
-def _tag_column(columns: list[list[str]], token: int) -> int | None:
-    candidates = [place for place in range(token + 1, len(columns)) if _are_tags(columns[place])]
-    prefixed = [place for place in candidates if _labels(columns[place])]
-    candidates = [place for place in prefixed if not _labels(columns[place]) <= _CHUNKS] or prefixed or candidates
-    if not candidates:
+    if tag_column is not None and not 1 <= tag_column <= width:
+        raise UserError(f"There is no column {tag_column}: the lines have {width}", "Name another --tag-column.")
+    # Every sentence ends with an empty row, for the schemes in which that matters.
+    rows = [_split(line, tab) if line.strip() else [] for line in sample if not line.startswith(("#", DOCUMENT_START))]
+    table = [row if len(row) == width else [""] * width for row in rows or split]
+    places = range(width) if tag_column is None else [tag_column - 1]
+    first = next((row for row in table if any(row)), [])
+    header = bool(first) and len(split) > 1 and bool(_HEADER.fullmatch(first[0]))
+    if header:
+        headless = [row for row in table if row is not first]
+        found = _find_columns(table, width, places), _find_columns(headless, width, places)
+        # A file may begin with the word "Text": then its tag is one.
+        header = found[1] is not None and (
+            found[0] is None or found[0][:2] != found[1][:2] or found[1][2].read(first[found[1][1]]) is None
+        )
+        table = headless if header else table
+    columns = _find_columns(table, width, places)
+    if columns is None:
         return None
-    # Some files give the token a second time, with tags of another kind.
-    again = {place for place in candidates[1:] if columns[place - 1] == columns[token]}
-    return [place for place in candidates if place not in again][-1]
+    token, tag, tagging, key, others = columns
+    return Layout(
+        False, tab, width, token, tag, tagging, Spacing(row[token] for row in table), key,
+        numbered=_is_numbered(table, width), header=header,
+        spaced=(bool(key) or tag < width - 1) and any(_NO_SPACE.search(row[-1]) for row in table),
+        others=others, documents=sum(line.startswith(DOCUMENT_START) for line in sample),
+    )  # fmt: skip
 
 
-def _labels(column: list[str]) -> set[str]:
-    return {label for prefix, label in map(parse_tag, set(column)) if prefix not in ("O", "")}
+def _split(line: str, tab: bool) -> list[str]:
+    if tab:
+        return [column.strip(" ") for column in line.split("\t")]
+    return line.split() if line.isascii() else _BLANKS.split(line.strip(" \t"))
 
 
-def _are_tags(column: list[str]) -> bool:
-    counts = Counter(column)
-    if not counts["O"] and not _labels(column):
+def _is_numbered(table: list[list[str]], width: int) -> bool:
+    numbers = [row[0] for row in table if row[0]]
+    if width < 3 or not numbers or not all(map(_NUMBER.fullmatch, numbers)):
         return False
-    if _labels(column):
-        return sum(count for tag, count in counts.items() if _is_tag(tag, True)) >= 0.9 * len(column)
-    # Types without prefixes: few, and most tokens have none.
-    return len(counts) <= _MOST_TYPES and counts["O"] >= 0.3 * len(column)
+    return numbers[0] in ("0", "1") or numbers[0].startswith("1-")
 
 
-def _is_tag(value: str, prefixes: bool) -> bool:
-    if not prefixes:
-        return bool(value)
-    return value in ("O", "-") or parse_tag(value)[0] not in ("O", "")
+def _find_columns(
+    table: list[list[str]], width: int, places: Sequence[int]
+) -> tuple[int, int, Tagging, str, tuple[int, ...]] | None:
+    """The columns of the token and of the tag, how the tags are written, their key, and other columns of tags."""
+    token = int(_is_numbered(table, width))
+    # What stands for several words has no tag of its own.
+    rows = [row for row in table if not (token and re.search("[-.]", row[0]))]
+    found = {
+        place: tagging
+        for place in places
+        if place > token and (tagging := find_tagging([row[place] for row in rows])) is not None
+    }
+    tagged = [place for place, tagging in found.items() if tagging.style not in ("types", "outside")]
+    no_chunks = [place for place in tagged if not _labels(rows, place, found[place]) <= _CHUNKS]
+    # In a file of a few sentences nothing but the chunks may be tagged.
+    others = [place for place in found if place not in tagged]
+    # Some files give the token a second time, with tags of another kind.
+    again = {place for place in found if place > token + 1 and all(row[place - 1] == row[token] for row in rows)}
+    for candidates in (no_chunks, others, tagged):
+        # Where entities are nested, the first column has the outer ones.
+        for place in sorted(set(candidates) - again) or candidates:
+            return token, place, found[place], "", tuple(other for other in no_chunks if other != place)
+    for place in places:
+        for key, tagging in _keyed(rows, place):
+            return token, place, tagging, key, ()
+    if width == 2 and 0 in places and (tagging := find_tagging([row[0] for row in rows])) is not None:
+        return (1, 0, tagging, "", ()) if tagging.style == "prefixes" else None
+    return None
+
+
+def _labels(rows: list[list[str]], place: int, tagging: Tagging) -> set[str]:
+    tags = {tagging.read(value) or "O" for value in {row[place] for row in rows}}
+    return {label for _, label in map(parse_tag, tags) if label}
+
+
+def _keyed(rows: list[list[str]], place: int) -> Iterator[tuple[str, Tagging]]:
+    pairs = [_pairs(row[place]) for row in rows]
+    keys = Counter(key for row in pairs for key in row)
+    for key in keys:
+        tagging = find_tagging([row.get(key, "O") if any(full) else "" for row, full in zip(pairs, rows, strict=True)])
+        if tagging is not None and tagging.style == "prefixes":
+            yield key, tagging
+
+
+def _pairs(value: str) -> dict[str, str]:
+    return dict(pair.split("=", 1) for pair in value.split("|") if "=" in pair)

@@ -50,6 +50,24 @@ _SUFFIXES = {
 }  # fmt: skip
 # A list of pairs as Python writes it, with or without the name that it is usually given.
 _PYTHON = re.compile(r"(?i)\w*TRAIN(ING)?_DATA\b|\[?\s*\(\s*['\"].*['\"]\s*,\s*[{\[]")
+_SIGNATURES = (
+    (b"%PDF", "is a PDF document"),
+    (b"\x89PNG", "is an image"),
+    (b"\xff\xd8\xff", "is an image"),
+    (b"GIF8", "is an image"),
+    (b"\x1f\x8b", "is compressed by gzip: unpack it first"),
+    (b"BZh", "is compressed by bzip2: unpack it first"),
+    (b"\xfd7zXZ", "is compressed by xz: unpack it first"),
+    (b"7z\xbc\xaf", "is a 7z archive: unpack it first"),
+    (b"Rar!", "is a RAR archive: unpack it first"),
+    (b"PK\x03\x04", "is a zip archive that is cut off or broken: export it again"),
+    (b"\xd0\xcf\x11\xe0", "is an Office document"),
+    (b"SQLite format 3", "is an SQLite database"),
+    (b"{\\rtf", "is an RTF document"),
+    (b"<!doctype html", "is a web page, perhaps one that asks to log in: export it again"),
+    (b"<html", "is a web page, perhaps one that asks to log in: export it again"),
+    (b"<?xml", "is XML"),
+)
 _DOCBIN_HEADS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
 
@@ -90,7 +108,7 @@ def recognise(source: Source, form: str | None = None, tag_column: int | None = 
         return Recognised("docbin")
     if source.path.suffix == ".py" and form in (None, "train-data"):
         return Recognised("train-data", "Python source", layout="python")
-    if b"\0" in head:
+    if b"\0" in head or _signature(head):
         return None
     shown = peek(source)
     if shown.layout == "empty":
@@ -117,6 +135,28 @@ def recognise(source: Source, form: str | None = None, tag_column: int | None = 
             + (" If its tags are in an unusual column, name it with --tag-column." if form == "conll" else ""),
         )
     return None
+
+
+def describe(source: Source) -> str:
+    """What can be said of a file in no format that is known, as the predicate of a sentence."""
+    with source.open() as stream:
+        head = stream.read(4096)
+    if kind := _signature(head):
+        return kind
+    if b"\0" in head:
+        wide = {head[::2].count(0), head[1::2].count(0)}
+        if max(wide) > len(head) // 3 and min(wide) < len(head) // 10:
+            return "seems to be UTF-16 text without a byte order mark (--encoding utf-16-le or utf-16-be reads it)"
+        return "has null bytes: it is binary, or was damaged"
+    shown = peek(source)
+    if shown.layout == "text":
+        return "is in no format that is known"
+    values = [value for _, value in islice(json_values(source, shown.layout), _SAMPLE)]
+    if not values:
+        return "is JSON without a record"
+    keys = dict.fromkeys(key for value in values if isinstance(value, dict) for key in value)
+    kind = f"the keys {shorten(', '.join(keys))}" if keys else f"{shown.first_line[:20]!r} at its beginning"
+    return f"is JSON, but in no format that is known: it has {kind}"
 
 
 def read(source: Source, recognised: Recognised, text_key: str | None = None) -> Read:
@@ -178,6 +218,12 @@ def find_sources(
             else:
                 found.append(Source(path, str(path), **options))
         yield found
+
+
+def _signature(head: bytes) -> str:
+    head = head.lstrip()
+    # A tag may be written in either case, a signature not.
+    return next((kind for sign, kind in _SIGNATURES if head.startswith(sign) or head[:20].lower().startswith(sign)), "")
 
 
 def _record_format(source: Source, layout: str) -> str | None:

@@ -16,6 +16,9 @@ from spacy_domain_ner.errors import UserError, reason
 # A line is read up to here to tell what a file holds; a whole export on one line is longer, a passage never is.
 LONGEST_LINE = 8_000_000
 PEEKED_LINES = 40
+_BLOCK = 1 << 16
+# So many brackets more are opened than closed in one block only where nobody wrote for a reader.
+_DEEPEST = 3000
 
 
 def _no_progress(_: int) -> None:
@@ -51,6 +54,8 @@ class Source:
         head = stream.peek(4)[:4]
         if head.startswith(codecs.BOM_UTF8):
             stream.read(3)
+        elif head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) and self.encoding == "utf8":
+            raise UserError(f"{self.name} is UTF-32 text", "Say so with --encoding utf-32, or save it as UTF-8.")
         elif head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and self.encoding == "utf8":
             raise UserError(f"{self.name} is UTF-16 text", "Say so with --encoding utf-16, or save it as UTF-8.")
         if self.encoding != "utf8":
@@ -113,7 +118,7 @@ def lines(source: Source) -> Iterator[tuple[int, str]]:
     try:
         with source.open() as stream:
             # As bytes: only a line feed ends a line; U+2028 and the like may stand inside.
-            for number, line in enumerate(stream, 1):
+            for number, line in enumerate(_cut(stream), 1):
                 yield number, line.decode("utf8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise UserError(
@@ -146,18 +151,21 @@ def peek(source: Source) -> Peek:
             return Peek("empty", "")
         if head not in b"[{":
             return Peek("text", shown_line)
-        following = [line for line in (stream.readline(LONGEST_LINE) for _ in range(PEEKED_LINES)) if line.strip()]
-    value = _value(first)
-    if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], str)):
-        return Peek("lines", shown_line)
-    if value is not None:
-        return Peek("lines" if any(_value(line) is not None for line in following) else "list", shown_line)
-    # The first line may be the one that is broken. In a printed document, no line but the last is a whole object.
-    if first.strip() not in (b"[", b"{") and any(isinstance(_value(line), dict) for line in following):
-        return Peek("lines", shown_line)
-    if head == b"[" and first.strip()[1:2] not in (b"", b"{", b"[", b'"', b"]") and not following:
-        return Peek("text", shown_line)
-    return Peek("list" if head == b"[" else "objects", shown_line)
+        if len(first) == LONGEST_LINE and not first.endswith(b"\n"):
+            return Peek("list" if head == b"[" else "objects", shown_line)
+        value = _value(first)
+        if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], str)):
+            return Peek("lines", shown_line)
+        # One at a time: each may be long.
+        following = (line for line in (stream.readline(LONGEST_LINE) for _ in range(PEEKED_LINES)) if line.strip())
+        if value is not None:
+            return Peek("lines" if any(_value(line) is not None for line in following) else "list", shown_line)
+        # The first line may be the one that is broken. In a printed document, only the last line is a whole object.
+        if first.strip() not in (b"[", b"{") and any(isinstance(_value(line), dict) for line in following):
+            return Peek("lines", shown_line)
+        if head == b"[" and first.strip()[1:2] not in (b"", b"{", b"[", b'"', b"]") and next(following, None) is None:
+            return Peek("text", shown_line)
+        return Peek("list" if head == b"[" else "objects", shown_line)
 
 
 def json_values(source: Source, layout: str) -> Iterator[tuple[int, Any]]:
@@ -181,17 +189,55 @@ def json_values(source: Source, layout: str) -> Iterator[tuple[int, Any]]:
     settings = {"use_float": True, "multiple_values": layout == "objects"}
     with source.open() as stream:
         try:
-            for number, value in enumerate(ijson.items(stream, "item" if layout == "list" else "", **settings), 1):
+            items = ijson.items(_Shallow(stream, source), "item" if layout == "list" else "", **settings)
+            for number, value in enumerate(items, 1):
                 yield number, value
+        except UserError:
+            raise
         except (ijson.JSONError, ValueError, OverflowError) as error:
             after = f" after its record {number}" if number else ""
             if isinstance(value, dict) and isinstance(value.get("id"), (int, str)):
                 after += f" (id {value['id']})"
-            cut = isinstance(error, ijson.IncompleteJSONError) and not stream.read(1)
-            what = "ends in the middle" if cut else f"is no valid JSON ({reason(error)[:120]})"
+            # On its further lines the parser shows a piece of the file.
+            why = next(iter(str(error).splitlines()), "").removeprefix("parse error: ").removeprefix("lexical error: ")
+            cut = "premature EOF" in why or "ncomplete" in why
+            what = "ends in the middle" if cut else f"is no valid JSON ({why.strip(' .')})"
             raise UserError(f"{source.name} {what}{after}", "Export it again; nothing was imported.") from None
         except OSError as error:
             raise UserError(f"Can't read {source.name}: {error.strerror}", "Check the file, run it again.") from None
+
+
+class _Shallow:
+    """A JSON document's stream that ends where values are nested so deeply that reading them would take all memory."""
+
+    def __init__(self, stream: BinaryIO, source: Source) -> None:
+        self._stream, self._source = stream, source
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._stream.read(size)
+        opened = block.count(b"[") + block.count(b"{")
+        if opened > _DEEPEST and opened - block.count(b"]") - block.count(b"}") > _DEEPEST:
+            raise UserError(f"{self._source.name} is JSON that is nested too deeply", "No labelling tool writes that.")
+        return block
+
+
+def _cut(stream: BinaryIO) -> Iterator[bytes]:
+    """The lines of a stream, which ends them with a carriage return alone where its first ones end so."""
+    first = stream.readline(_BLOCK)
+    if first.endswith(b"\n") or b"\r" not in first.rstrip(b"\r"):
+        yield from _whole_lines(first, stream)
+        return
+    rest = first
+    while block := stream.read(_BLOCK):
+        *whole, rest = (rest + block).split(b"\r")
+        yield from whole
+    yield from rest.split(b"\r")
+
+
+def _whole_lines(first: bytes, stream: BinaryIO) -> Iterator[bytes]:
+    if first:
+        yield first if first.endswith(b"\n") else first + stream.readline()
+    yield from stream
 
 
 def _value(line: bytes) -> Any:

@@ -424,7 +424,8 @@ def _combine_all(
         for version, reason in left_out:
             account.add("left out", "passage", version, version.text, reason)
             report.reasons[reason] += 1
-            report.spans["left out"] += 0 if version in counting else len(version.spans) + len(version.refused)
+            if not any(version is other for other in counting):
+                report.spans["left out"] += len(version.spans) + len(version.refused)
         if sounds:
             _keep(sounds, database, account, policies)
         elif keep_partial and not counting:

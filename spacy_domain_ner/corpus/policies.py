@@ -224,9 +224,9 @@ def _place(
     fitting = offsets.units_that_fit(text, raw)
     found = fitting[0]
     if len(fitting) > 1:
-        # It fits by several: as the passage's other spans do, else the file's, if these are of one mind.
-        minds = [vote for vote in votes if len(vote) == 1 and next(iter(vote)) in fitting]
-        found = next(iter(minds[0])) if minds else found
+        # It fits by several: as the passage's other spans do, else the file's, if nearly all of these are of one mind.
+        minds = [(unit, count, vote.total()) for vote in votes for unit, count in vote.most_common(1)]
+        found = next((unit for unit, count, total in minds if unit in fitting and 10 * count >= 9 * total), found)
     place = offsets.to_code_points(text, raw, found)
     if raw.claim and raw.claim.strip():
         if not offsets.is_on_words(text, place) and (only := offsets.only_place(text, raw.claim)) is not None:

@@ -56,7 +56,3 @@ def import_content(folder: Path, content: Any, name: str, policies: Policies, **
     assert passages["read"] == passages["kept"] + passages["refused"] + passages["left out"], report
     assert spans["read"] == spans["kept"] + spans["refused"] + spans["merged"] + spans["left out"], report
     return Imported(read_valid_passages(output), report)
-
-
-def as_lines(*records: object) -> str:
-    return "".join(json.dumps(record) + "\n" for record in records)

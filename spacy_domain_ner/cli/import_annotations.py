@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from spacy_domain_ner.cli._app import msg, verb
 from spacy_domain_ner.corpus.formats.recognise import FORMATS
@@ -112,10 +112,11 @@ def import_annotations(
         raise UserError(f"--offset-unit is {policies.offset_unit!r}", f"It is one of: auto, {', '.join(UNITS)}")
     console = Console(stderr=True)
     with Progress(
-        BarColumn(), DownloadColumn(), TimeElapsedColumn(),
+        TextColumn("Importing"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
         console=console, transient=True, disable=not console.is_terminal,
     ) as progress:  # fmt: skip
-        row = progress.add_task("", total=_size(inputs) or None)
+        # What is read is combined and written afterwards, which takes about as long.
+        row = progress.add_task("", total=2 * _size(inputs) or None)
         result = import_files(
             inputs, output, policies, form=form, schema=find_schema(schema), report=report or default_report(output),
             to_label=to_label, encoding="utf8" if encoding.lower() in ("utf-8", "utf8") else encoding,

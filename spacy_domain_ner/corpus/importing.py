@@ -11,9 +11,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
+from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from spacy_domain_ner.corpus import offsets
 from spacy_domain_ner.corpus.formats.recognise import FORMATS, describe, find_sources, read, recognise
@@ -36,6 +37,7 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.schema import EntitySchema
 
+Item = TypeVar("Item")
 # Of each kind of entry, so many are shown; the report's file has all.
 SHOWN = 20
 # Beside their text, records are kept as they are; what is nested more deeply than this could not be written again.
@@ -139,16 +141,19 @@ def import_annotations(
     text_key: The key of the text in the records, None to find it.
     tag_column: The column of the tags in CoNLL files, counted from 1; None to find it.
     strict: Whether anything refused is an error.
-    advance: Called with the number of bytes read, for a progress bar.
+    advance: Called with the number of bytes read, and then, while all is combined and written, with as many once
+        more, for a progress bar.
     RAISES: UserError where a file can't be read as a whole, nothing is recognised, or, with `strict`, something is
         refused; nothing is written then but the report.
     """
     with ExitStack() as stack:
-        sources = stack.enter_context(find_sources(inputs, encoding, advance))
+        progress = _Progress(advance)
+        sources = stack.enter_context(find_sources(inputs, encoding, progress.read))
         database = stack.enter_context(closing(_Database()))
         account = stack.enter_context(_Account(report))
         votes = _read_all(sources, database, account, form, text_key, tag_column)
-        _combine_all(database, account, policies, schema, votes, to_label is not None)
+        groups = progress.over(database.groups(), database.count("version WHERE first = id"), 0.7)
+        _combine_all(groups, database, account, policies, schema, votes, to_label is not None)
         result = account.report
         if strict and result.refused:
             raise UserError(
@@ -162,7 +167,7 @@ def import_annotations(
                 f"They are {', '.join(schema.labels)}. Say what is what with --rename OLD=NEW, or add them.",
             )
         with replacing(output) as stream:
-            for line in _merged(database, account, output):
+            for line in _merged(database, account, output, progress):
                 stream.write(line + "\n")
         if to_label is not None:
             with replacing(to_label) as stream:
@@ -243,10 +248,40 @@ class _Account:
             self._stream = None
 
 
+class _Progress:
+    """Reports how far an import is: the bytes read, and as many once more for what is done with them afterwards."""
+
+    def __init__(self, advance: Callable[[int], None] | None) -> None:
+        self._advance = advance
+        self._read = 0
+
+    def read(self, size: int) -> None:
+        self._read += size
+        if self._advance is not None:
+            self._advance(size)
+
+    def over(
+        self, items: Iterable[Item], total: int, share: float, size: Callable[[Item], int] = lambda _: 1
+    ) -> Iterator[Item]:
+        """Pass items on, and report their share of what was read, evenly.
+
+        total: The sum of the items' sizes.
+        """
+        done = reported = 0
+        for number, item in enumerate(items):
+            yield item
+            done += size(item)
+            if self._advance is not None and number % 256 == 0:
+                now = int(self._read * share * min(1.0, done / max(total, 1)))
+                self._advance(now - reported)
+                reported = now
+
+
 class _Database:
     """Versions by passage, in a database on the disk that is deleted when it is closed."""
 
     def __init__(self) -> None:
+        self._versions = 0
         self._connection = sqlite3.connect("")
         self._connection.executescript(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -32000;"
@@ -258,13 +293,17 @@ class _Database:
         )
 
     def add(self, version: Version) -> None:
-        key = passage_key(version.text, version.meta)
+        key = _digest(passage_key(version.text, version.meta))
         row = self._connection.execute("SELECT first FROM version WHERE key = ? LIMIT 1", (key,)).fetchone()
-        cursor = self._connection.execute(
-            "INSERT INTO version (first, key, data) VALUES (?, ?, ?)", (row and row[0], key, _packed(version))
+        self._versions += 1
+        self._connection.execute(
+            "INSERT INTO version (id, first, key, data) VALUES (?, ?, ?, ?)",
+            (self._versions, row[0] if row else self._versions, key, _packed(version)),
         )
-        if row is None:
-            self._connection.execute("UPDATE version SET first = id WHERE id = ?", (cursor.lastrowid,))
+
+    def count(self, what: str) -> int:
+        """How many rows there are of a table, with or without a condition."""
+        return int(self._connection.execute(f"SELECT count(*) FROM {what}").fetchone()[0])
 
     def groups(self) -> Iterator[list[Version]]:
         """The versions of each passage, in the order in which the passages came first."""
@@ -273,15 +312,15 @@ class _Database:
             yield [pickle.loads(data) for _, data in group]
 
     def add_passage(self, passage: Passage, version: Version, each: bool) -> None:
-        key = passage_key(passage.text, passage.meta, each)
-        self._connection.execute(
-            "INSERT INTO passage (key, data) VALUES (?, ?)", (key, _packed((passage, version)))
-        )  # fmt: skip
+        key = _digest(passage_key(passage.text, passage.meta, each))
+        # Of the version, the account needs its place only.
+        place = Version("", id=version.id, file=version.file, line=version.line)
+        self._connection.execute("INSERT INTO passage (key, data) VALUES (?, ?)", (key, _packed((passage, place))))
 
     def take(self, passage: Passage) -> tuple[Passage, Version] | None:
         """What was imported for the same text and source."""
         keys = {passage_key(passage.text, passage.meta), passage_key(passage.text, passage.meta, each=True)}
-        for key in keys:
+        for key in map(_digest, sorted(keys)):
             row = self._connection.execute("SELECT id, data FROM passage WHERE key = ?", (key,)).fetchone()
             if row is not None:
                 self._connection.execute("UPDATE passage SET used = 1 WHERE id = ?", (row[0],))
@@ -314,6 +353,11 @@ def passage_key(text: str, meta: dict[str, Any], each: bool = False) -> bytes:
     if each:
         parts.append(str(meta.get("annotator", "")))
     return "\0".join(parts).encode("utf8")
+
+
+def _digest(key: bytes) -> bytes:
+    """A key of a few bytes: an index of whole texts would be as large as they are."""
+    return blake2b(key, digest_size=16).digest()
 
 
 def _packed(value: object) -> bytes:
@@ -401,11 +445,11 @@ def _depth(value: Any) -> int:
 
 
 def _combine_all(
-    database: _Database, account: _Account, policies: Policies, schema: EntitySchema | None,
-    votes: dict[str, Counter[str]], keep_partial: bool,
+    groups: Iterable[list[Version]], database: _Database, account: _Account, policies: Policies,
+    schema: EntitySchema | None, votes: dict[str, Counter[str]], keep_partial: bool,
 ) -> None:  # fmt: skip
     report = account.report
-    for versions in database.groups():
+    for versions in groups:
         counting, left_out = candidates(versions, policies)
         sounds = []
         for version in counting:
@@ -498,12 +542,13 @@ def _keep_partial(
         database.add_partial(Passage(merged.text, sound.spans, merged.meta))
 
 
-def _merged(database: _Database, account: _Account, output: Path) -> Iterator[str]:
+def _merged(database: _Database, account: _Account, output: Path, progress: "_Progress") -> Iterator[str]:
     """The lines of the annotation file as it will be."""
     counts = account.report.passages
     if output.is_file():
         with output.open(encoding="utf8", newline="\n") as stream:
-            for number, line in enumerate(stream, 1):
+            total = output.stat().st_size
+            for number, line in progress.over(enumerate(stream, 1), total, 0.1, lambda item: len(item[1])):
                 line = line.rstrip("\r\n")
                 old = read_line(line, str(output), number) if line.strip() else None
                 found = database.take(old) if isinstance(old, Passage) else None
@@ -513,7 +558,8 @@ def _merged(database: _Database, account: _Account, output: Path) -> Iterator[st
                     continue
                 assert isinstance(old, Passage)
                 yield _updated(old, *found, account) or line
-    for passage, _ in database.new_passages():
+    new = database.new_passages()
+    for passage, _ in progress.over(new, database.count("passage WHERE used = 0"), 0.2):
         counts["added"] += 1
         yield json.dumps(to_record(passage), ensure_ascii=False)
 

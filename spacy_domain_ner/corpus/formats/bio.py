@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 # The label where tags say that there is an entity and not of which type.
 UNTYPED = "ENTITY"
@@ -150,6 +151,7 @@ def scheme_of(tags: Sequence[str]) -> str:
     return "IOB1" if starts_with_i and not needless_b else "IOB2"
 
 
+@lru_cache(maxsize=1024)
 def _canonical(value: str, style: str, lower: bool) -> str | None:
     if style == "bare":
         prefix = value.upper() if lower else value

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -75,6 +76,11 @@ class Layout:
         where = f"in column {self.tag + 1} of {self.width}{key}, separated by {separator}{further}"
         return f"{self.tagging.scheme} tags {where}"
 
+    @cached_property
+    def rare(self) -> bool:
+        """Whether lines need a closer look."""
+        return self.numbered or self.spaced or bool(self.key)
+
     def split(self, line: str) -> list[str]:
         """A line's columns."""
         columns = _split(line, self.tab)
@@ -134,7 +140,7 @@ def read_sentences(source: Source, layout: Layout) -> Iterator[tuple[int, Versio
         yield sentence.finish()
 
 
-@dataclass
+@dataclass(slots=True)
 class _Row:
     """One token. tag: As `decode_tags` takes it, "" where the line has none. glued: Whether no space follows."""
 
@@ -164,6 +170,12 @@ class _Sentence:
             return
         layout = self._layout
         columns = layout.split(line)
+        if len(columns) == layout.width and not (layout.rare or line.startswith("#")):
+            # All but a few lines are like this.
+            tag, token = layout.read_tag(columns, layout.tag), columns[layout.token]
+            if tag is not None and token and not token.isspace():
+                self.rows.append(_Row(number, token, tag))
+                return
         whole = len(columns) == layout.width
         place, tag = self._tag(columns)
         if line.startswith("#") and (tag is None or not whole):

@@ -41,6 +41,13 @@ def join_tokens(tokens: Sequence[str], spacing: Spacing | None = None) -> tuple[
     opened = ""  # the quotation mark that has just been opened
     for index, token in enumerate(tokens):
         before = tokens[index - 1] if index else ""
+        if token.isalnum() and before.isalnum():
+            # Two plain words, as most are.
+            parts.append(" " + token)
+            offsets.append((length + 1, length + 1 + len(token)))
+            length += 1 + len(token)
+            opened = ""
+            continue
         after = tokens[index + 1] if index + 1 < len(tokens) else ""
         closes = token in _QUOTES and token in quoted
         space = index > 0 and not (

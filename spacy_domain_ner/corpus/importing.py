@@ -313,8 +313,8 @@ class _Database:
 
     def add_passage(self, passage: Passage, version: Version, each: bool) -> None:
         key = _digest(passage_key(passage.text, passage.meta, each))
-        # Of the version, the account needs its place only.
-        place = Version("", id=version.id, file=version.file, line=version.line)
+        # Of the version, its place and status are all that is needed.
+        place = Version("", id=version.id, status=version.status, file=version.file, line=version.line)
         self._connection.execute("INSERT INTO passage (key, data) VALUES (?, ?)", (key, _packed((passage, place))))
 
     def take(self, passage: Passage) -> tuple[Passage, Version] | None:
@@ -380,10 +380,8 @@ def _read_all(
         if recognised is None:
             what = describe(source)
             if len(sources) == 1:
-                raise UserError(
-                    f"{source.name} {what}",
-                    f"Known are: {', '.join(FORMATS.values())}. If it is one of them, say which with --format.",
-                )
+                known = f"Known are: {', '.join(FORMATS.values())}. If it is one of them, say which with --format."
+                raise UserError(f"{source.name} {what}", known if ":" not in what else "Nothing was imported.")
             account.add("unread", "file", Version("", file=source.name), "", what)
             continue
         votes[source.name] = Counter()
@@ -393,13 +391,13 @@ def _read_all(
             if isinstance(version, Version):
                 version.file, version.line = source.name, line
                 version.annotator = version.annotator or source.annotator
-                version.id = version.id or ("" if line else f"record {number}")
+                version.id = version.id or ("" if line or not number else f"record {number}")
                 report.spans["read"] += len(version.spans) + len(version.refused)
                 report.ignored.update(version.ignored)
                 problem = _unreadable(version)
             else:
                 problem = version.reason
-                record_id = version.id or ("" if line else f"record {number}")
+                record_id = version.id or ("" if line or not number else f"record {number}")
                 version = Version(version.text, id=record_id, file=source.name, line=line)
             if problem:
                 account.add("refused", "passage", version, version.text[:MAX_LENGTH], problem)
@@ -481,8 +479,7 @@ def _account_for(sound: Sound, account: _Account) -> None:
         account.add("changed", "span" if text else "passage", sound.version, text or sound.version.text, reason)
     for text, reason in sound.refused:
         account.add("refused", "span", sound.version, text, reason)
-        if reason.startswith("unknown label"):
-            account.report.unknown_labels[reason.removeprefix("unknown label ").strip("'")] += 1
+    account.report.unknown_labels.update(sound.unknown_labels)
     for text, reason in sound.left_out:
         account.add("left out", "span", sound.version, text, reason)
     account.report.spans["merged"] += sum(reason.endswith("there twice, merged") for _, reason in sound.changed)

@@ -87,6 +87,7 @@ class Sound:
     changed: What was changed, each with the mention and the reason.
     refused: The spans that could not be taken, likewise.
     left_out: The spans that nobody wants, likewise.
+    unknown_labels: The labels of the refused spans that are no entity types.
     problem: Why the whole version is refused, "" where it is not.
     """
 
@@ -95,6 +96,7 @@ class Sound:
     changed: list[tuple[str, str]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
+    unknown_labels: list[str] = field(default_factory=list)
     problem: str = ""
 
 
@@ -122,6 +124,7 @@ def make_sound(
             sound.left_out.append((mention, f"{raw.label}: left out, as --rename says"))
         elif schema is not None and label not in schema.labels and policies.unknown_labels is not UnknownLabels.keep:
             sound.refused.append((mention, f"unknown label {label!r}"))
+            sound.unknown_labels.append(label)
             if policies.unknown_labels is UnknownLabels.passage:
                 sound.problem = f"it has the unknown label {label!r}"
         elif (span := Span(start, end, label)) in sound.spans:

@@ -213,6 +213,11 @@ def test_labels_that_are_no_entity_types(policies, expected):
         assert [span.label for span in sound.spans] == expected
 
 
+def test_unknown_labels_are_counted_by_their_names(imported):
+    content = as_lines(row((0, 5, "it's"), (28, 33, "INFRA")), row((0, 5, "it's"), (6, 13, '"x"'), text=TEXT + "."))
+    assert imported(content, schema=SCHEMA).report.unknown_labels == {"it's": 2, '"x"': 1}
+
+
 def test_without_entity_types_every_label_is_taken():
     assert len(make_sound(version(A, C), Policies(overlaps=Overlaps.keep)).spans) == 2
 

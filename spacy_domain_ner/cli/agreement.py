@@ -22,7 +22,7 @@ from spacy_domain_ner.annotation.agreement import (
 from spacy_domain_ner.cli._app import msg, verb
 from spacy_domain_ner.cli.import_annotations import RENAME, find_schema, renamed
 from spacy_domain_ner.corpus.formats.recognise import FORMATS
-from spacy_domain_ner.corpus.importing import annotated_versions
+from spacy_domain_ner.corpus.importing import ImportReport, annotated_versions
 from spacy_domain_ner.corpus.policies import Annotators, GroundTruth, Overlaps, Policies, Sound
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing
@@ -89,13 +89,16 @@ def agreement(
     """
     entity_schema = find_schema(schema)
     policies = Policies(Annotators.each, GroundTruth.ignore, Overlaps.keep, rename=rename or {})
+    read = ImportReport()
     groups = annotated_versions(
-        inputs, policies, form=form, schema=entity_schema, text_key=text_key,
+        inputs, policies, form=form, schema=entity_schema, text_key=text_key, report=read,
         encoding="utf8" if encoding.lower() in ("utf-8", "utf8") else encoding,
     )  # fmt: skip
     people: Counter[str] = Counter()
     labels = entity_schema.labels if entity_schema else ()
     result = measure_agreement(_counting(groups, people), labels, annotators)
+    for entry in read.shown["unread"] + read.shown["refused"]:
+        msg.warn(f"not compared: {entry}")
     _check(result, people, annotators)
     return result
 

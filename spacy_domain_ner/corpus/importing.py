@@ -40,6 +40,7 @@ from spacy_domain_ner.schema import EntitySchema
 Item = TypeVar("Item")
 # Of each kind of entry, so many are shown; the report's file has all.
 SHOWN = 20
+OTHER_FORM = "the same text in another Unicode form"
 # Beside their text, records are kept as they are; what is nested more deeply than this could not be written again.
 DEEPEST = 100
 
@@ -187,32 +188,40 @@ def annotated_versions(
     schema: EntitySchema | None = None,
     encoding: str = "utf8",
     text_key: str | None = None,
+    report: ImportReport | None = None,
 ) -> Iterator[list[Sound]]:
     """Every version of each passage that counts, for comparing what people annotated.
 
     inputs, form, schema, encoding, text_key: As in `import_annotations`. Where a file does not say who made its
         versions and there are several files, the file's name stands for the annotator.
+    report: Filled with the files that were read, and the first of what could not be.
     YIELDS: The sound versions of one passage, all on the same text.
     RAISES: UserError where a file can't be read as a whole.
     """
     with ExitStack() as stack:
         sources = stack.enter_context(find_sources(inputs, encoding))
         database = stack.enter_context(closing(_Database()))
-        account = stack.enter_context(_Account(None))
+        account = stack.enter_context(_Account(None, report))
         if len(sources) > 1:
             sources = [replace(source, annotator=source.annotator or source.name) for source in sources]
         votes = _read_all(sources, database, account, form, text_key, None)
         for versions in database.groups():
             counting, _ = candidates(versions, policies)
             sounds = [make_sound(version, policies, schema, votes.get(version.file)) for version in counting]
-            yield [sound for sound in sounds if not sound.problem and _onto(sound, versions[0].text)]
+            comparable = []
+            for sound in sounds:
+                if problem := sound.problem or ("" if _onto(sound, versions[0].text) else OTHER_FORM):
+                    account.add("refused", "passage", sound.version, sound.version.text, problem)
+                else:
+                    comparable.append(sound)
+            yield comparable
 
 
 class _Account:
     """Counts what happens, shows the first of it, and writes all of it to a file as it comes."""
 
-    def __init__(self, path: Path | None) -> None:
-        self.report = ImportReport()
+    def __init__(self, path: Path | None, report: ImportReport | None = None) -> None:
+        self.report = ImportReport() if report is None else report
         self._path = path
         self._stack = ExitStack()
         self._stream: IO[str] | None = None
@@ -461,7 +470,7 @@ def _combine_all(
             elif _onto(sound, versions[0].text):
                 sounds.append(sound)
             else:
-                account.add("refused", "passage", version, version.text, "the same text in another Unicode form")
+                account.add("refused", "passage", version, version.text, OTHER_FORM)
                 report.spans["left out"] += len(sound.spans)
         for version, reason in left_out:
             account.add("left out", "passage", version, version.text, reason)

@@ -10,7 +10,8 @@ from spacy_domain_ner.corpus.jsonl import RefusedError, shorten
 
 _LINE = re.compile(r"[TREAMN#*]\S*\t")
 _ENTITY = re.compile(r"(T\S*)\t(\S+) ([\d ;]+)(?:\t(.*))?", re.DOTALL)
-_OFFSETS = re.compile(r"(\d+) (\d+)")
+# No text is so long that more digits count.
+_OFFSETS = re.compile(r"(?<!\d)(\d{1,18}) (\d{1,18})(?!\d)")
 _KINDS = {
     "R": "relation", "E": "event", "A": "attribute", "M": "attribute", "N": "normalization", "#": "note",
     "*": "equivalence",
@@ -46,20 +47,28 @@ def read_document(source: Source) -> Version:
 def _entries(source: Source) -> list[str]:
     entries: list[str] = []
     for _, line in lines(source):
-        if _LINE.match(line) or not entries:
-            if line.strip():
-                entries.append(line)
-        else:
-            # A mention over two lines of the text breaks its own line in two.
+        # A mention over two lines of the text breaks its own line in two, and notes may have several lines.
+        if entries and not _LINE.match(line) and (entries[-1][0] == "#" or _is_cut(entries[-1])):
             entries[-1] += "\n" + line
+        elif line.strip():
+            entries.append(line)
     return entries
+
+
+def _is_cut(entry: str) -> bool:
+    """Whether the text of an entity's line is shorter than its offsets say."""
+    match = _ENTITY.fullmatch(entry)
+    if match is None or match[4] is None:
+        return False
+    fragments = _OFFSETS.findall(match[3])
+    return len(match[4]) < sum(int(end) - int(start) for start, end in fragments) + len(fragments) - 1
 
 
 def _add(version: Version, entry: str) -> None:
     if not entry.startswith("T"):
-        kind = _KINDS.get(entry[0])
+        kind = _KINDS.get(entry[0]) if _LINE.match(entry) else None
         if kind is None:
-            version.refused.append((entry, "no annotation as brat writes it"))
+            version.refused.append((shorten(entry), "no annotation as brat writes it"))
         else:
             version.ignored[kind] = version.ignored.get(kind, 0) + 1
         return

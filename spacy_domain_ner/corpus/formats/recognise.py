@@ -96,7 +96,7 @@ def recognise(source: Source, form: str | None = None, tag_column: int | None = 
     form: The format to take it for, None to tell by its content.
     tag_column: The column of the tags, counted from 1, None to find it.
     RETURNS: None where nothing is known that fits.
-    RAISES: UserError where the file can't be read, is empty or is not in the format that was given.
+    RAISES: UserError where the file can't be read or is not in the format that was given.
     """
     if form is not None and form not in FORMATS:
         raise UserError(f"--format is {form!r}", f"It is one of: {', '.join(FORMATS)}")
@@ -112,7 +112,7 @@ def recognise(source: Source, form: str | None = None, tag_column: int | None = 
         return None
     shown = peek(source)
     if shown.layout == "empty":
-        raise UserError(f"{source.name} is empty", "Export the annotations again.")
+        return Recognised("brat") if _is_brat_text(source) else None
     if form in _RECORDS or (form is None and shown.layout in ("lines", "list", "objects")):
         found = form or _record_format(source, shown.layout)
         if found is None or shown.layout != "text":
@@ -128,6 +128,8 @@ def recognise(source: Source, form: str | None = None, tag_column: int | None = 
         columns = conll.find_layout(source, tag_column)
         if columns is not None:
             return Recognised("conll", str(columns), columns=columns)
+    if form is None and _is_brat_text(source):
+        return Recognised("brat")
     if form is not None:
         raise UserError(
             f"{source.name} is not in the format {FORMATS[form]}",
@@ -149,6 +151,8 @@ def describe(source: Source) -> str:
             return "seems to be UTF-16 text without a byte order mark (--encoding utf-16-le or utf-16-be reads it)"
         return "has null bytes: it is binary, or was damaged"
     shown = peek(source)
+    if shown.layout == "empty":
+        return "is empty: export the annotations again"
     if shown.layout == "text":
         return "is in no format that is known"
     values = [value for _, value in islice(json_values(source, shown.layout), _SAMPLE)]
@@ -218,6 +222,11 @@ def find_sources(
             else:
                 found.append(Source(path, str(path), **options))
         yield found
+
+
+def _is_brat_text(source: Source) -> bool:
+    """Whether a file is a text that nobody annotated, among others that have their annotation."""
+    return source.path.suffix == ".txt" and next(source.path.parent.glob("*.ann"), None) is not None
 
 
 def _signature(head: bytes) -> str:

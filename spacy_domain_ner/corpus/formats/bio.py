@@ -69,9 +69,12 @@ def find_tagging(values: Sequence[str]) -> Tagging | None:
         return Tagging("outside", "no tags but O", outside) if counts[outside] >= 0.5 * total else None
     for style in ("prefixes", "suffixes", "bare"):
         for lower in (False, True):
-            fitting = sum(count for value, count in others.items() if _canonical(value, style, lower))
-            # Not a rare type that happens to look like a tag with a prefix.
-            if 2 * fitting <= other or fitting + total - other < _MOST * total:
+            read = {value: tag for value in others if (tag := _canonical(value, style, lower))}
+            fitting = sum(others[value] for value in read)
+            # Not a rare type that happens to look like a tag with a prefix ("E-mail").
+            if 2 * fitting < other or fitting + total - other < _MOST * total:
+                continue
+            if not any(tag[0] in "BISUW" for tag in read.values()):
                 continue
             if style == "bare" and not (outside and counts["b" if lower else "B"]):
                 continue

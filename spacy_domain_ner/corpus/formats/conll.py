@@ -373,15 +373,19 @@ def _find_columns(
         for place in places
         if place > token and (tagging := find_tagging([row[place] for row in rows])) is not None
     }
+    # Some files give the token a second time, with tags of another kind.
+    again = {place for place in found if place > token + 1 and all(row[place - 1] == row[token] for row in rows)}
+    found = {place: tagging for place, tagging in found.items() if place not in again} or found
+    if len(rows) > 1 and all(row[token] in ("|", "") for row in rows):
+        # A table of Markdown.
+        return None
     tagged = [place for place, tagging in found.items() if tagging.style not in ("types", "outside")]
     no_chunks = [place for place in tagged if not _labels(rows, place, found[place]) <= _CHUNKS]
     # In a file of a few sentences nothing but the chunks may be tagged.
     others = [place for place in found if place not in tagged]
-    # Some files give the token a second time, with tags of another kind.
-    again = {place for place in found if place > token + 1 and all(row[place - 1] == row[token] for row in rows)}
     for candidates in (no_chunks, others, tagged):
         # Where entities are nested, the first column has the outer ones.
-        for place in sorted(set(candidates) - again) or candidates:
+        for place in candidates:
             return token, place, found[place], "", tuple(other for other in no_chunks if other != place)
     for place in places:
         for key, tagging in _keyed(rows, place):

@@ -226,7 +226,8 @@ def find_sources(
 
 def _is_brat_text(source: Source) -> bool:
     """Whether a file is a text that nobody annotated, among others that have their annotation."""
-    return source.path.suffix == ".txt" and next(source.path.parent.glob("*.ann"), None) is not None
+    beside = (file.name for file in source.path.parent.glob("*.ann"))
+    return source.path.suffix == ".txt" and any(not name.startswith(".") for name in beside)
 
 
 def _signature(head: bytes) -> str:

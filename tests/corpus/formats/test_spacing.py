@@ -1,5 +1,7 @@
 """Putting tokens together with natural spacing."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ def test_every_token_is_found_at_its_offsets(tokens, seen):
     assert [text[start:end] for start, end in offsets] == tokens
     assert [start for start, _ in offsets] == sorted(start for start, _ in offsets)
     # Nothing was added but blanks, one at most between two tokens.
-    assert all(0 <= start - end <= 1 for (_, end), (start, _) in zip(offsets, offsets[1:], strict=False))
+    assert all(0 <= start - end <= 1 for (_, end), (start, _) in pairwise(offsets))
     assert len(text) == (offsets[-1][1] if offsets else 0)
     assert "".join(text.split()) == "".join("".join(tokens).split())
 

@@ -9,7 +9,7 @@ from spacy_domain_ner.schema import EntitySchema, text_color_on
 
 LONGEST_DOCCANO_LABEL = 100
 
-_QUIET = "font-weight: normal; margin: 0 0 12px"
+_QUIET = "font-weight: normal; font-size: 14px; line-height: 20px; margin: 0 0 8px"
 
 
 def label_studio_interface(schema: EntitySchema) -> str:

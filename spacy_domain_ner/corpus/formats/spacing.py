@@ -7,7 +7,7 @@ _OPENING = frozenset("([{<¿¡«“‘`") | {"``", "-LRB-", "-LSB-", "-LCB-", "�
 _CLOSING = frozenset(")]},;:.!?%»”’…>") | {"''", "-RRB-", "-RSB-", "-RCB-", "...", "..", "?!", "!!", "!?"}
 # What English tokenizers cut from the end of a word.
 _ENDINGS = re.compile(r"(?i)n['’]t|['’](s|re|ve|ll|d|m)|['’]")
-_CURRENCY = frozenset("$£€¥#@")
+_CURRENCY = frozenset("$£€¥")
 _QUOTES = frozenset("\"'")
 _INNER_HYPHEN = re.compile(r"\w-\w")
 
@@ -54,18 +54,17 @@ def join_tokens(tokens: Sequence[str], spacing: Spacing | None = None) -> tuple[
             before in _OPENING
             or opened == before != ""
             or closes
-            or (before in _CURRENCY and token[:1].isalnum() and before in "$£€¥")
+            or (before in _CURRENCY and token[:1].isalnum())
             or _sticks(token, before, after)
             or (token in glued and _is_word(before) and _is_word(after))
             or (before in glued and index > 1 and _is_word(tokens[index - 2]) and _is_word(token))
         )
         opened = ""
-        if token in _QUOTES and not _ENDINGS.fullmatch(token):
-            if closes:
-                quoted.discard(token)
-            else:
-                quoted.add(token)
-                opened = token
+        if closes:
+            quoted.discard(token)
+        elif token in _QUOTES and not _sticks(token, before, after):
+            quoted.add(token)
+            opened = token
         if space:
             parts.append(" ")
             length += 1
@@ -99,7 +98,10 @@ def _sticks(token: str, before: str, after: str) -> bool:
     if token in _CLOSING:
         # A full stop or a bracket after a mark of another kind may begin something (.net, :-), but rarely does.
         return not (token in "<>" and not before.isalnum())
-    return bool(_ENDINGS.fullmatch(token)) and before[-1:].isalpha() and not (token in "'’" and after[:1].isdigit())
+    if token in ("'", "’"):
+        # The genitive of a plural; behind another letter it is a quotation mark.
+        return before[-1:] in ("s", "S") and not after[:1].isdigit()
+    return bool(_ENDINGS.fullmatch(token)) and before[-1:].isalpha()
 
 
 def _is_word(token: str) -> bool:

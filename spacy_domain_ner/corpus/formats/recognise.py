@@ -102,6 +102,7 @@ def recognise(source: Source, form: str | None = None, tag_column: int | None = 
         raise UserError(f"--format is {form!r}", f"It is one of: {', '.join(FORMATS)}")
     if source.path.suffix == ".ann" or form == "brat":
         return Recognised("brat")
+    source = source.unreported()
     with source.open() as stream:
         head = stream.read(4096)
     if head[:2] in _DOCBIN_HEADS and form in (None, "docbin"):

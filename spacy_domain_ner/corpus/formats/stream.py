@@ -4,7 +4,7 @@ import codecs
 import io
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -41,6 +41,10 @@ class Source:
     annotator: str = ""
     encoding: str = "utf8"
     advance: Callable[[int], None] = field(default=_no_progress, compare=False)
+
+    def unreported(self) -> "Source":
+        """The same file for a look at it that no progress bar counts."""
+        return replace(self, advance=_no_progress)
 
     def open(self) -> BinaryIO:
         """The file as a stream of UTF-8 without byte order mark.

@@ -245,7 +245,9 @@ def test_memory_does_not_grow_with_the_file(tmp_path, make):
 def test_a_run_that_is_killed_leaves_the_old_file(tmp_path):
     path, output = many_rows(tmp_path / "large.jsonl", 20), tmp_path / "annotations.jsonl"
     output.write_text(row("old"), encoding="utf8")
-    process = subprocess.Popen([sys.executable, "-c", IMPORT, path, output])
+    # What it leaves behind stays below.
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen([sys.executable, "-c", IMPORT, path, output], env=environment)
     # It is writing as soon as a file beside the output is there.
     while process.poll() is None and not list(tmp_path.glob(".annotations.jsonl.*.tmp")):
         time.sleep(0.005)

@@ -59,16 +59,20 @@ def only_place(text: str, claim: str | None) -> tuple[int, int] | None:
     return place if is_on_words(text, place) else None
 
 
-def units_that_fit(text: str, span: RawSpan) -> list[str]:
+def units_that_fit(text: str, span: RawSpan) -> tuple[str, ...]:
     """The units by which a span fits the text best: on words rather than across them, inside rather than outside."""
-    qualities = {unit: _quality(text, to_code_points(text, span, unit)) for unit in candidate_units(text)}
+    candidates = candidate_units(text)
+    if len(candidates) == 1:
+        return candidates
+    qualities = {unit: _quality(text, to_code_points(text, span, unit)) for unit in candidates}
     best = max(qualities.values())
-    return [unit for unit, quality in qualities.items() if quality == best]
+    return tuple(unit for unit, quality in qualities.items() if quality == best)
 
 
-def candidate_units(text: str) -> list[str]:
+@lru_cache(maxsize=16)
+def candidate_units(text: str) -> tuple[str, ...]:
     """The units that may differ in this text, code points first."""
-    return [unit for unit in _GUESSED if unit == CODE_POINTS or _matters(text, unit)]
+    return tuple(unit for unit in _GUESSED if unit == CODE_POINTS or _matters(text, unit))
 
 
 def is_on_words(text: str, place: tuple[int, int] | None) -> bool:

@@ -232,8 +232,10 @@ def _place(
         found = next((unit for unit, count, total in minds if unit in fitting and 10 * count >= 9 * total), found)
     place = offsets.to_code_points(text, raw, found)
     if raw.claim and raw.claim.strip():
-        if not offsets.is_on_words(text, place) and (only := offsets.only_place(text, raw.claim)) is not None:
-            changed.append((raw.claim, f"{raw.label}: moved from {raw.start} to {only[0]}, the one place of its text"))
+        only = None if offsets.is_on_words(text, place) else offsets.only_place(text, raw.claim)
+        if only is not None:
+            where = f"from {raw.start}:{raw.end} to {only[0]}:{only[1]}"
+            changed.append((raw.claim, f"{raw.label}: moved {where}, the one place of its text"))
             return only
         if place is not None:
             changed.append((text[slice(*place)], f"{raw.label}: the file calls its text {raw.claim!r}; offsets kept"))

@@ -183,6 +183,8 @@ def read(source: Source, recognised: Recognised, text_key: str | None = None) ->
             raise UserError(f"{source.name} is {error.reason}", "Write it again.") from None
     elif form == "label-studio-csv":
         text = _whole(source)
+        if text.count('"') % 2:
+            raise UserError(f"{source.name} ends in the middle of a row", "Export it again; nothing was imported.")
         yield from _records(enumerate(label_studio.csv_rows(text), 2), label_studio.read_min_row, text_key)
     elif recognised.layout == "python":
         try:

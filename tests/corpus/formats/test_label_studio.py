@@ -378,6 +378,12 @@ def test_csv_and_tsv_rows_are_as_those_of_json_min(imported, delimiter, text):
     assert result.report.reasons == {"not annotated": 1}
 
 
+def test_a_csv_that_is_cut_within_a_row_is_refused_as_a_whole(imported):
+    whole = table([min_row(min_region(0, 5), text="Kafka is slow"), min_row(min_region(0, 5), text="Redis is slow")])
+    with pytest.raises(UserError, match="ends in the middle of a row"):
+        imported(whole[: whole.index("Redis") + 2], name="export.csv")
+
+
 def test_the_csv_modules_limit_stays_as_it_was(imported):
     before = csv.field_size_limit()
     imported(table([{"text": "Redis " * 40_000, "id": 1, **REST}]), name="export.csv")

@@ -10,14 +10,13 @@ from typing import Any
 from spacy.language import Language
 from spacy.pipeline import EntityRecognizer
 
+from spacy_domain_ner.annotation.interfaces import Tool
 from spacy_domain_ner.corpus.formats import doccano, label_studio, prodigy
 from spacy_domain_ner.corpus.formats.stream import Source, lines
 from spacy_domain_ner.corpus.jsonl import ReadResult, read_passages
 from spacy_domain_ner.corpus.passage import Passage, Span
-from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing
 
-TOOLS = ("label-studio", "doccano", "prodigy")
 TEXT_SUFFIXES = (".txt", ".text", ".md", ".log")
 # The spans of the passages themselves need a name where a tool wants one.
 OWN_SPANS = "annotations"
@@ -25,16 +24,12 @@ BATCH = 64
 BEAM_WIDTH, BEAM_DENSITY = 16, 0.0001
 
 
-def tasks_to_label(passages: Iterable[Passage], tool: str, nlp: Language | None = None) -> Iterator[dict[str, Any]]:
+def tasks_to_label(passages: Iterable[Passage], tool: Tool, nlp: Language | None = None) -> Iterator[dict[str, Any]]:
     """Passages as a tool's tasks, in the order in which they come.
 
-    tool: label-studio, doccano or prodigy.
     nlp: A trained model whose spans take the place of the passages' own; None fills in those.
-    RAISES: UserError where the tool is none of these.
     """
-    if tool not in TOOLS:
-        raise UserError(f"The tool is {tool!r}", f"It is one of: {', '.join(TOOLS)}")
-    if tool == "label-studio":
+    if tool is Tool.label_studio:
         if nlp is not None:
             version = _model_version(nlp)
             for passage, scores in _predicted(nlp, passages):
@@ -43,7 +38,7 @@ def tasks_to_label(passages: Iterable[Passage], tool: str, nlp: Language | None 
             for passage in passages:
                 yield label_studio.task_to_label(passage, model_version=OWN_SPANS)
         return
-    to_row: Callable[[Passage], dict[str, Any]] = doccano.row_to_label if tool == "doccano" else prodigy.row_to_label
+    to_row: Callable[[Passage], dict[str, Any]] = doccano.row_to_label if tool is Tool.doccano else prodigy.row_to_label
     if nlp is not None:
         passages = (passage for passage, _ in _predicted(nlp, passages))
     yield from map(to_row, passages)
@@ -60,7 +55,7 @@ def read_to_label(path: Path) -> ReadResult:
     return ReadResult([Passage(line, meta={"source": f"{path.name}:{number}"}) for number, line in found])
 
 
-def write_tasks(path: Path, tasks: Iterable[dict[str, Any]], tool: str) -> int:
+def write_tasks(path: Path, tasks: Iterable[dict[str, Any]], tool: Tool) -> int:
     """Write tasks as the tool imports them: Label Studio takes one JSON list, the others a record a line.
 
     RETURNS: How many there are.
@@ -68,11 +63,11 @@ def write_tasks(path: Path, tasks: Iterable[dict[str, Any]], tool: str) -> int:
     count = 0
     with replacing(path) as stream:
         for count, task in enumerate(tasks, 1):
-            if tool == "label-studio":
+            if tool is Tool.label_studio:
                 stream.write("[\n" if count == 1 else ",\n")
             stream.write(json.dumps(task, ensure_ascii=False))
-            stream.write("" if tool == "label-studio" else "\n")
-        if tool == "label-studio":
+            stream.write("" if tool is Tool.label_studio else "\n")
+        if tool is Tool.label_studio:
             stream.write("\n]\n" if count else "[]\n")
     return count
 

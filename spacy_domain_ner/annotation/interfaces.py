@@ -3,11 +3,21 @@
 import json
 import re
 import xml.etree.ElementTree as ET
+from enum import Enum
 
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.schema import EntitySchema, text_color_on
 
 LONGEST_DOCCANO_LABEL = 100
+
+
+class Tool(str, Enum):
+    """A labelling tool."""
+
+    label_studio = "label-studio"
+    doccano = "doccano"
+    prodigy = "prodigy"
+
 
 _QUIET = "font-weight: normal; font-size: 14px; line-height: 20px; margin: 0 0 8px"
 

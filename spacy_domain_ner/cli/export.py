@@ -6,7 +6,8 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from spacy_domain_ner.annotation.export import TOOLS, read_to_label, tasks_to_label, write_tasks
+from spacy_domain_ner.annotation.export import read_to_label, tasks_to_label, write_tasks
+from spacy_domain_ner.annotation.interfaces import Tool
 from spacy_domain_ner.cli._app import msg, verb
 from spacy_domain_ner.corpus import load_model, read_passages
 from spacy_domain_ner.corpus.importing import passage_key
@@ -16,7 +17,7 @@ from spacy_domain_ner.errors import UserError
 
 @verb("export")
 def export_cli(
-    tool: str = typer.Argument(..., help=f"The labelling tool: {', '.join(TOOLS)}"),
+    tool: Tool = typer.Argument(..., help="The labelling tool"),
     passages: list[Path] = typer.Argument(..., help="JSON lines with a `text`, or text files with a passage a line"),
     output: Path = typer.Option(..., "--output", "-o", help="File to write, for the tool to import"),
     model: str = typer.Option(None, "--model", "-m", help="Trained model whose spans are filled in, to be corrected"),
@@ -25,20 +26,18 @@ def export_cli(
     """Write passages as tasks for a labelling tool, with their own spans or a model's filled in."""
     count, left_out = export(tool, passages, output, model, exclude)
     excluded = f", {left_out} left out as annotated already" if left_out else ""
-    msg.good(f"{count} task(s) for {tool} in {output}{excluded}")
+    msg.good(f"{count} task(s) for {tool.value} in {output}{excluded}")
     msg.info(_NEXT[tool].format(output=output))
 
 
 def export(
-    tool: str, passages: list[Path], output: Path, model: str | None = None, exclude: list[Path] | None = None
+    tool: Tool, passages: list[Path], output: Path, model: str | None = None, exclude: list[Path] | None = None
 ) -> tuple[int, int]:
     """Write passages as tasks for a labelling tool.
 
     RETURNS: How many tasks were written, and how many passages were left out.
     RAISES: UserError where an input can't be read or there is nothing to write.
     """
-    if tool not in TOOLS:
-        raise UserError(f"The tool is {tool!r}", f"It is one of: {', '.join(TOOLS)}")
     done = {_key(passage) for path in exclude or [] for passage in read_passages(path).passages}
     wanted: dict[bytes, Passage] = {}
     left_out = 0
@@ -68,7 +67,7 @@ def _key(passage: Passage) -> bytes:
 
 
 _NEXT = {
-    "label-studio": "In Label Studio: Import, choose {output}. Or at once: domain-ner label-studio push",
-    "doccano": "In doccano: Dataset, Import, format JSONL, column of the text `text`, of the labels `label`.",
-    "prodigy": "prodigy ner.manual DATASET blank:en {output} --label LABELS",
+    Tool.label_studio: "In Label Studio: Import, choose {output}. Or at once: domain-ner label-studio push",
+    Tool.doccano: "In doccano: Dataset, Import, format JSONL, column of the text `text`, of the labels `label`.",
+    Tool.prodigy: "prodigy ner.manual DATASET blank:en {output} --label LABELS",
 }

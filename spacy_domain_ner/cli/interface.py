@@ -1,23 +1,13 @@
 """domain-ner interface"""
 
-from enum import Enum
 from pathlib import Path
 
 import typer
 
-from spacy_domain_ner.annotation.interfaces import doccano_interface, label_studio_interface, prodigy_interface
+from spacy_domain_ner.annotation.interfaces import Tool, doccano_interface, label_studio_interface, prodigy_interface
 from spacy_domain_ner.cli._app import msg, verb
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.schema import read_schema
-
-
-class Tool(str, Enum):
-    """A labelling tool."""
-
-    label_studio = "label-studio"
-    doccano = "doccano"
-    prodigy = "prodigy"
-
 
 NEXT = {
     Tool.label_studio: "Paste it into the project's Settings, Labeling Interface, Code.",

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from spacy_domain_ner.annotation.export import read_to_label, tasks_to_label
-from spacy_domain_ner.annotation.interfaces import label_studio_interface
+from spacy_domain_ner.annotation.interfaces import Tool, label_studio_interface
 from spacy_domain_ner.annotation.label_studio_server import (
     Imported,
     LabelStudioServer,
@@ -110,7 +110,7 @@ def push(
         if control.further_labels:
             labels = ", ".join(control.further_labels)
             warnings.append(f"The project {found.title!r} has labels that {schema} does not know: {labels}")
-        tasks = _counting(tasks_to_label(read.passages, "label-studio", nlp), set(entity_schema.labels), unknown)
+        tasks = _counting(tasks_to_label(read.passages, Tool.label_studio, nlp), set(entity_schema.labels), unknown)
         with _progress("{task.completed:.0f} of {task.total:.0f} passages") as progress:
             row = progress.add_task("", total=len(read.passages))
 

@@ -62,7 +62,7 @@ def find_tagging(values: Sequence[str]) -> Tagging | None:
     counts = Counter(value for value in values if value)
     if not counts:
         return None
-    outside = next((value for value in ("O", "o") if counts[value]), "")
+    outside = next((value for value in ("O", "o", "OUT") if counts[value]), "")
     others = {value: count for value, count in counts.items() if value not in (outside, "O", "-", "_")}
     total, other = counts.total(), sum(others.values())
     if not other and outside:

@@ -36,6 +36,8 @@ _BLANKS = re.compile(r"[ \t]+")
 _NUMBER = re.compile(r"\d+([-.]\d+)?")
 _RANGE = re.compile(r"(\d+)-(\d+)")
 _HEADER = re.compile(r"(?i)tokens?|words?|forms?|text|id|#|sentence.*")
+# What some files put before every token: its language ("de:").
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z]+)*:")
 _NO_SPACE = re.compile(r"(^|\|)(SpaceAfter=No|NoSpaceAfter)(\||$)")
 
 
@@ -48,6 +50,7 @@ class Layout:
     numbered: Whether tokens are numbered: then lines of a range (1-2) and of empty nodes (5.1) are no tokens.
     header: Whether the first line names the columns.
     spaced: Whether the last column says which token no space follows.
+    prefix: What stands before every token and is no part of it, the language.
     others: Further columns of tags, of nested entities or of another kind, which are not read.
     documents: How many `-DOCSTART-` lines there are (a few are enough).
     """
@@ -63,6 +66,7 @@ class Layout:
     numbered: bool = False
     header: bool = False
     spaced: bool = False
+    prefix: str = ""
     others: tuple[int, ...] = ()
     documents: int = 0
 
@@ -79,7 +83,7 @@ class Layout:
     @cached_property
     def rare(self) -> bool:
         """Whether lines need a closer look."""
-        return self.numbered or self.spaced or bool(self.key)
+        return self.numbered or self.spaced or bool(self.key) or bool(self.prefix)
 
     def split(self, line: str) -> list[str]:
         """A line's columns."""
@@ -142,12 +146,14 @@ def read_sentences(source: Source, layout: Layout) -> Iterator[tuple[int, Versio
 
 @dataclass(slots=True)
 class _Row:
-    """One token. tag: As `decode_tags` takes it, "" where the line has none. glued: Whether no space follows."""
+    """One token. tag: As `decode_tags` takes it, "" where the line has none. glued: Whether no space follows.
+    blank: Whether a blank that is a token of its own follows."""
 
     number: int
     token: str
     tag: str
     glued: bool = False
+    blank: bool = False
 
 
 class _Sentence:
@@ -184,6 +190,9 @@ class _Sentence:
                 self._text = value.strip()
         elif layout.numbered and _NUMBER.fullmatch(columns[0]) and self._is_no_word(number, columns, tag):
             pass
+        elif layout.spacing.exact and self._is_blank(line, columns, tag):
+            if self.rows:
+                self.rows[-1].blank = True
         elif self._lacks_token(line, columns):
             self._notes.append(f"line {number} has no token")
         elif tag is None:
@@ -195,9 +204,9 @@ class _Sentence:
             last = min(layout.token, len(columns) - 1)
             # A token with blanks in it puts the tag further back.
             further = place - layout.tag if place > layout.token and not layout.tab else 0
-            token = " ".join(columns[last : last + 1 + max(0, further)])
+            token = " ".join(columns[last : last + 1 + max(0, further)]).removeprefix(layout.prefix)
             if token.strip():
-                self.rows.append(_Row(number, token, tag, bool(layout.spaced and _NO_SPACE.search(columns[-1]))))
+                self.rows.append(_Row(number, token, tag, self._is_glued(columns[-1], token)))
 
     def finish(self) -> tuple[int, Version | RefusedError]:
         """The sentence's first line and its version, or why there is none."""
@@ -213,11 +222,28 @@ class _Sentence:
         if places:
             text, offsets = self._text, places
         elif self._layout.spaced:
-            text, offsets = _joined(self.rows)
+            text, offsets = _joined(tokens, [row.glued for row in self.rows])
+        elif self._layout.spacing.exact and any(row.blank for row in self.rows):
+            text, offsets = _joined(tokens, [not row.blank for row in self.rows])
         else:
             text, offsets = join_tokens(tokens, self._layout.spacing)
         tags = [row.tag for row in self.rows]
         return first, _version(text, offsets, tags, self._layout, self._source, self._notes)
+
+    def _is_blank(self, line: str, columns: list[str], tag: str | None) -> bool:
+        """Whether the token of a line is a blank."""
+        if tag is None:
+            return self._lacks_token(line, columns)
+        return not columns[min(self._layout.token, len(columns) - 1)].strip()
+
+    def _is_glued(self, value: str, token: str) -> bool:
+        """Whether no space follows a token, by the last column of its line."""
+        if not self._layout.spaced:
+            return False
+        if "EndOfLine" in value.split("|"):
+            # In old newspapers: a word goes on in the next line of the page.
+            return token in ("¬", "-") and bool(self.rows) and self.rows[-1].glued
+        return bool(_NO_SPACE.search(value))
 
     def _lacks_token(self, line: str, columns: list[str]) -> bool:
         """Whether the token of a line is a blank, which no splitting at blanks leaves."""
@@ -232,7 +258,7 @@ class _Sentence:
         if "." in columns[0]:
             return True
         if (match := _RANGE.fullmatch(columns[0])) is not None:
-            glued = bool(layout.spaced and _NO_SPACE.search(columns[-1]))
+            glued = self._is_glued(columns[-1], columns[layout.token])
             self._range_end = int(match[2])
             self.rows.append(_Row(number, columns[layout.token], "O" if tag in (None, "-") else str(tag), glued))
             return True
@@ -272,11 +298,11 @@ def _version(
     return version
 
 
-def _joined(rows: list[_Row]) -> tuple[str, list[tuple[int, int]]]:
+def _joined(tokens: Sequence[str], glued: Sequence[bool]) -> tuple[str, list[tuple[int, int]]]:
     text, offsets = "", []
-    for row in rows:
-        offsets.append((len(text), len(text) + len(row.token)))
-        text += row.token + ("" if row.glued else " ")
+    for token, last in zip(tokens, glued, strict=True):
+        offsets.append((len(text), len(text) + len(token)))
+        text += token + ("" if last else " ")
     return text.rstrip(" "), offsets
 
 
@@ -340,12 +366,20 @@ def _column_layout(sample: list[str], tag_column: int | None) -> Layout | None:
     if columns is None:
         return None
     token, tag, tagging, key, others = columns
+    prefix = _prefix([row[token] for row in table])
     return Layout(
-        False, tab, width, token, tag, tagging, Spacing(row[token] for row in table), key,
+        False, tab, width, token, tag, tagging, Spacing(row[token].removeprefix(prefix) for row in table), key,
         numbered=_is_numbered(table, width), header=header,
         spaced=(bool(key) or tag < width - 1) and any(_NO_SPACE.search(row[-1]) for row in table),
-        others=others, documents=sum(line.startswith(DOCUMENT_START) for line in sample),
+        prefix=prefix, others=others, documents=sum(line.startswith(DOCUMENT_START) for line in sample),
     )  # fmt: skip
+
+
+def _prefix(tokens: Sequence[str]) -> str:
+    """What stands before every token, "" where nothing does."""
+    tokens = [token for token in tokens if token]
+    match = _LANGUAGE.match(tokens[0]) if len(tokens) > 3 else None
+    return match[0] if match and all(token.startswith(match[0]) for token in tokens) else ""
 
 
 def _split(line: str, tab: bool) -> list[str]:
@@ -384,8 +418,8 @@ def _find_columns(
     # In a file of a few sentences nothing but the chunks may be tagged.
     others = [place for place in found if place not in tagged]
     for candidates in (no_chunks, others, tagged):
-        # Where entities are nested, the first column has the outer ones.
-        for place in candidates:
+        if candidates:
+            place = _outer(rows, candidates, found)
             return token, place, found[place], "", tuple(other for other in no_chunks if other != place)
     for place in places:
         for key, tagging in _keyed(rows, place):
@@ -393,6 +427,18 @@ def _find_columns(
     if width == 2 and 0 in places and (tagging := find_tagging([row[0] for row in rows])) is not None:
         return (1, 0, tagging, "", ()) if tagging.style == "prefixes" else None
     return None
+
+
+def _outer(rows: list[list[str]], places: list[int], found: dict[int, Tagging]) -> int:
+    """Of several columns of tags, the one to read: where entities are nested, the first has the outer ones. One
+    with a single label that is also among another's (code, beside names in it) is none of the outer ones."""
+    first, *further = places
+    own = _labels(rows, first, found[first]) if further else set()
+    if len(own) == 1:
+        for place in further:
+            if len(labels := _labels(rows, place, found[place])) > 2 and own < labels:
+                return place
+    return first
 
 
 def _labels(rows: list[list[str]], place: int, tagging: Tagging) -> set[str]:

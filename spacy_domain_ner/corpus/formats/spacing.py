@@ -1,31 +1,63 @@
 """Putting tokens together again as a text with natural spacing, every token's place known."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
-_OPENING = frozenset("([{<¿¡«“‘`") | {"``", "-LRB-", "-LSB-", "-LCB-", "„"}
-_CLOSING = frozenset(")]},;:.!?%»”’…>") | {"''", "-RRB-", "-RSB-", "-RCB-", "...", "..", "?!", "!!", "!?"}
+_OPENING = frozenset("([{<¿¡`") | {"``", "-LRB-", "-LSB-", "-LCB-"}
+_CLOSING = frozenset(")]},;:.!?%’…>،؛؟۔।॥") | {"''", "-RRB-", "-RSB-", "-RCB-", "...", "..", "?!", "!!", "!?"}
 # What English tokenizers cut from the end of a word.
 _ENDINGS = re.compile(r"(?i)n['’]t|['’](s|re|ve|ll|d|m)|['’]")
 _CURRENCY = frozenset("$£€¥")
 _QUOTES = frozenset("\"'")
-_INNER_HYPHEN = re.compile(r"\w-\w")
+# The marks that close what a mark opens; some close in one language what they open in another („so“, »so«, ”so”).
+_CLOSED_BY = {"„": "“”", "‚": "‘’", "“": "”", "‘": "’", "«": "»", "»": "«", "”": "”"}
+_STOPS = frozenset(".,;:!?)")
+_INNER_HYPHEN = re.compile(r"[\w\u0300-\u036f\u0900-\u0dff]-\w")
+_APOSTROPHES = frozenset("'’´")
+_CUT_ENDINGS = frozenset(("s", "re", "ve", "ll", "d", "m", "t"))
+# French and Italian words that lose their vowel before another one.
+_ELIDED = frozenset((
+    "l", "d", "j", "n", "c", "s", "m", "t", "qu", "jusqu", "lorsqu", "puisqu", "quelqu", "aujourd", "dell", "nell",
+    "dall", "sull", "all", "un", "quest",
+))  # fmt: skip
+# Of these, those that are no English words.
+_ELIDED_ALONE = _ELIDED - {"all", "un", "quest"}
+# Chinese and Japanese (with their full stops, brackets and wide letters), Thai, Lao, Burmese, Khmer.
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
+    r"\U00020000-\U0003ffff]"
+)
+_HANGUL = re.compile(r"[\uac00-\ud7a3]")
 
 
 class Spacing:
-    """How the tokens of one file were cut: whether a hyphen or a slash that stands alone was part of a word."""
+    """How the tokens of one file were cut: whether a hyphen or a slash that stands alone was part of a word, and
+    whether every character is a token, as in files of Chinese or Korean.
+
+    characters: Whether every character is a token.
+    exact: Whether no space stands between words, so that a blank among the tokens is one of the text.
+    """
 
     def __init__(self, tokens: Iterable[str] = ()) -> None:
         """tokens: Some of the file's tokens. Where none has a hyphen inside, the tokenizer cut at hyphens."""
         alone = {"-": 0, "/": 0}
         inside = {"-": 0, "/": 0}
+        total = characters = longer = unspaced = 0
         for token in tokens:
+            total += token != ""
+            if not token.isascii() and (_UNSPACED.match(token) or _HANGUL.match(token)):
+                characters += len(token) == 1
+                longer += len(token) > 1
+                unspaced += _UNSPACED.match(token) is not None
             if token in alone:
                 alone[token] += 1
             elif len(token) > 2:
                 inside["-"] += bool(_INNER_HYPHEN.search(token))
                 inside["/"] += "/" in token[1:-1] and "//" not in token
         self.glued = frozenset(mark for mark in alone if alone[mark] and not inside[mark])
+        self.characters = 2 * characters > total and 20 * longer <= characters
+        self.exact = self.characters or 2 * unspaced > total
 
 
 def join_tokens(tokens: Sequence[str], spacing: Spacing | None = None) -> tuple[str, list[tuple[int, int]]]:
@@ -33,7 +65,13 @@ def join_tokens(tokens: Sequence[str], spacing: Spacing | None = None) -> tuple[
 
     RETURNS: The text, and each token's start and end in it, in code points, `end` exclusive.
     """
-    glued = (spacing or Spacing()).glued
+    spacing = spacing or Spacing()
+    glued = spacing.glued
+    solid = "".join(tokens)
+    marks = {} if solid.isascii() else _quotation_marks(tokens)
+    cut = set() if _APOSTROPHES.isdisjoint(solid) else _cut_words(tokens)
+    unspaced = not solid.isascii() and _UNSPACED.search(solid) is not None
+    plain = not (unspaced or spacing.characters)
     parts: list[str] = []
     offsets: list[tuple[int, int]] = []
     length = 0
@@ -41,7 +79,7 @@ def join_tokens(tokens: Sequence[str], spacing: Spacing | None = None) -> tuple[
     opened = ""  # the quotation mark that has just been opened
     for index, token in enumerate(tokens):
         before = tokens[index - 1] if index else ""
-        if token.isalnum() and before.isalnum():
+        if plain and token.isalnum() and before.isalnum() and index not in cut:
             # Two plain words, as most are.
             parts.append(" " + token)
             offsets.append((length + 1, length + 1 + len(token)))
@@ -49,20 +87,25 @@ def join_tokens(tokens: Sequence[str], spacing: Spacing | None = None) -> tuple[
             opened = ""
             continue
         after = tokens[index + 1] if index + 1 < len(tokens) else ""
-        closes = token in _QUOTES and token in quoted
+        closes = token in _QUOTES and token in quoted and index not in cut
         space = index > 0 and not (
             before in _OPENING
+            or index in cut
+            or marks.get(index - 1) is True
+            or marks.get(index) is False
             or opened == before != ""
             or closes
             or (before in _CURRENCY and token[:1].isalnum())
             or _sticks(token, before, after)
             or (token in glued and _is_word(before) and _is_word(after))
             or (before in glued and index > 1 and _is_word(tokens[index - 2]) and _is_word(token))
+            or (unspaced and (_UNSPACED.match(token) or _UNSPACED.match(before[-1:])))
+            or (spacing.characters and not (len(before) > 1 and len(token) > 1 and _is_word(before + token)))
         )
         opened = ""
         if closes:
             quoted.discard(token)
-        elif token in _QUOTES and not _sticks(token, before, after):
+        elif token in _QUOTES and index not in cut and not _sticks(token, before, after):
             quoted.add(token)
             opened = token
         if space:
@@ -104,5 +147,50 @@ def _sticks(token: str, before: str, after: str) -> bool:
     return bool(_ENDINGS.fullmatch(token)) and before[-1:].isalpha()
 
 
+def _quotation_marks(tokens: Sequence[str]) -> dict[int, bool]:
+    """The places of the marks that have a direction, and whether they open."""
+    marks: dict[int, bool] = {}
+    opened: list[str] = []
+    places = [index for index, token in enumerate(tokens) if token in _CLOSED_BY]
+    for number, index in enumerate(places):
+        token = tokens[index]
+        if opened and token in _CLOSED_BY[opened[-1]]:
+            opened.pop()
+            marks[index] = False
+            continue
+        if token in "»”":
+            # Without one before them they close what another sentence has opened, unless a pair of them follows.
+            opens = number + 1 < len(places) and tokens[places[number + 1]] in _CLOSED_BY[token]
+        elif token in "“«":
+            opens = index + 1 < len(tokens) and tokens[index + 1] not in _STOPS
+        else:
+            opens = True
+        marks[index] = opens
+        if opens:
+            opened.append(token)
+    return marks
+
+
+def _cut_words(tokens: Sequence[str]) -> set[int]:
+    """The tokens that belong to the one before them: I ' ve, do n ' t, l ' eau, l' eau."""
+    cut: set[int] = set()
+    for index in range(1, len(tokens)):
+        before, token = tokens[index - 1], tokens[index]
+        if token in _APOSTROPHES:
+            after = tokens[index + 1].lower() if index + 1 < len(tokens) else ""
+            if not (before[-1:].isalnum() and after[:1].isalpha()):
+                continue
+            # A letter between two marks is quoted.
+            ends = after in _CUT_ENDINGS and token not in tokens[index + 2 : index + 3]
+            if ends or (before.lower() in _ELIDED_ALONE and token not in tokens[max(0, index - 2) : index]):
+                cut.update((index, index + 1))
+                if (before + after).lower() == "nt" and index > 1 and tokens[index - 2].isalpha():
+                    cut.add(index - 1)
+        elif before[-1:] in ("'", "’") and token[:1].isalpha() and before[:-1].lower() in _ELIDED:
+            cut.add(index)
+    return cut
+
+
 def _is_word(token: str) -> bool:
-    return bool(token) and (token[0].isalnum() and token[-1].isalnum())
+    # A word may end with a mark that belongs to its last letter.
+    return bool(token) and token[0].isalnum() and (token[-1].isalnum() or unicodedata.category(token[-1])[0] == "M")

@@ -17,7 +17,7 @@ from spacy_domain_ner.corpus.jsonl import RefusedError, shorten
 from spacy_domain_ner.errors import UserError
 
 Read = Iterator[tuple[int, Version | RefusedError]]
-ReadRecord = Callable[[Any, str | None], Iterator[Version]]
+ReadRecord = Callable[[Any, str | None], Iterator[Version] | Iterator[Version | RefusedError]]
 
 FORMATS = {
     "label-studio": "Label Studio JSON",

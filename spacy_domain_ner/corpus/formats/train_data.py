@@ -31,16 +31,17 @@ def is_pair(record: Any) -> bool:
     )
 
 
-def read_pair(pair: Any, text_key: str | None = None) -> Iterator[Version]:
+def read_pair(pair: Any, text_key: str | None = None) -> Iterator[Version | RefusedError]:
     """The version in a pair `[text, {"entities": [[start, end, label], ...]}]`.
 
+    RETURNS: Of an object around a list of pairs, each one's version, or the reason why there is none.
     RAISES: RefusedError where it is none.
     """
     if isinstance(pair, dict) and isinstance(pair.get("annotations"), list):
-        for item in pair["annotations"]:
+        for number, item in enumerate(pair["annotations"], 1):
             # What was not annotated yet stands as null in the list.
             if item is not None:
-                yield from read_pair(item)
+                yield from _numbered(number, read_pair(item))
         return
     if not is_pair(pair):
         raise RefusedError(f"no pair of a text and its entities: {shown(pair)}")
@@ -53,6 +54,16 @@ def read_pair(pair: Any, text_key: str | None = None) -> Iterator[Version]:
         else:
             version.refused.append(("", f"no [start, end, label]: {shown(item)}"))
     yield version
+
+
+def _numbered(number: int, versions: Iterator[Version | RefusedError]) -> Iterator[Version | RefusedError]:
+    """What a record in another one holds: it is told by its number, and one that is broken takes no other along."""
+    try:
+        for version in versions:
+            version.id = version.id or f"record {number}"
+            yield version
+    except RefusedError as error:
+        yield RefusedError(error.reason, error.id or f"record {number}", error.text)
 
 
 def _entities(annotations: Any) -> list[Any]:
@@ -141,9 +152,10 @@ def is_training_json(record: Any) -> bool:
     return isinstance(record, dict) and isinstance(record.get("paragraphs"), list)
 
 
-def read_training_json(document: Any, text_key: str | None = None) -> Iterator[Version]:
+def read_training_json(document: Any, text_key: str | None = None) -> Iterator[Version | RefusedError]:
     """A version for each sentence of a document; its text is cut from the paragraph's `raw` where that is given.
 
+    RETURNS: For a sentence or a paragraph that can't be read, the reason.
     RAISES: RefusedError where it is no such document.
     """
     if not is_training_json(document):
@@ -153,6 +165,9 @@ def read_training_json(document: Any, text_key: str | None = None) -> Iterator[V
         raw = paragraph.get("raw") if isinstance(paragraph, dict) else None
         position = 0
         for tokens in _sentences(paragraph):
+            if isinstance(tokens, RefusedError):
+                yield RefusedError(tokens.reason, source)
+                continue
             words = [str(token.get("orth", "")) for token in tokens]
             tags = [str(token.get("ner") or "-") for token in tokens]
             places = align_tokens(words, raw, position) if isinstance(raw, str) else None
@@ -162,18 +177,23 @@ def read_training_json(document: Any, text_key: str | None = None) -> Iterator[V
                 text, offsets = raw[first:position], [(start - first, end - first) for start, end in places]
             else:
                 text, offsets = join_tokens(words)
-            yield from tagged_version(text, offsets, tags, source)
+            try:
+                yield from tagged_version(text, offsets, tags, source)
+            except RefusedError as error:
+                yield RefusedError(error.reason, source, text)
 
 
-def _sentences(paragraph: Any) -> Iterator[list[dict[str, Any]]]:
+def _sentences(paragraph: Any) -> Iterator[list[dict[str, Any]] | RefusedError]:
     sentences = paragraph.get("sentences") if isinstance(paragraph, dict) else None
     if not isinstance(sentences, list):
-        raise RefusedError(f"a paragraph must be an object with 'sentences', not {shown(paragraph)}")
+        yield RefusedError(f"a paragraph must be an object with 'sentences', not {shown(paragraph)}")
+        return
     for sentence in sentences:
         tokens = sentence.get("tokens") if isinstance(sentence, dict) else None
         if not (isinstance(tokens, list) and all(isinstance(token, dict) for token in tokens)):
-            raise RefusedError(f"a sentence must be an object with 'tokens', not {shown(sentence)}")
-        yield tokens
+            yield RefusedError(f"a sentence must be an object with 'tokens', not {shown(sentence)}")
+        else:
+            yield tokens
 
 
 def tagged_version(text: str, offsets: list[tuple[int, int]], tags: list[str], source: str) -> Iterator[Version]:

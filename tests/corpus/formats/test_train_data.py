@@ -268,6 +268,24 @@ def test_tokens_without_a_tag_are_unknown(imported):
     assert result.report.passages["left out"] == 2
 
 
+def test_a_broken_pair_in_the_tools_object_takes_no_other_along(imported):
+    later = ["Kafka restarted", {"entities": [[0, 5, "INFRA"], [40, 45, "INFRA"]]}]
+    result = imported({"classes": ["INFRA"], "annotations": [PAIR, None, ["\r\n", None], later]})
+    assert result.mentions == [[REDIS, KAFKA], [KAFKA]]
+    assert [(entry.id, entry.of) for entry in result.report.shown["refused"]] == [
+        ("record 3", "passage"),
+        ("record 4", "span"),
+    ]
+
+
+def test_a_broken_sentence_of_the_training_json_takes_no_other_along(imported):
+    wrong = {"tokens": [{"orth": "Kafka", "ner": "INFRA"}, {"orth": "Redis", "ner": "U-INFRA"}]}
+    document = {"id": 7, "paragraphs": [{"sentences": [wrong, {"tokens": 5}, FIRST]}, None, {"sentences": [FIRST]}]}
+    result = imported([document])
+    assert set(result.texts) == {"Redis is down."}
+    assert [entry.id for entry in result.report.shown["refused"]] == ["7", "7", "7"]
+
+
 @pytest.mark.parametrize(
     "broken",
     [
@@ -325,4 +343,5 @@ def test_no_value_makes_the_readers_fail_but_with_a_reason(value):
         for read in (train_data.read_pair, train_data.read_dataturks, train_data.read_training_json):
             with contextlib.suppress(RefusedError):
                 for version in read(record):
-                    make_sound(version, Policies())
+                    if not isinstance(version, RefusedError):
+                        make_sound(version, Policies())

@@ -63,8 +63,9 @@ def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
         if isinstance(item, dict):
             start = item.get("start_offset", item.get("start"))
             end = item.get("end_offset", item.get("end"))
-            label = item.get("label", item.get("type"))
-            version_of(name_of(item.get("user"))).add_span(start, end, label, item.get("text"))
+            # Beside their numbers, early versions had the names, too.
+            label = item.get("label_name") or item.get("label", item.get("type"))
+            version_of(name_of(item.get("user_name") or item.get("user"))).add_span(start, end, label, item.get("text"))
         elif isinstance(item, list):
             version_of("").add_span(*(*item, None, None, None)[:3])
         else:
@@ -90,7 +91,10 @@ def _is_spans(value: Any) -> bool:
     def is_span(item: Any) -> bool:
         if isinstance(item, dict):
             return ("start_offset" in item and "end_offset" in item) or {"start", "end", "label"} <= set(item)
-        return isinstance(item, list) and 2 <= len(item) <= 4 and all(isinstance(x, (int, float)) for x in item[:2])
+        if not (isinstance(item, list) and len(item) >= 2 and all(isinstance(x, (int, float)) for x in item[:2])):
+            return False
+        # Behind the label, annotation tools made after this form keep a number and a colour.
+        return len(item) <= 4 or isinstance(item[2], str)
 
     # One that is broken among others is refused by itself.
     return isinstance(value, list) and (not value or any(is_span(item) for item in value))

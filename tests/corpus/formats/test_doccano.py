@@ -81,6 +81,19 @@ def test_old_annotations_are_versions_by_their_users(imported):
     assert result.mentions == [[REDIS], [KAFKA]]
 
 
+def test_names_beside_the_numbers_of_labels_and_users_are_taken(imported):
+    more = {"label": 4, "label_name": "INFRA", "user": 1, "user_name": "ann"}
+    row = {"text": TEXT, "annotations": [{**entity, **more} for entity in ENTITIES]}
+    result = imported(as_lines(row), policies=Policies(annotators=Annotators.each))
+    assert result.mentions == [[REDIS, KAFKA]]
+    assert result.passages[0].meta["annotator"] == "ann"
+
+
+def test_a_number_and_a_colour_behind_the_label_are_left_aside(imported):
+    entities = [[*pair, number, "rgb(1, 2, 3)"] for number, pair in enumerate(PAIRS)]
+    assert imported([{"content": TEXT, "entities": entities}]).mentions == [[REDIS, KAFKA]]
+
+
 def test_labels_given_by_number_can_be_renamed(imported):
     annotations = [{**entity, "label": 4, "user": 1} for entity in ENTITIES]
     result = imported(as_lines({"text": TEXT, "annotations": annotations}), policies=Policies(rename={"4": "INFRA"}))

@@ -20,6 +20,9 @@ from spacy_domain_ner.corpus.passage import Passage
 # The names of the controls in the interface that we write; an interface of one's own may have others.
 CONTROL, OBJECT = "label", "text"
 _ADDRESS = re.compile(r"(https?|s3|gs|azure-blob)://\S+|/data/\S+")
+_MEDIA = re.compile(r"(rectangle|polygon|ellipse|brush|bitmask|keypoint|vector|video|time(series|line))\w*")
+# What a result about an image, a video or a sound has, of whatever type it is.
+_MEDIA_KEYS = ("original_width", "original_length")
 _MIN_KEYS = ("annotation_id", "annotator", "lead_time")
 _TIMES = ("updated_at", "created_at")
 
@@ -58,6 +61,9 @@ def read_task(task: Any, text_key: str | None = None) -> Iterator[Version]:
         annotations = [task]
     predictions = [item for item in _list(task, "predictions") if isinstance(item, dict)]
     regions = [region for item in annotations + predictions for region in _results(item)]
+    media = [str(region.get("type") or "region") for region in regions if _is_media(region)]
+    if media and not any(_is_span(region) for region in regions):
+        raise RefusedError(f"an image, a video or a sound is annotated, not a text ({', '.join(sorted(set(media)))})")
     text, key = find_text(data, text_key, [region.get("value") for region in regions])
     rendered = None
     if any("globalOffsets" in _value(region) for region in regions):
@@ -182,12 +188,23 @@ def _add_regions(version: Version, results: list[dict], rendered: bool) -> None:
     for result in results:
         value = _value(result)
         kind = str(result.get("type") or "result")
-        # Choices, ratings and notes about one region repeat its offsets.
-        if ("start" in value or "end" in value) and ("labels" in value or kind.endswith("labels") or kind == "result"):
+        if _is_span(result):
             _add_value(version, value, kind, rendered)
         else:
             ignored[kind] += 1
     version.ignored = dict(ignored)
+
+
+def _is_span(result: dict) -> bool:
+    value, kind = _value(result), str(result.get("type") or "result")
+    if _is_media(result):
+        return False
+    # Choices, ratings and notes about one region repeat its offsets.
+    return ("start" in value or "end" in value) and ("labels" in value or kind.endswith("labels") or kind == "result")
+
+
+def _is_media(result: dict) -> bool:
+    return any(key in result for key in _MEDIA_KEYS) or bool(_MEDIA.fullmatch(str(result.get("type"))))
 
 
 def _add_value(version: Version, value: dict, kind: str, rendered: bool) -> None:

@@ -263,6 +263,36 @@ def test_the_annotator_is_known_by_number_or_address(imported, completed_by):
     assert passage.meta["annotator"] in ("3", "ann@example.org")
 
 
+BOX = {"x": 1.5, "y": 2.0, "width": 30.0, "height": 4.0}
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        pytest.param({"type": "rectanglelabels", "value": {**BOX, "rectanglelabels": ["X"]}}, id="a box"),
+        pytest.param({"type": "labels", "original_width": 90, "value": {**BOX, "labels": ["X"]}}, id="in an image"),
+        pytest.param(
+            {"type": "labels", "original_length": 9.5, "value": {"start": 0, "end": 3, "labels": ["X"]}},
+            id="in a sound",
+        ),
+        pytest.param({"type": "timeserieslabels", "value": {"start": 0, "end": 3}}, id="in a time series"),
+    ],
+)
+def test_the_path_of_an_image_or_a_sound_is_no_passage(imported, result):
+    other = task(annotation(result), data={"file": "pictures/a sign (1).png"}) | {"id": 77}
+    imported_ = imported([TASK, other])
+    assert imported_.texts == [TEXT]
+    (entry,) = imported_.report.shown["refused"]
+    assert (entry.id, "not a text" in entry.reason) == ("77", True)
+
+
+def test_a_text_beside_an_image_is_read(imported):
+    box = {"type": "rectanglelabels", "value": {**BOX, "rectanglelabels": ["X"]}}
+    result = imported([task(annotation(box, region(0, 5)), data={"text": TEXT, "image": "a.png"})])
+    assert result.mentions == [[REDIS]]
+    assert result.report.ignored == {"rectanglelabels": 1}
+
+
 @pytest.mark.parametrize(
     "broken",
     [

@@ -9,6 +9,8 @@ _CLOSING = frozenset(")]},;:.!?%’…>،؛؟۔।॥") | {"''", "-RRB-", "-RSB-
 # What English tokenizers cut from the end of a word.
 _ENDINGS = re.compile(r"(?i)n['’]t|['’](s|re|ve|ll|d|m)|['’]")
 _CURRENCY = frozenset("$£€¥")
+# What stands before a dollar sign and belongs to it: Brazil's money, and others'.
+_DOLLARS = frozenset(("R", "US", "A", "AU", "C", "CA", "NZ", "HK"))
 _QUOTES = frozenset("\"'")
 # The marks that close what a mark opens; some close in one language what they open in another („so“, »so«, ”so”).
 _CLOSED_BY = {"„": "“”", "‚": "‘’", "“": "”", "‘": "’", "«": "»", "»": "«", "”": "”"}
@@ -91,6 +93,7 @@ def join_tokens(tokens: Sequence[str], spacing: Spacing | None = None) -> tuple[
         space = index > 0 and not (
             before in _OPENING
             or index in cut
+            or (token == "$" and before in _DOLLARS)
             or marks.get(index - 1) is True
             or marks.get(index) is False
             or opened == before != ""
@@ -174,8 +177,10 @@ def _quotation_marks(tokens: Sequence[str]) -> dict[int, bool]:
 def _cut_words(tokens: Sequence[str]) -> set[int]:
     """The tokens that belong to the one before them: I ' ve, do n ' t, l ' eau, l' eau."""
     cut: set[int] = set()
-    for index in range(1, len(tokens)):
-        before, token = tokens[index - 1], tokens[index]
+    places = [index for index, token in enumerate(tokens) if token[-1:] in _APOSTROPHES]
+    for index in places:
+        token = tokens[index]
+        before = tokens[index - 1] if index else ""
         if token in _APOSTROPHES:
             after = tokens[index + 1].lower() if index + 1 < len(tokens) else ""
             if not (before[-1:].isalnum() and after[:1].isalpha()):
@@ -186,8 +191,8 @@ def _cut_words(tokens: Sequence[str]) -> set[int]:
                 cut.update((index, index + 1))
                 if (before + after).lower() == "nt" and index > 1 and tokens[index - 2].isalpha():
                     cut.add(index - 1)
-        elif before[-1:] in ("'", "’") and token[:1].isalpha() and before[:-1].lower() in _ELIDED:
-            cut.add(index)
+        elif token[:-1].lower() in _ELIDED and index + 1 < len(tokens) and tokens[index + 1][:1].isalpha():
+            cut.add(index + 1)
     return cut
 
 

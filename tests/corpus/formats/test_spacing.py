@@ -51,6 +51,7 @@ def test_a_span_has_the_characters_of_its_tokens(tokens, data):
         pytest.param("« oui » , dit -il", "«oui», dit -il", id="guillemets"),
         pytest.param("a queue ( Kafka ) [ 3 ]", "a queue (Kafka) [3]", id="brackets"),
         pytest.param("it costs $ 20 or € 30 , 40 % less", "it costs $20 or €30, 40% less", id="currency and percent"),
+        pytest.param("R $ 20 ou US $ 5", "R$20 ou US$5", id="dollars of a country"),
         pytest.param("¿ Qué pasa ?", "¿Qué pasa?", id="Spanish"),
         pytest.param("Wait ... what ?!", "Wait... what?!", id="marks in a row"),
         pytest.param("I ' ve seen it ' s Ann ' s", "I've seen it's Ann's", id="apostrophes cut on both sides"),

@@ -98,6 +98,8 @@ def read_min_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
     if not isinstance(row, dict):
         raise RefusedError("a row must be an object")
     lists = {key: value for key, value in row.items() if _is_region(value)}
+    if not lists and any(_is_media(item) for value in row.values() for item in _dicts(value)):
+        raise RefusedError("an image, a video or a sound is annotated, not a text")
     # Choices about single regions stand in lists like those of spans.
     not_own = {*lists, "annotator", "id", *_TIMES, *_MIN_KEYS}
     own = {key: value for key, value in row.items() if key not in not_own and not _are_regions(value)}
@@ -225,8 +227,11 @@ def _add_value(version: Version, value: dict, kind: str, rendered: bool) -> None
 
 
 def _results(item: dict) -> list[dict]:
-    results = item.get("result")
-    return [result for result in results if isinstance(result, dict)] if isinstance(results, list) else []
+    return _dicts(item.get("result"))
+
+
+def _dicts(value: Any) -> list[dict]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _time(item: dict) -> str:

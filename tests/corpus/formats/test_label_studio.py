@@ -286,6 +286,22 @@ def test_the_path_of_an_image_or_a_sound_is_no_passage(imported, result):
     assert (entry.id, "not a text" in entry.reason) == ("77", True)
 
 
+def test_a_row_about_an_image_is_no_passage(imported):
+    box = {**BOX, "original_width": 90, "original_height": 60}
+    row = {
+        "scan": "/sign.png",
+        "id": 77,
+        "bbox": [box],
+        "label": [{**box, "labels": ["X"]}],
+        "note": "KEEP OUT",
+        **REST,
+    }
+    result = imported([min_row(min_region(0, 5)), row])
+    assert result.texts == [TEXT]
+    (entry,) = result.report.shown["refused"]
+    assert (entry.id, "not a text" in entry.reason) == ("77", True)
+
+
 def test_a_text_beside_an_image_is_read(imported):
     box = {"type": "rectanglelabels", "value": {**BOX, "rectanglelabels": ["X"]}}
     result = imported([task(annotation(box, region(0, 5)), data={"text": TEXT, "image": "a.png"})])

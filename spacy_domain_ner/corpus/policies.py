@@ -131,6 +131,9 @@ def make_sound(
             sound.changed.append((mention, f"{label}: there twice, merged"))
         else:
             sound.spans.append(span)
+    if not sound.spans and len(sound.refused) > len(sound.unknown_labels):
+        # That it has no entity is the one thing that nobody said of it.
+        sound.problem = sound.problem or "none of its spans can be taken"
     _resolve_overlaps(sound, policies.overlaps)
     sound.spans.sort()
     return sound

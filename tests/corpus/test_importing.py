@@ -135,13 +135,14 @@ def test_every_annotator_s_version_is_kept_apart_and_importing_again_changes_not
 
 
 def test_strict_writes_the_account_alone(merge, tmp_path):
-    with pytest.raises(UserError, match=r"1 passage\(s\), span\(s\) or file\(s\) refused"):
+    with pytest.raises(UserError, match=r"2 passage\(s\), span\(s\) or file\(s\) refused"):
         merge(row("old"), row("new", {"start": 50, "end": 60, "label": "X"}), strict=True)
     assert (tmp_path / "annotations.jsonl").read_text(encoding="utf8") == row("old")
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf8"))
-    (entry,) = [entry for entry in report["entries"] if entry["kind"] == "refused"]
-    assert entry["line"] == 1
-    assert "lies outside the text" in entry["reason"]
+    span, passage = [entry for entry in report["entries"] if entry["kind"] == "refused"]
+    assert span["line"] == passage["line"] == 1
+    assert "lies outside the text" in span["reason"]
+    assert "none of its spans" in passage["reason"]
     assert sorted(os.listdir(tmp_path)) == ["annotations.jsonl", "new.jsonl", "report.json"]
 
 

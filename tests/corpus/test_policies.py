@@ -218,6 +218,14 @@ def test_unknown_labels_are_counted_by_their_names(imported):
     assert imported(content, schema=SCHEMA).report.unknown_labels == {"it's": 2, '"x"': 1}
 
 
+def test_a_passage_is_refused_when_none_of_its_spans_can_be_taken_and_not_taken_for_one_without():
+    beyond, unknown = RawSpan(90, 95, "INFRA"), RawSpan(0, 5, "PERSON")
+    assert make_sound(version(beyond), Policies()).problem == "none of its spans can be taken"
+    assert make_sound(version(beyond, A), Policies()).problem == ""
+    assert make_sound(version(unknown), Policies(), SCHEMA).problem == ""
+    assert make_sound(version(), Policies()).problem == ""
+
+
 def test_without_entity_types_every_label_is_taken():
     assert len(make_sound(version(A, C), Policies(overlaps=Overlaps.keep)).spans) == 2
 

@@ -341,8 +341,9 @@ def test_spans_in_html_are_found_in_the_text_that_is_shown(imported):
 def test_places_in_a_document_without_offsets_are_refused(imported):
     value = {"start": "/p[1]/text()[1]", "end": "/p[1]/text()[1]", "startOffset": 0, "endOffset": 5, "text": "Redis"}
     result = imported([task(annotation({"type": "hypertextlabels", "value": {**value, "hypertextlabels": ["A"]}}))])
-    (entry,) = result.report.shown["refused"]
+    entry, passage = result.report.shown["refused"]
     assert (entry.text, "places in a document" in entry.reason) == ("Redis", True)
+    assert (passage.of, result.passages) == ("passage", [])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from spacy_domain_ner.annotation.label_studio_connection import ANSWER_SECONDS, TIMED_OUT, Connection, ServerError
-from spacy_domain_ner.corpus.importing import passage_key
+from spacy_domain_ner.corpus.staging import passage_key
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing_path
 

@@ -21,8 +21,9 @@ from spacy_domain_ner.annotation.agreement import (
 )  # fmt: skip
 from spacy_domain_ner.cli._app import msg, verb
 from spacy_domain_ner.cli.import_annotations import RENAME, find_schema, renamed
+from spacy_domain_ner.corpus.account import ImportReport
 from spacy_domain_ner.corpus.formats.recognise import FORMATS
-from spacy_domain_ner.corpus.importing import ImportReport, annotated_versions
+from spacy_domain_ner.corpus.importing import annotated_versions
 from spacy_domain_ner.corpus.policies import Annotators, GroundTruth, Overlaps, Policies, Sound
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing

@@ -10,8 +10,8 @@ from spacy_domain_ner.annotation.export import read_to_label, tasks_to_label, wr
 from spacy_domain_ner.annotation.interfaces import Tool
 from spacy_domain_ner.cli._app import msg, verb
 from spacy_domain_ner.corpus import load_model, read_passages
-from spacy_domain_ner.corpus.importing import passage_key
 from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.corpus.staging import passage_key
 from spacy_domain_ner.errors import UserError
 
 

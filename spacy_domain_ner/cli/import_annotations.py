@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from spacy_domain_ner.cli._app import msg, verb
+from spacy_domain_ner.corpus.account import ImportReport
 from spacy_domain_ner.corpus.formats.recognise import FORMATS
-from spacy_domain_ner.corpus.importing import ImportReport
 from spacy_domain_ner.corpus.importing import import_annotations as import_files
 from spacy_domain_ner.corpus.offsets import UNITS
 from spacy_domain_ner.corpus.policies import (

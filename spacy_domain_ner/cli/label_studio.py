@@ -22,7 +22,7 @@ from spacy_domain_ner.annotation.label_studio_server import (
 from spacy_domain_ner.cli import import_annotations as importing
 from spacy_domain_ner.cli._app import app, msg, verb
 from spacy_domain_ner.corpus import load_model
-from spacy_domain_ner.corpus.importing import ImportReport
+from spacy_domain_ner.corpus.account import ImportReport
 from spacy_domain_ner.corpus.policies import (
     Annotators,
     GroundTruth,

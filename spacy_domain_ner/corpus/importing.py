@@ -5,18 +5,15 @@ each other: they may stand anywhere in one file, or in several.
 """
 
 import json
-import pickle
-import sqlite3
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, field, replace
-from hashlib import blake2b
-from itertools import groupby
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 from spacy_domain_ner.corpus import offsets
+from spacy_domain_ner.corpus.account import Account, ImportReport
 from spacy_domain_ner.corpus.formats.recognise import FORMATS, describe, find_sources, read, recognise
 from spacy_domain_ner.corpus.formats.stream import Source
 from spacy_domain_ner.corpus.formats.version import Status, Version
@@ -32,86 +29,15 @@ from spacy_domain_ner.corpus.policies import (
     make_sound,
     rebase,
 )  # fmt: skip
-from spacy_domain_ner.corpus.split import identity
+from spacy_domain_ner.corpus.staging import Staging
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.schema import EntitySchema
 
 Item = TypeVar("Item")
-# Of each kind of entry, so many are shown; the report's file has all.
-SHOWN = 20
 OTHER_FORM = "the same text in another Unicode form"
 # Beside their text, records are kept as they are; what is nested more deeply than this could not be written again.
 DEEPEST = 100
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of an import's account.
-
-    kind: changed, refused, left out, added, updated or unread (a file).
-    of: "passage", "span" or "file".
-    line: Counted from 1; 0 where the file is not read by lines.
-    id: The tool's own number or name of the task, else the record's number.
-    text: The mention, or the passage.
-    """
-
-    kind: str
-    of: str
-    file: str
-    line: int
-    id: str
-    text: str
-    reason: str
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        text = self.text if len(self.text) <= 60 else self.text[:59] + "…"
-        record = self.id if self.id.startswith("record ") else f"id {self.id}"
-        return f"{place}{f' ({record})' if self.id else ''}: {self.reason}" + (f": {text!r}" if text else "")
-
-
-@dataclass
-class ImportReport:
-    """What an import did.
-
-    files: Each file with the format that it was told to be.
-    passages, spans: Counts: read, kept, changed, refused, left out; of passages also added, updated, unchanged, and
-        `records`, the records of the files (one may hold several versions of a passage).
-    reasons: How many passages were left out, by reason.
-    labels: How many spans of each label were kept.
-    unknown_labels: How many spans of each label were left out since it is no entity type.
-    ignored: Results that are no spans (relations, choices), by kind.
-    shown: The first entries of each kind.
-    """
-
-    files: list[tuple[str, str]] = field(default_factory=list)
-    passages: Counter[str] = field(default_factory=Counter)
-    spans: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-    labels: Counter[str] = field(default_factory=Counter)
-    unknown_labels: Counter[str] = field(default_factory=Counter)
-    ignored: Counter[str] = field(default_factory=Counter)
-    offset_units: dict[str, dict[str, int]] = field(default_factory=dict)
-    without_spans: int = 0
-    shown: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
-
-    @property
-    def refused(self) -> int:
-        """How many passages, spans and files could not be taken as they are."""
-        return self.passages["refused"] + self.spans["refused"] + sum(form == "" for _, form in self.files)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The counts, as the report's file has them behind the entries."""
-        return {
-            "files": [{"file": name, "format": form} for name, form in self.files],
-            **{
-                name: dict(getattr(self, name)) for name in ("passages", "spans", "labels", "unknown_labels", "ignored")
-            },
-            "left_out": dict(self.reasons),
-            "without_spans": self.without_spans,
-            "offset_units": self.offset_units,
-        }
 
 
 def import_annotations(
@@ -150,8 +76,8 @@ def import_annotations(
     with ExitStack() as stack:
         progress = _Progress(advance)
         sources = stack.enter_context(find_sources(inputs, encoding, progress.read))
-        database = stack.enter_context(closing(_Database()))
-        account = stack.enter_context(_Account(report))
+        database = stack.enter_context(closing(Staging()))
+        account = stack.enter_context(Account(report))
         votes = _read_all(sources, database, account, form, text_key, tag_column)
         groups = progress.over(database.groups(), database.count("version WHERE first = id"), 0.7)
         _combine_all(groups, database, account, policies, schema, votes, to_label is not None)
@@ -200,8 +126,8 @@ def annotated_versions(
     """
     with ExitStack() as stack:
         sources = stack.enter_context(find_sources(inputs, encoding))
-        database = stack.enter_context(closing(_Database()))
-        account = stack.enter_context(_Account(None, report))
+        database = stack.enter_context(closing(Staging()))
+        account = stack.enter_context(Account(None, report))
         if len(sources) > 1:
             sources = [replace(source, annotator=source.annotator or source.name) for source in sources]
         votes = _read_all(sources, database, account, form, text_key, None)
@@ -215,46 +141,6 @@ def annotated_versions(
                 else:
                     comparable.append(sound)
             yield comparable
-
-
-class _Account:
-    """Counts what happens, shows the first of it, and writes all of it to a file as it comes."""
-
-    def __init__(self, path: Path | None, report: ImportReport | None = None) -> None:
-        self.report = ImportReport() if report is None else report
-        self._path = path
-        self._stack = ExitStack()
-        self._stream: IO[str] | None = None
-        self._first = True
-
-    def __enter__(self) -> "_Account":
-        if self._path is not None:
-            self._stream = self._stack.enter_context(replacing(self._path))
-            self._stream.write('{"entries": [')
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
-        if isinstance(kind, type) and issubclass(kind, UserError):
-            # What was refused is what the user has to see.
-            self.finish()
-            kind, error = None, (None, None)
-        self._stack.__exit__(kind, *error)
-
-    def add(self, kind: str, of: str, version: Version, text: str, reason: str) -> None:
-        entry = Entry(kind, of, version.file, version.line, version.id, text, reason)
-        if of in ("passage", "span"):
-            (self.report.passages if of == "passage" else self.report.spans)[kind] += 1
-        if len(self.report.shown[kind]) < SHOWN:
-            self.report.shown[kind].append(entry)
-        if self._stream is not None:
-            self._stream.write(("\n" if self._first else ",\n") + json.dumps(asdict(entry)))
-            self._first = False
-
-    def finish(self) -> None:
-        """Write the counts behind the entries."""
-        if self._stream is not None:
-            self._stream.write('\n], "counts": ' + json.dumps(self.report.to_dict(), indent=1) + "}\n")
-            self._stream = None
 
 
 class _Progress:
@@ -286,95 +172,8 @@ class _Progress:
                 reported = now
 
 
-class _Database:
-    """Versions by passage, in a database on the disk that is deleted when it is closed."""
-
-    def __init__(self) -> None:
-        self._versions = 0
-        self._connection = sqlite3.connect("")
-        self._connection.executescript(
-            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -32000;"
-            "CREATE TABLE version (id INTEGER PRIMARY KEY, first INTEGER, key BLOB, data BLOB);"
-            "CREATE INDEX by_key ON version (key); CREATE INDEX by_first ON version (first, id);"
-            "CREATE TABLE passage (id INTEGER PRIMARY KEY, key BLOB, data BLOB, used INTEGER DEFAULT 0);"
-            "CREATE INDEX passage_by_key ON passage (key);"
-            "CREATE TABLE partial (data BLOB);"
-        )
-
-    def add(self, version: Version) -> None:
-        key = _digest(passage_key(version.text, version.meta))
-        row = self._connection.execute("SELECT first FROM version WHERE key = ? LIMIT 1", (key,)).fetchone()
-        self._versions += 1
-        self._connection.execute(
-            "INSERT INTO version (id, first, key, data) VALUES (?, ?, ?, ?)",
-            (self._versions, row[0] if row else self._versions, key, _packed(version)),
-        )
-
-    def count(self, what: str) -> int:
-        """How many rows there are of a table, with or without a condition."""
-        return int(self._connection.execute(f"SELECT count(*) FROM {what}").fetchone()[0])
-
-    def groups(self) -> Iterator[list[Version]]:
-        """The versions of each passage, in the order in which the passages came first."""
-        rows = self._connection.execute("SELECT first, data FROM version ORDER BY first, id")
-        for _, group in groupby(rows, key=lambda row: row[0]):
-            yield [pickle.loads(data) for _, data in group]
-
-    def add_passage(self, passage: Passage, version: Version, each: bool) -> None:
-        key = _digest(passage_key(passage.text, passage.meta, each))
-        # Of the version, its place and status are all that is needed.
-        place = Version("", id=version.id, status=version.status, file=version.file, line=version.line)
-        self._connection.execute("INSERT INTO passage (key, data) VALUES (?, ?)", (key, _packed((passage, place))))
-
-    def take(self, passage: Passage) -> tuple[Passage, Version] | None:
-        """What was imported for the same text and source."""
-        keys = {passage_key(passage.text, passage.meta), passage_key(passage.text, passage.meta, each=True)}
-        for key in map(_digest, sorted(keys)):
-            row = self._connection.execute("SELECT id, data FROM passage WHERE key = ?", (key,)).fetchone()
-            if row is not None:
-                self._connection.execute("UPDATE passage SET used = 1 WHERE id = ?", (row[0],))
-                return pickle.loads(row[1])
-        return None
-
-    def new_passages(self) -> Iterator[tuple[Passage, Version]]:
-        """What has not been taken."""
-        for (data,) in self._connection.execute("SELECT data FROM passage WHERE used = 0 ORDER BY id"):
-            yield pickle.loads(data)
-
-    def add_partial(self, passage: Passage) -> None:
-        self._connection.execute("INSERT INTO partial VALUES (?)", (_packed(passage),))
-
-    def partial(self) -> Iterator[Passage]:
-        for (data,) in self._connection.execute("SELECT data FROM partial ORDER BY rowid"):
-            yield pickle.loads(data)
-
-    def close(self) -> None:
-        self._connection.close()
-
-
-def passage_key(text: str, meta: dict[str, Any], each: bool = False) -> bytes:
-    """What makes two passages the same: their text, white space folded, and their source.
-
-    each: Whether versions of several annotators are passages of their own.
-    """
-    source = meta.get("source")
-    parts = [identity(text), "" if source is None else str(source)]
-    if each:
-        parts.append(str(meta.get("annotator", "")))
-    return "\0".join(parts).encode("utf8")
-
-
-def _digest(key: bytes) -> bytes:
-    """A key of a few bytes: an index of whole texts would be as large as they are."""
-    return blake2b(key, digest_size=16).digest()
-
-
-def _packed(value: object) -> bytes:
-    return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-
-
 def _read_all(
-    sources: list[Source], database: _Database, account: _Account, form: str | None, text_key: str | None,
+    sources: list[Source], database: Staging, account: Account, form: str | None, text_key: str | None,
     tag_column: int | None,
 ) -> dict[str, Counter[str]]:  # fmt: skip
     """Read every file into the database.
@@ -452,7 +251,7 @@ def _depth(value: Any) -> int:
 
 
 def _combine_all(
-    groups: Iterable[list[Version]], database: _Database, account: _Account, policies: Policies,
+    groups: Iterable[list[Version]], database: Staging, account: Account, policies: Policies,
     schema: EntitySchema | None, votes: dict[str, Counter[str]], keep_partial: bool,
 ) -> None:  # fmt: skip
     report = account.report
@@ -483,7 +282,7 @@ def _combine_all(
             _keep_partial([v for v in versions if v.status is Status.PARTIAL], database, policies, schema, votes)
 
 
-def _account_for(sound: Sound, account: _Account) -> None:
+def _account_for(sound: Sound, account: Account) -> None:
     for text, reason in sound.changed:
         account.add("changed", "span" if text else "passage", sound.version, text or sound.version.text, reason)
     for text, reason in sound.refused:
@@ -504,7 +303,7 @@ def _onto(sound: Sound, text: str) -> bool:
     return True
 
 
-def _keep(sounds: list[Sound], database: _Database, account: _Account, policies: Policies) -> None:
+def _keep(sounds: list[Sound], database: Staging, account: Account, policies: Policies) -> None:
     report = account.report
     annotations, difference = combine(sounds, policies.annotators)
     total = sum(len(sound.spans) for sound in sounds)
@@ -534,7 +333,7 @@ def _keep(sounds: list[Sound], database: _Database, account: _Account, policies:
 
 
 def _keep_partial(
-    versions: list[Version], database: _Database, policies: Policies, schema: EntitySchema | None,
+    versions: list[Version], database: Staging, policies: Policies, schema: EntitySchema | None,
     votes: dict[str, Counter[str]],
 ) -> None:  # fmt: skip
     spans: set[Span] = set()
@@ -548,7 +347,7 @@ def _keep_partial(
         database.add_partial(Passage(merged.text, sound.spans, merged.meta))
 
 
-def _merged(database: _Database, account: _Account, output: Path, progress: "_Progress") -> Iterator[str]:
+def _merged(database: Staging, account: Account, output: Path, progress: "_Progress") -> Iterator[str]:
     """The lines of the annotation file as it will be."""
     counts = account.report.passages
     if output.is_file():
@@ -570,7 +369,7 @@ def _merged(database: _Database, account: _Account, output: Path, progress: "_Pr
         yield json.dumps(to_record(passage), ensure_ascii=False)
 
 
-def _updated(old: Passage, new: Passage, version: Version, account: _Account) -> str | None:
+def _updated(old: Passage, new: Passage, version: Version, account: Account) -> str | None:
     """The line of a passage that was there, None where it stays as it is."""
     if version.status is Status.UNCONFIRMED and old.spans:
         account.report.passages["unchanged"] += 1

@@ -52,6 +52,8 @@ class UnknownLabels(str, Enum):
 
 
 class KeepOrDrop(str, Enum):
+    """Whether something is taken or left out."""
+
     keep = "keep"
     drop = "drop"
 

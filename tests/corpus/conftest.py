@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from spacy_domain_ner.corpus import Passage, read_valid_passages
-from spacy_domain_ner.corpus.importing import ImportReport, import_annotations
+from spacy_domain_ner.corpus.account import ImportReport
+from spacy_domain_ner.corpus.importing import import_annotations
 from spacy_domain_ner.corpus.policies import Policies
 
 

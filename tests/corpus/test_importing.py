@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spacy_domain_ner.corpus import read_valid_passages
-from spacy_domain_ner.corpus.importing import ImportReport, import_annotations
+from spacy_domain_ner.corpus.account import ImportReport
+from spacy_domain_ner.corpus.importing import import_annotations
 from spacy_domain_ner.corpus.policies import Annotators, Policies
 from spacy_domain_ner.errors import UserError
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from spacy_domain_ner.corpus import read_valid_passages
-from spacy_domain_ner.corpus.importing import ImportReport, import_annotations
+from spacy_domain_ner.corpus.account import ImportReport
+from spacy_domain_ner.corpus.importing import import_annotations
 from spacy_domain_ner.errors import UserError
 
 Read = Callable[..., tuple[list[list[tuple[str, str]]], ImportReport]]

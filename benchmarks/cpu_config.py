@@ -81,11 +81,12 @@ def compare(corpus: Path, seed: int, results: Path) -> dict[str, Any]:
     return {"corpus": corpus.name, "seed": seed, "passages": sizes, **runs, "passages_per_cpu_second": speeds}
 
 
-def divide(corpus: Path, seed: int) -> Division:
+def divide(corpus: Path, seed: int, sizes: tuple[int, int, int] = (TRAINING, EARLY_STOPPING, SCORED)) -> Division:
     """Draw the passages to train on, to stop early on, and to score.
 
-    RETURNS: As many as the constants at the top say, or as there are; in that proportion where there are fewer.
+    RETURNS: As many as `sizes` says, or as there are; in that proportion where there are fewer.
     """
+    training, early_stopping, scored = sizes
     generator = random.Random(seed)
     files = [corpus / name for name in ("train.jsonl", "dev.jsonl") if (corpus / name).exists()]
     sides = [[p for p in read_valid_passages(file) if len(p.text.split()) >= FEWEST_WORDS] for file in files]
@@ -95,8 +96,8 @@ def divide(corpus: Path, seed: int) -> Division:
         generator.shuffle(held_out)
     else:
         held_out, pool = hold_out(sides[0], generator)
-    stopping = min(EARLY_STOPPING, len(pool) * EARLY_STOPPING // (TRAINING + EARLY_STOPPING))
-    return pool[stopping : stopping + TRAINING], pool[:stopping], held_out[:SCORED]
+    stopping = min(early_stopping, len(pool) * early_stopping // (training + early_stopping))
+    return pool[stopping : stopping + training], pool[:stopping], held_out[:scored]
 
 
 def hold_out(passages: list[Passage], generator: random.Random) -> tuple[list[Passage], list[Passage]]:

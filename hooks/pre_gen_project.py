@@ -5,6 +5,7 @@ The answers come in as JSON data, never as code: quotes and backslashes in them 
 
 import json
 import keyword
+import os
 import re
 import shlex
 import sys
@@ -22,9 +23,9 @@ def problems(answers):
         )
     elif len(domain) > 60:
         yield f"domain: {len(domain)} characters are too long for a package's name. Use at most 60."
-    for question, known in (("pack", answers["_packs"]), ("base_model", answers["_base_models"])):
-        if answers[question] not in known:
-            yield f"{question}: {answers[question]!r} is not known. Choose one of: {', '.join(known)}"
+    if pack not in answers["_packs"]:
+        yield f"pack: {pack!r} is not known. Choose one of: {', '.join(answers['_packs'])}"
+    yield from base_model_problems(answers["base_model"], answers["_base_models"])
     if answers["language"] not in answers["_languages"]:
         yield (
             f"language: {answers['language']!r} is none of spaCy's languages with a rule-based tokenizer. Choose one "
@@ -34,6 +35,17 @@ def problems(answers):
         yield from entity_type_problems(answers["entity_types"])
     for question in FREE_TEXT:
         yield from free_text_problems(question, answers[question])
+
+
+def base_model_problems(answer, known):
+    # Any other model is looked up when the project is first run: that needs transformers, which this hook does without.
+    if answer not in known and not re.fullmatch(r"[\w.-]+/[\w.-]+", answer, re.ASCII) and not os.path.isdir(answer):
+        yield (
+            f"base_model: {answer!r} is not known. Choose one of: {', '.join(known)}; or give a hub's owner/name, or "
+            "the full path of a folder that is there"
+        )
+    elif {*answer} & {'"', "'", "\\", "$", "{", "}"} or answer.split() != [answer]:
+        yield f"base_model: the path {answer!r} has blanks or quotes in it, which weasel can't pass on. Rename it."
 
 
 def entity_type_problems(answer):

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,69 @@ import pytest
 from spacy_domain_ner.corpus import Passage, Span
 
 REPOSITORY = Path(__file__).parents[1]
+
+# No test asks a hub for anything. It is read when transformers is first imported.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Folders of tiny transformers by their kind: see tiny_transformers.py."""
+    reason = "the transformers extra is not installed"
+    for package in ("torch", "transformers", "spacy_transformers", "sentencepiece"):
+        pytest.importorskip(package, reason=reason)
+    import torch
+    from tiny_transformers import build
+
+    # Several threads are no faster for so little.
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("transformers")
+    return cache(lambda kind: build(kind, folder / kind))
+
+
+@pytest.fixture(scope="session")
+def template_configs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the template's configs, with English filled in."""
+    folder = tmp_path_factory.mktemp("configs")
+    for path in (REPOSITORY / "{{cookiecutter.domain}}/configs").glob("*.cfg"):
+        text = path.read_text(encoding="utf8").replace("{{ cookiecutter.language }}", "en")
+        (folder / path.name).write_text(text, encoding="utf8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(
+    tiny: Callable[[str], Path], template_configs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, str], Path]:
+    """Projects whose tiny transformer knows a dozen passages nearly by heart, by its kind and the framework."""
+    from spacy_domain_ner.base_models import configure
+    from spacy_domain_ner.cli.convert import convert
+    from spacy_domain_ner.training import train
+
+    # Random weights have nothing that a high rate would destroy.
+    rates = {
+        "spacy": {"training.optimizer.learn_rate.initial_rate": 0.003},
+        "huggingface": {
+            "huggingface.training.learning_rate": 0.01, "huggingface.training.lr_scheduler_type": "constant",
+        },
+    }  # fmt: skip
+    epochs = {"spacy": 10, "huggingface": 35}
+
+    @cache
+    def trained(kind: str, framework: str) -> Path:
+        project = tmp_path_factory.mktemp(f"{kind}-{framework}")
+        config = project / "training/config.cfg"
+        configure(str(tiny(kind)), template_configs, config, framework=framework)  # type: ignore[arg-type]
+        lines = (REPOSITORY / "assets/software/starter.jsonl").read_text(encoding="utf8").splitlines(keepends=True)
+        for name in ("train", "dev"):
+            (project / f"{name}.jsonl").write_text("".join(lines[:12]), encoding="utf8")
+            convert(project / f"{name}.jsonl", config)
+        sets = (project / "train.spacy", project / "dev.spacy")
+        most = epochs[framework]
+        train(config, project / "training", *sets, max_epochs=most, patience_epochs=most, overrides=rates[framework])
+        return project
+
+    return trained
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from spacy.cli._util import app as spacy_app
 from spacy_domain_ner.cli import (
     agreement,
     check,
+    compare,
+    configure,
     convert,
     evaluate,
     export,
@@ -24,6 +26,8 @@ __all__ = [
     "agreement",
     "app",
     "check",
+    "compare",
+    "configure",
     "convert",
     "evaluate",
     "export",

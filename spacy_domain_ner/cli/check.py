@@ -20,7 +20,7 @@ SHOWN = 20
 def check_cli(
     annotations: Path = typer.Argument(..., help="Annotation file (JSON lines), or a folder of them"),
     schema: Path = typer.Option("entity_types.yml", help="The entity types"),
-    config: Path = typer.Option("configs/cnn.cfg", help="Training config, for its tokenizer"),
+    config: Path = typer.Option("training/config.cfg", help="Training config, for its tokenizer"),
     output: Path = typer.Option(None, help="Write the whole report to this JSON file"),
     strict: bool = typer.Option(False, "--strict", help="Make every warning an error"),
 ) -> None:

@@ -12,7 +12,7 @@ from spacy_domain_ner.corpus.jsonl import shorten
 @verb("convert")
 def convert_cli(
     inputs: list[Path] = typer.Argument(..., help="Annotation files (JSON lines)"),
-    config: Path = typer.Option("configs/cnn.cfg", help="Training config: its tokenizer is used"),
+    config: Path = typer.Option("training/config.cfg", help="Training config: its tokenizer is used"),
 ) -> None:
     """Convert annotations to the binary form that `spacy train` reads: each X.jsonl to X.spacy beside it."""
     for path in inputs:

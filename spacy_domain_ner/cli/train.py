@@ -10,6 +10,7 @@ from spacy.cli._util import parse_config_overrides
 from spacy_domain_ner.cli._app import msg, verb
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.training import train
+from spacy_domain_ner.training.gpu import AUTO
 
 
 @verb("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -17,14 +18,16 @@ def train_cli(
     context: typer.Context,
     config: Path = typer.Argument(..., help="Training config"),
     output_dir: Path = typer.Argument(..., help="Folder for model-best and model-last"),
-    train_path: Path = typer.Option(..., "--train", help="Training set (.spacy)"),
-    dev_path: Path = typer.Option(..., "--dev", help="Early-stopping set (.spacy)"),
+    train_path: Path = typer.Option(..., "--train", help="Training set (.spacy, with the .jsonl beside it)"),
+    dev_path: Path = typer.Option(..., "--dev", help="Early-stopping set (.spacy, with the .jsonl beside it)"),
     max_epochs: int = typer.Option(30, help="Most passes over the training set"),
     patience: int = typer.Option(5, help="Stop after this many epochs without a better F1"),
     seed: int = typer.Option(0, help="Seed of everything random"),
-    gpu_id: int = typer.Option(-1, help="GPU to use, -1 for the CPU"),
+    gpu_id: str = typer.Option(AUTO, help="GPU to use, -1 for the CPU; auto: one for a transformer, if found"),
 ) -> None:
     """Train with early stopping on F1. As `spacy train`, with epochs where that counts steps.
+
+    A config with a section [huggingface] trains with transformers.
 
     Any value of the config can be overridden, for instance: --training.dropout 0.3
     """

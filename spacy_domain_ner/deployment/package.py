@@ -9,12 +9,21 @@ from shutil import copytree, rmtree
 from typing import Any
 
 import srsly
+from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 from spacy.cli.package import package as spacy_package
+from spacy.util import load_config
+from thinc.api import Config
 
+from spacy_domain_ner.components import travelling_modules
+from spacy_domain_ner.corpus.docs import load_model
+from spacy_domain_ner.deployment.model_card import ModelCard, line
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing_path
 from spacy_domain_ner.schema import EntitySchema
+
+# This plugin, by the name that pip knows it by.
+DISTRIBUTION = "spacy-domain-ner"
 
 
 def package_model(
@@ -37,7 +46,8 @@ def package_model(
     metrics: The scores, as in metrics.json.
     counts: The corpus, as in the check's report.
     about: title, description, author, email, url and license, for the package's metadata.
-    RETURNS: The wheel.
+    RETURNS: The wheel. A token classifier that transformers has trained lies beside it as a Hugging Face model's
+        folder, `huggingface/`, with a model card of its own.
     RAISES: UserError where the name or version is no good or the build fails.
     """
     check_name(name, version)
@@ -46,19 +56,36 @@ def package_model(
     meta = srsly.read_json(model / "meta.json")
     language_name = f"{meta['lang']}_{name}"
     # A line break in one of them would end the wheel's header there.
-    meta |= {key: _line(about[key]) for key in ("description", "author", "email", "url", "license") if about.get(key)}
+    meta |= {key: line(about[key]) for key in ("description", "author", "email", "url", "license") if about.get(key)}
     meta |= {"name": name, "version": version, "performance": _performance(metrics)}
-    card = _model_card(language_name, meta, str(about.get("title") or language_name), schema, metrics, counts)
     folder = f"{language_name}-{version}"
     with tempfile.TemporaryDirectory() as scratch, replacing_path(output_dir / folder) as target:
         staged = Path(scratch) / "model"
         copytree(model, staged)
+        config = _without_paths(staged)
+        modules = list(travelling_modules(config))
+        needed = {requirement for _, requirements in modules for requirement in requirements}
+        meta["requirements"] = sorted({*meta.get("requirements", []), *needed})
+        meta["sources"] = meta.get("sources") or _base_models(config)
+        card = ModelCard(language_name, meta, str(about.get("title") or language_name), schema, metrics, counts)
         srsly.write_json(staged / "meta.json", meta)
-        (staged / "README.md").write_text(card, encoding="utf8", newline="\n")
-        spacy_package(staged, Path(scratch), name=name, version=version, create_sdist=False, require_parent=True)
+        (staged / "README.md").write_text(card.for_spacy(), encoding="utf8", newline="\n")
+        spacy_package(
+            staged,
+            Path(scratch),
+            code_paths=[file for file, _ in modules],
+            name=name,
+            version=version,
+            create_sdist=False,
+            require_parent=True,
+        )
         built = Path(scratch) / folder
+        _without_plugin(built)
         _build_wheel(built)
         copytree(built, target)
+        for model_folder in _huggingface_models(staged):
+            copytree(model_folder, target / "huggingface")
+            (target / "huggingface" / "README.md").write_text(card.for_huggingface(), encoding="utf8", newline="\n")
     return wheel_path(output_dir, language_name, version)
 
 
@@ -90,6 +117,47 @@ def check_name(name: str, version: str) -> None:
     raise UserError(f"{version!r} can't be a package's version", hint)
 
 
+def _without_paths(model: Path) -> Config:
+    """Take the folders of the machine that trained it out of a model's files. RETURNS: The config."""
+    config = load_config(model / "config.cfg", interpolate=False)
+    config["paths"] = dict.fromkeys(config.get("paths", {}))
+    named = {}
+    for name, component in config["components"].items():
+        base_model = component.get("model")
+        if isinstance(base_model, dict) and Path(str(base_model.get("name") or "")).is_absolute():
+            named[name] = base_model["name"] = Path(base_model["name"]).name
+    config.to_disk(model / "config.cfg")
+    if named:
+        nlp = load_model(model)
+        for name, base_model in named.items():
+            # A transformer's weights lie in a file that names the folder twice more.
+            transformer = nlp.get_pipe(name)
+            transformer.model.attrs["name"] = base_model
+            transformer.model.transformer.config.name_or_path = base_model
+            transformer.to_disk(model / name)
+    return config
+
+
+def _base_models(config: Config) -> list[dict[str, str]]:
+    """The transformers that a pipeline was made from, as spaCy's packages name their sources."""
+    models = [component.get("model") for component in config["components"].values()]
+    return [{"name": model["name"]} for model in models if isinstance(model, dict) and model.get("name")]
+
+
+def _huggingface_models(model: Path) -> list[Path]:
+    """The folders in a model that transformers can load by itself."""
+    return [path.parent for path in model.glob("*/config.json") if (path.parent / "model.safetensors").is_file()]
+
+
+def _without_plugin(built: Path) -> None:
+    """Take this plugin out of a package's requirements: spaCy adds it where a component is registered by it, but the
+    package carries that component's code."""
+    for path in built.rglob("meta.json"):
+        meta = srsly.read_json(path)
+        kept = [line for line in meta["requirements"] if Requirement(line).name != DISTRIBUTION]
+        srsly.write_json(path, {**meta, "requirements": kept})
+
+
 def _build_wheel(folder: Path) -> None:
     # Without isolation nothing is downloaded: what the build needs is among this package's requirements.
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "."]
@@ -115,87 +183,3 @@ def _performance(metrics: Mapping[str, Any]) -> dict[str, Any]:
             for label, result in metrics["types"].items()
         },
     }
-
-
-def _model_card(
-    language_name: str,
-    meta: Mapping[str, Any],
-    title: str,
-    schema: EntitySchema,
-    metrics: Mapping[str, Any],
-    counts: Mapping[str, Any],
-) -> str:
-    definitions = {entity_type.name: entity_type.definition for entity_type in schema.entity_types}
-    types = [f"| {label} | {_cell(definitions.get(label) or 'not described yet')} |" for label in metrics["types"]]
-    scores = [
-        f"| {label} | {_percent(result['precision'])} | {_percent(result['recall'])} | {_percent(result['f1'])} "
-        f"| {result['support']} | {result['verdict']} |"
-        for label, result in metrics["types"].items()
-    ]
-    micro = metrics["micro"]
-    scores.append(
-        f"| **all** | {_percent(micro['precision'])} | {_percent(micro['recall'])} | {_percent(micro['f1'])} "
-        f"| {micro['support']} | |"
-    )
-    data = [
-        f"| {label} | {count['mentions']} | {count['forms']} | {count['verdict']} |"
-        for label, count in counts["types"].items()
-    ]
-    lines = [
-        f"# {_line(title)}",
-        "",
-        _line(meta.get("description") or f"A spaCy pipeline that finds {', '.join(metrics['types'])}."),
-        "",
-        "```bash",
-        f"pip install {language_name}-{meta['version']}-py3-none-any.whl",
-        "```",
-        "",
-        "```python",
-        "import spacy",
-        "",
-        f'nlp = spacy.load("{language_name}")',
-        'doc = nlp("Any text of the domain")',
-        "print([(ent.text, ent.label_) for ent in doc.ents])",
-        "```",
-        "",
-        f"Version {meta['version']}, spaCy {meta['spacy_version']}, "
-        f"licence: {_line(meta.get('license') or 'not given')}, author: {_line(meta.get('author') or 'not given')}.",
-        "",
-        "## Entity types",
-        "",
-        "| type | what it covers |",
-        "|---|---|",
-        *types,
-        "",
-        "## How good it is",
-        "",
-        f"Measured on {metrics['passages']} held-out passages that training never saw, exact spans by character "
-        f"offsets. Ready for production from F1 {_percent(metrics['gates']['production'])}; below "
-        f"{_percent(metrics['gates']['fallback'])} another way is needed.",
-        "",
-        "| type | precision | recall | F1 | mentions | verdict |",
-        "|---|---|---|---|---|---|",
-        *scores,
-        "",
-        "## What it was made from",
-        "",
-        f"{counts['passages']} annotated passages, {counts['without_entities']} of them without any entity.",
-        "",
-        "| type | mentions | distinct forms | amount |",
-        "|---|---|---|---|",
-        *data,
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _cell(text: str) -> str:
-    return _line(text).replace("|", "\\|")

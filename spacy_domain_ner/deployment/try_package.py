@@ -14,11 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from spacy_domain_ner.errors import UserError
 
-# Runs in a Python that sees the package, and in which the plugin can't be imported: what the model needs of it
-# would come to light as an error here.
+# Runs in a Python that sees the package, and in which the plugin can't be imported and its entry points can't be seen:
+# what the model needs of it would come to light as an error here.
 _EXTRACT = """
-import json, sys
+import importlib.metadata, json, sys
 sys.modules["spacy_domain_ner"] = None
+installed = importlib.metadata.distributions
+importlib.metadata.distributions = lambda **key: (d for d in installed(**key) if d.name != "spacy-domain-ner")
 sys.path.insert(0, sys.argv[1])
 import spacy
 nlp = spacy.load(sys.argv[2])

@@ -33,8 +33,8 @@ def project(tmp_path, passages, monkeypatch) -> Path:
     """A folder with entity types, annotations and the quickest config to tokenize with: the present folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "entity_types.yml").write_text(TYPES)
-    (tmp_path / "configs").mkdir()
-    (tmp_path / "configs/cnn.cfg").write_text('[nlp]\nlang = "xx"\n')
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training/config.cfg").write_text('[nlp]\nlang = "xx"\n')
     write_passages(tmp_path / "annotations.jsonl", passages)
     return tmp_path
 
@@ -70,7 +70,7 @@ def test_the_command_within_spacy_lists_the_verbs(run):
 
 
 def test_a_sound_corpus_exits_with_0(run, project, cnn_config):
-    cnn_config.replace(project / "configs/cnn.cfg")
+    cnn_config.replace(project / "training/config.cfg")
     done = run("domain-ner", "check", "annotations.jsonl")
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -85,7 +85,7 @@ def test_a_corpus_with_a_fault_exits_with_1_and_no_traceback(run, project, comma
 
 @pytest.mark.slow
 def test_every_verb_does_its_part_of_the_path(verb, project, cnn_config):
-    cnn_config.replace(project / "configs/cnn.cfg")
+    cnn_config.replace(project / "training/config.cfg")
     assert verb("check", "annotations.jsonl", "--output", "metrics/check.json").code == 0
     assert srsly.read_json(project / "metrics/check.json")["types"]["SERVICE"]["mentions"] == 20
     split = verb("split", "annotations.jsonl", "corpus", "--state", "assets/split.json")
@@ -96,7 +96,7 @@ def test_every_verb_does_its_part_of_the_path(verb, project, cnn_config):
     converted = verb("convert", *(f"corpus/{side}.jsonl" for side in ("train", "dev", "eval")))
     assert converted.code == 0, converted
     assert converted.out.count("0 span(s) that training can't use") == 3
-    trained = verb("train", "configs/cnn.cfg", "training", "--train", "corpus/train.spacy", "--dev",
+    trained = verb("train", "training/config.cfg", "training", "--train", "corpus/train.spacy", "--dev",
                    "corpus/dev.spacy", "--max-epochs", 3, "--training.dropout", 0.123)  # fmt: skip
     assert trained.code == 0, trained
     assert "dropout = 0.123\n" in (project / "training/model-best/config.cfg").read_text()
@@ -205,7 +205,7 @@ def test_faulty_entity_types_are_refused_before_the_corpus_is_read(verb, project
 MISSING = [
     ("check", "missing.jsonl"),
     ("check", "no_such_folder/"),
-    ("check", "configs"),
+    ("check", "training"),
     ("check", "x" * 300),
     ("check", "annotations.jsonl", "--schema", "missing.yml"),
     ("check", "annotations.jsonl", "--schema", "."),
@@ -222,9 +222,9 @@ MISSING = [
     ("convert", "missing.jsonl"),
     ("convert", "annotations.jsonl", "--config", "missing.cfg"),
     ("train", "missing.cfg", "training", "--train", "annotations.spacy", "--dev", "annotations.spacy"),
-    ("train", "configs/cnn.cfg", "training", "--train", "missing.spacy", "--dev", "missing.spacy"),
-    ("train", "configs/cnn.cfg", "training", "--train", "a", "--dev", "a", "--max-epochs", "0"),
-    ("train", "configs/cnn.cfg", "training", "--train", "a", "--dev", "a", "--dropout", "1"),
+    ("train", "training/config.cfg", "training", "--train", "missing.spacy", "--dev", "missing.spacy"),
+    ("train", "training/config.cfg", "training", "--train", "a", "--dev", "a", "--max-epochs", "0"),
+    ("train", "training/config.cfg", "training", "--train", "a", "--dev", "a", "--dropout", "1"),
     ("evaluate", "missing", "annotations.jsonl"),
     ("evaluate", "blank:en", "missing.jsonl"),
     ("evaluate", "blank:en", "annotations.jsonl", "--schema", "missing.yml"),

@@ -1,4 +1,4 @@
-"""Real training, of a small model on a few passages."""
+"""Real training with spaCy, of a small model on a few passages."""
 
 import re
 from pathlib import Path
@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 import spacy
 
-from spacy_domain_ner import training
 from spacy_domain_ner.corpus import Passage, Span, write_docs
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation import predict_spans, score
-from spacy_domain_ner.training import steps_per_epoch, train
+from spacy_domain_ner.training import gpu, steps_per_epoch, train
 
 
 @pytest.fixture
@@ -159,5 +158,5 @@ def test_spans_that_miss_tokens_do_not_stop_training(tmp_path, cnn_config):
 
 
 def test_the_gpu_is_left_alone_unless_asked_for(tmp_path, cnn_config, docs, monkeypatch):
-    monkeypatch.setattr(training, "require_gpu", lambda gpu_id: pytest.fail("asked for a GPU"))
+    monkeypatch.setattr(gpu, "require_gpu", lambda gpu_id: pytest.fail("asked for a GPU"))
     train(cnn_config, tmp_path / "out", docs, docs, max_epochs=1)

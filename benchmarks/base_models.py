@@ -1,0 +1,177 @@
+"""Measure the transformer presets against spaCy's quickstart config and Hugging Face's recipe with the same weights.
+
+    python benchmarks/base_models.py --seeds 7 8
+
+The weights are those of all-MiniLM-L6-v2, or of another model by --model. All train on the same 500 passages of a
+corpus, stop early on the same 150 others, and are scored on the same held-out ones, on the annotation's own character
+offsets.
+
+- quickstart: `spacy init config --optimize accuracy --gpu` with these weights. On so few passages its patience of
+  1,600 steps is hundreds of epochs, hours on a CPU: it is cut off after --quickstart-epochs.
+- huggingface-3, huggingface-15: transformers' Trainer with its defaults (learning rate 5e-5 falling to 0, batches of 8)
+  over 3 and 15 epochs, all of them. Its best epoch by the early-stopping set is kept, where
+  the usual recipe keeps the last.
+- minilm: the template's transformer.cfg as `domain-ner configure` fills it for these weights.
+- minilm-huggingface: the same with the framework huggingface.
+- cnn: the template's CPU config.
+
+Each run leaves a JSON file and its model in the results folder and is not repeated while that file is there: an
+interrupted benchmark goes on where it was, and --only runs a part. Speeds are of the seed's models on one corpus,
+passages per second of wall time on all cores, in turn in one process, beside transformers' own pipeline.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import spacy
+import torch
+import transformers
+from cpu_config import REPOSITORY, Division, divide, once, versions, write_template_config
+from spacy.cli.init_config import init_config
+from spacy.cli.train import train as spacy_train
+
+from spacy_domain_ner.base_models import configure
+from spacy_domain_ner.corpus import Passage, load_tokenizing_pipeline, write_docs
+from spacy_domain_ner.corpus.jsonl import write_passages
+from spacy_domain_ner.evaluation.scores import predict_spans, score
+from spacy_domain_ner.files import replacing
+from spacy_domain_ner.training import train
+
+CONFIGS = REPOSITORY / "{{cookiecutter.domain}}" / "configs"
+SUMMARY = REPOSITORY / "benchmarks" / "results" / "base_models.json"
+CORPORA = ("stackoverflow_ner", "wnut17", "bc5cdr")
+SYSTEMS = ("cnn", "minilm", "huggingface-3", "huggingface-15", "minilm-huggingface", "quickstart")
+SIZES = (500, 150, 600)
+MAX_EPOCHS = 30
+SPEED_ROUNDS = 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="sentence-transformers/all-MiniLM-L6-v2", help="hub name, or a folder")
+    parser.add_argument("--data", type=Path, default=REPOSITORY / ".." / "shared" / "data" / "corpora")
+    parser.add_argument("--corpora", nargs="+", default=list(CORPORA))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[7, 8])
+    parser.add_argument("--only", nargs="+", default=list(SYSTEMS), choices=SYSTEMS)
+    parser.add_argument("--quickstart-epochs", type=int, default=60)
+    parser.add_argument("--results", type=Path, default=REPOSITORY / "build" / "base_models")
+    arguments = parser.parse_args()
+    rows = []
+    for seed in arguments.seeds:
+        for corpus in arguments.corpora:
+            division = divide(arguments.data / corpus, seed, SIZES)
+            for system in arguments.only:
+                folder = arguments.results / f"{corpus}-{seed}-{system}"
+                compute = partial(run, system, division, folder, seed, arguments)
+                rows.append({"corpus": corpus, "seed": seed, "system": system, **once(folder / "run.json", compute)})
+                print(
+                    "{corpus:>18} {seed} {system:<20} {f1:.3f}  {training_seconds:>5} s".format(**rows[-1]), flush=True
+                )
+    if set(arguments.only) == set(SYSTEMS):
+        corpus, seed = arguments.corpora[0], arguments.seeds[0]
+        models = {system: arguments.results / f"{corpus}-{seed}-{system}" / "model-best" for system in SYSTEMS[:4]}
+        speeds = once(
+            arguments.results / f"{corpus}-{seed}-speed.json",
+            partial(time_all, divide(arguments.data / corpus, seed, SIZES)[2], models),
+        )
+        found = {**versions(), "torch": torch.__version__, "transformers": transformers.__version__}
+        with replacing(SUMMARY) as stream:
+            summary = {
+                "versions": found,
+                "quickstart_epochs": arguments.quickstart_epochs,
+                "rows": rows,
+                "speed": speeds,
+            }
+            json.dump(summary, stream, indent=2)
+            stream.write("\n")
+
+
+def run(system: str, division: Division, folder: Path, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Train a system and score its best model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = write_config(system, folder, arguments.model)
+    nlp = load_tokenizing_pipeline(config)
+    paths = [folder / "train.spacy", folder / "dev.spacy"]
+    for passages, path in zip(division, paths, strict=False):
+        write_docs(nlp, passages, path)
+        write_passages(path.with_suffix(".jsonl"), passages)
+    started = time.perf_counter()
+    if system == "quickstart":
+        overrides = {
+            "paths.train": str(paths[0]),
+            "paths.dev": str(paths[1]),
+            "training.max_epochs": arguments.quickstart_epochs,
+            "system.seed": seed,
+            "training.seed": seed,
+        }
+        spacy_train(config, folder, overrides=overrides)
+    else:
+        plain = system.startswith("huggingface-")
+        epochs = int(system.rpartition("-")[2]) if plain else MAX_EPOCHS
+        patience = epochs if plain else 5
+        train(config, folder, *paths, max_epochs=epochs, patience_epochs=patience, seed=seed, gpu_id=-1)
+    seconds = time.perf_counter() - started
+    best = spacy.load(folder / "model-best")
+    return {
+        **score(division[2], predict_spans(best, division[2]), []).micro.to_dict(),
+        "f1_early_stopping": score(division[1], predict_spans(best, division[1]), []).micro.to_dict()["f1"],
+        "training_seconds": round(seconds),
+    }
+
+
+def write_config(system: str, folder: Path, model: str) -> Path:
+    """Write a system's training config. RETURNS: Its path."""
+    config = folder / "config.cfg"
+    if system == "cnn":
+        write_template_config(config)
+    elif system == "quickstart":
+        quickstart = init_config(lang="en", pipeline=["ner"], optimize="accuracy", gpu=True)
+        quickstart["components"]["transformer"]["model"] |= {"name": model, "mixed_precision": False}
+        quickstart.to_disk(config)
+    else:
+        configs = folder / "configs"
+        configs.mkdir(exist_ok=True)
+        for name in ("transformer.cfg", "huggingface.cfg"):
+            text = (CONFIGS / name).read_text("utf8").replace("{{ cookiecutter.language }}", "en")
+            (configs / name).write_text(text, "utf8")
+        framework = "huggingface" if "huggingface" in system else "spacy"
+        configure(model, configs, config, framework=framework)  # type: ignore[arg-type]
+        if system.startswith("huggingface-"):
+            plain = spacy.util.load_config(config)
+            plain["huggingface"]["training"] = {"learning_rate": 5e-5, "per_device_train_batch_size": 8}
+            plain.to_disk(config)
+    return config
+
+
+def time_all(passages: list[Passage], models: dict[str, Path]) -> dict[str, float]:
+    """The passages per second of each model and of transformers' pipeline, in turn, so that all are slowed alike."""
+    texts = [passage.text for passage in passages]
+    loaded = {name: spacy.load(path) for name, path in models.items()}
+    plain = models["huggingface-15" if "huggingface-15" in models else "huggingface-3"]
+    pipeline = transformers.pipeline(
+        "token-classification", model=str(plain / "spacy_domain_ner_huggingface"), aggregation_strategy="simple"
+    )
+    systems = {name: partial(predict, nlp) for name, nlp in loaded.items()}
+    systems["transformers pipeline, batches of 32"] = lambda texts: list(pipeline(texts, batch_size=32))
+    seconds: dict[str, list[float]] = {name: [] for name in systems}
+    for number in range(SPEED_ROUNDS + 1):
+        for name, extract in systems.items():
+            started = time.perf_counter()
+            extract(texts)
+            if number:  # the first round only warms up
+                seconds[name].append(time.perf_counter() - started)
+    return {name: round(len(texts) / statistics.median(times), 1) for name, times in seconds.items()}
+
+
+def predict(nlp: spacy.Language, texts: list[str]) -> None:
+    for _ in nlp.pipe(texts):
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""What a packaged model needs at run time beyond spaCy: each module stands alone and travels in the wheel."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+# The names by which configs refer to them, and the packages that each needs. A component that spacy-transformers
+# registers makes spaCy's packaging require that.
+MODULES = {
+    "spacy_domain_ner.byte_windows.v1": ("windows", ()),
+    "spacy_domain_ner_huggingface": ("huggingface_ner", ("torch>=2.2", "transformers>=4.40,<5")),
+}
+
+
+def travelling_modules(config: Mapping[str, Any]) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """The modules that a pipeline's components refer to, and what they require.
+
+    config: A pipeline's config.
+    YIELDS: The file of a module, and its requirements.
+    """
+    named = set(_values(config.get("components", {})))
+    for name, (module, requirements) in MODULES.items():
+        if name in named:
+            yield Path(__file__).with_name(f"{module}.py"), requirements
+
+
+def _values(section: Any) -> Iterator[str]:
+    if isinstance(section, Mapping):
+        for value in section.values():
+            yield from _values(value)
+    elif isinstance(section, str):
+        yield section

@@ -1,0 +1,259 @@
+"""A Hugging Face token classifier as a component of a spaCy pipeline.
+
+This module stands alone: a packaged model carries a copy of it. It needs spaCy, PyTorch and transformers.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy
+import srsly
+from spacy.language import Language
+from spacy.pipeline import Pipe
+from spacy.scorer import get_ner_prf
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+from spacy.util import filter_spans, minibatch, registry
+from spacy.vocab import Vocab
+from thinc.api import get_torch_default_device
+
+FACTORY = "spacy_domain_ner_huggingface"
+
+
+class HuggingFaceNER(Pipe):
+    """Sets `doc.ents` by a model that transformers has trained for token classification.
+
+    The model's labels are `O`, and `B-` and `I-` with each type. It has none until `load` or `from_disk`.
+    """
+
+    def __init__(
+        self, vocab: Vocab, name: str = FACTORY, *, max_length: int = 256, overlap: int = 64, batch_size: int = 32
+    ) -> None:
+        """
+        max_length: The most word pieces in a window, the special ones included.
+        overlap: How many word pieces two windows of a longer text share.
+        batch_size: Windows that are predicted at once.
+        """
+        self.vocab = vocab
+        self.name = name
+        self.cfg = {"max_length": max_length, "overlap": overlap, "batch_size": batch_size}
+        self.model: Any = None
+        self.tokenizer: Any = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The entity types."""
+        tags = self.model.config.id2label.values() if self.model else ()
+        return tuple(sorted({tag[2:] for tag in tags if tag != "O"}))
+
+    @property
+    def label_data(self) -> tuple[str, ...]:
+        return self.labels
+
+    def load(self, folder: str | Path) -> "HuggingFaceNER":
+        """Load the model and its tokenizer from a folder that `save_pretrained` wrote. No code in it is executed."""
+        from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        # Padding by itself is slower, transformers warns; here windows are put in order of their length first.
+        self.tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
+        model = AutoModelForTokenClassification.from_pretrained(folder, trust_remote_code=False)
+        self.model = model.to(get_torch_default_device()).eval()
+        return self
+
+    def __call__(self, doc: Doc) -> Doc:
+        self.set_annotations([doc], self.predict([doc]))
+        return doc
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 64) -> Iterator[Doc]:
+        error_handler = self.get_error_handler()
+        for docs in minibatch(stream, size=batch_size):
+            try:
+                self.set_annotations(docs, self.predict(docs))
+                yield from docs
+            except Exception as error:
+                error_handler(self.name, self, docs, error)
+
+    def predict(self, docs: Sequence[Doc]) -> list[list[tuple[int, int, str]]]:
+        """The entities of each Doc as tokens from and to, and the type."""
+        if self.model is None:
+            raise ValueError(f"The component {self.name} has no model yet: load one, or load the pipeline from disk.")
+        results = []
+        for probabilities, starts in self._read([doc.text for doc in docs], [_bounds(doc) for doc in docs]):
+            tags = [self.model.config.id2label[int(best)] for best in probabilities.argmax(axis=1)]
+            for number in numpy.flatnonzero((starts[1:] == starts[:-1]) & (starts[1:] >= 0)) + 1:
+                # Two tokens in one word piece, as in "()": what begins, begins at the first.
+                tags[number] = "I" + tags[number][1:] if tags[number] != "O" else "O"
+            results.append(list(decode(tags, starts >= 0)))
+        return results
+
+    def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[list[tuple[int, int, str]]]) -> None:
+        for doc, found in zip(docs, predictions, strict=True):
+            spans = [Span(doc, start, end, label=label) for start, end, label in found]
+            # What an earlier component has set stays where nothing is found.
+            taken = {token.i for span in spans for token in span}
+            doc.set_ents(filter_spans([*spans, *(ent for ent in doc.ents if not any(t.i in taken for t in ent))]))
+
+    def score(self, examples: Iterable[Example], **_: Any) -> dict[str, Any]:
+        return get_ner_prf(examples)
+
+    def _read(self, texts: list[str], tokens: list[numpy.ndarray]) -> list[tuple[numpy.ndarray, numpy.ndarray]]:
+        """Of each text, for each token: the tags' probabilities at its first word piece, and where in the text that
+        piece starts; -1 where a token has none.
+
+        Where two windows have that word piece, the one in which it is further from the edge counts. A window that
+        begins inside a token counts for it last: what it has of the token is not the first word piece.
+        """
+        import torch
+
+        tags = len(self.model.config.id2label)
+        results = [(numpy.zeros((len(bounds), tags), "f"), numpy.full(len(bounds), -1)) for bounds in tokens]
+        edges = [numpy.full(len(bounds), -1) for bounds in tokens]
+        windows = encode(self.tokenizer, texts, self.cfg["max_length"], self.cfg["overlap"])
+        # Windows of like length together: little is computed for padding.
+        order = sorted(range(len(windows)), key=lambda number: len(windows[number]["input_ids"]))
+        for numbers in minibatch(order, size=self.cfg["batch_size"]):
+            batch = [windows[number] for number in numbers]
+            inputs = self.tokenizer.pad(
+                [{key: window[key] for key in self.tokenizer.model_input_names if key in window} for window in batch],
+                return_tensors="pt",
+            ).to(self.model.device)
+            with torch.inference_mode():
+                scored = self.model(**inputs).logits.float().softmax(-1).cpu().numpy()
+            for window, rows in zip(batch, scored, strict=True):
+                text = window["text"]
+                first, pieces = first_pieces(tokens[text], window["offsets"])
+                begins = window["offsets"][pieces, 0] <= tokens[text][first, 0]
+                edge = numpy.where(begins, 1 + numpy.minimum(pieces, len(window["offsets"]) - 1 - pieces), 0)
+                better = edge > edges[text][first]
+                probabilities, starts = results[text]
+                probabilities[first[better]] = rows[pieces[better]]
+                starts[first[better]] = window["offsets"][pieces[better], 0]
+                edges[text][first[better]] = edge[better]
+        return results
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        with TemporaryDirectory() as folder:
+            self.to_disk(folder)
+            files = {
+                path.relative_to(folder).as_posix(): path.read_bytes()
+                for path in Path(folder).rglob("*")
+                if path.is_file()
+            }
+        return srsly.msgpack_dumps(files)
+
+    def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> "HuggingFaceNER":
+        with TemporaryDirectory() as folder:
+            for name, content in srsly.msgpack_loads(data).items():
+                path = Path(folder) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            return self.from_disk(folder)
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Write the Hugging Face model's folder, which transformers can load by itself."""
+        Path(path).mkdir(parents=True, exist_ok=True)
+        if self.model is not None:
+            self.model.save_pretrained(path)
+            self.tokenizer.save_pretrained(path)
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "HuggingFaceNER":
+        return self.load(path) if (Path(path) / "config.json").is_file() else self
+
+
+def encode(tokenizer: Any, texts: list[str], max_length: int, overlap: int) -> list[dict[str, Any]]:
+    """Cut texts into windows of word pieces.
+
+    RETURNS: For each window the model's inputs; `offsets`: an array of the pieces' start and end in code points of the
+        text, without the blanks that some tokenizers count to a piece, and both 0 for pieces that stand for nothing;
+        and `text`: the number of the text.
+    """
+    # transformers takes no empty list, and no overlap as long as the window.
+    if not texts:
+        return []
+    special = tokenizer.num_special_tokens_to_add()
+    longest = min(max_length, tokenizer.model_max_length)
+    encoded = tokenizer(
+        texts,
+        truncation=True,
+        max_length=longest,
+        stride=max(0, min(overlap, longest - special - 1)),
+        return_overflowing_tokens=True,
+        return_offsets_mapping=True,
+    )
+    # It would stay with the tokenizer, be saved with it, and cut the texts of whoever loads it.
+    tokenizer.backend_tokenizer.no_truncation()
+    windows = []
+    for number, text in enumerate(encoded["overflow_to_sample_mapping"]):
+        window = {name: encoded[name][number] for name in tokenizer.model_input_names if name in encoded}
+        offsets = [_without_blanks(texts[text], *offset) for offset in encoded["offset_mapping"][number]]
+        windows.append({**window, "offsets": numpy.array(offsets).reshape(-1, 2), "text": text})
+    return windows
+
+
+def first_pieces(tokens: numpy.ndarray, pieces: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Find for each token the first of the pieces that overlap it.
+
+    tokens, pieces: Start and end of each; pieces with the same start and end are passed over.
+    RETURNS: The numbers of the tokens that have one, and the numbers of the pieces.
+    """
+    real = numpy.flatnonzero(pieces[:, 1] > pieces[:, 0])
+    if not len(real):
+        return numpy.array([], int), numpy.array([], int)
+    # Pieces come in order: the first that ends behind the token's start.
+    found = numpy.searchsorted(pieces[real, 1], tokens[:, 0], side="right")
+    number = numpy.flatnonzero(found < len(real))
+    piece = real[found[number]]
+    overlaps = (pieces[piece, 0] < tokens[number, 1]) & (tokens[number, 1] > tokens[number, 0])
+    return number[overlaps], piece[overlaps]
+
+
+def decode(tags: Sequence[str], real: Iterable[bool] | None = None) -> Iterator[tuple[int, int, str]]:
+    """Entities from BIO tags: an I- that does not go on with what is before it begins an entity, as B- does.
+
+    real: False where there is nothing to tag, such as a blank: it ends no entity, and is part of one only inside.
+    YIELDS: First and behind the last tag, and the type.
+    """
+    start, end, label = 0, 0, ""
+    for number, (tag, counts) in enumerate(zip(tags, real if real is not None else [True] * len(tags), strict=True)):
+        if not counts:
+            continue
+        goes_on = tag[:2] == "I-" and tag[2:] == label
+        if label and not goes_on:
+            yield start, end, label
+            label = ""
+        if tag != "O":
+            start, end, label = (start if goes_on else number), number + 1, tag[2:]
+    if label:
+        yield start, end, label
+
+
+def _bounds(doc: Doc) -> numpy.ndarray:
+    """Start and end of each token in code points; the same for one that is nothing but blanks."""
+    bounds = [(token.idx, token.idx if token.is_space else token.idx + len(token)) for token in doc]
+    return numpy.array(bounds, int).reshape(-1, 2)
+
+
+def _without_blanks(text: str, start: int, end: int) -> tuple[int, int]:
+    piece = text[start:end]
+    if not piece.strip():
+        return 0, 0
+    return start + len(piece) - len(piece.lstrip()), end - len(piece) + len(piece.rstrip())
+
+
+def create_huggingface_ner(nlp: Language, name: str, max_length: int, overlap: int, batch_size: int) -> HuggingFaceNER:
+    """The factory of HuggingFaceNER, whose arguments these are."""
+    return HuggingFaceNER(nlp.vocab, name, max_length=max_length, overlap=overlap, batch_size=batch_size)
+
+
+# Where this plugin and a package that carries a copy of this module are both imported, the first one stays.
+if Language.get_factory_name(FACTORY) not in registry.factories:
+    Language.factory(
+        FACTORY,
+        assigns=["doc.ents", "token.ent_iob", "token.ent_type"],
+        default_config={"max_length": 256, "overlap": 64, "batch_size": 32},
+        default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
+        func=create_huggingface_ner,
+    )

@@ -1,0 +1,170 @@
+"""A token classifier that transformers has trained, as a component of a spaCy pipeline."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import spacy
+from spacy.language import Language
+
+from spacy_domain_ner.components.huggingface_ner import FACTORY, HuggingFaceNER
+
+pytest.importorskip("transformers", reason="the transformers extra is not installed")
+
+pytestmark = pytest.mark.slow
+
+ODD_TEXTS = ["", " ", "\r\n\t \u00a0", "🚀", "cafe\u0301 " * 50, "\u200b\u200b", "()", "x" * 3000, "[SEP] [CLS]"]
+
+
+@pytest.fixture(scope="module")
+def project(trained) -> Path:
+    return trained("wordpiece-cased", "huggingface")
+
+
+@pytest.fixture(scope="module")
+def nlp(project) -> Language:
+    return spacy.load(project / "training/model-best")
+
+
+@pytest.fixture(scope="module")
+def texts(project) -> list[str]:
+    return [json.loads(line)["text"] for line in (project / "train.jsonl").read_text(encoding="utf8").splitlines()]
+
+
+def found(docs) -> list[list[tuple[int, int, str]]]:
+    return [[(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents] for doc in docs]
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_it_finds_what_it_was_taught(nlp, project, texts):
+    lines = (project / "train.jsonl").read_text(encoding="utf8").splitlines()
+    taught = [{(span["start"], span["end"], span["label"]) for span in json.loads(line)["spans"]} for line in lines]
+    hits = sum(len(set(ents) & wanted) for ents, wanted in zip(found(nlp.pipe(texts)), taught, strict=True))
+    assert hits > 0.5 * sum(map(len, taught))
+    assert set(nlp.get_pipe(FACTORY).labels) == {label for spans in taught for _, _, label in spans}
+
+
+def test_one_by_one_and_in_batches_it_finds_the_same_in_the_same_order(nlp, texts):
+    mixed = [text for pair in zip(texts, ODD_TEXTS + texts, strict=False) for text in pair]
+    one_by_one = found(nlp(text) for text in mixed)
+    for size in (1, 3, 1000):
+        docs = list(nlp.pipe(mixed, batch_size=size))
+        assert [doc.text for doc in docs] == mixed
+        assert found(docs) == one_by_one
+    assert any(one_by_one)
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS, ids=repr)
+def test_no_text_is_too_odd(nlp, text):
+    assert nlp(text).text == text
+
+
+def test_blanks_are_no_entities(nlp):
+    for text in ("", " ", "\n\n", "\u00a0\u2003"):
+        assert found([nlp(text)]) == [[]]
+
+
+def test_a_text_of_twenty_thousand_characters_is_read_to_its_end(nlp, texts):
+    doc = nlp(" ".join(texts * 10)[:20_000])
+    assert max(ent.end_char for ent in doc.ents) > 18_000
+
+
+def test_to_bytes_and_back(nlp, texts):
+    again = type(nlp).from_config(nlp.config).from_bytes(nlp.to_bytes())
+    assert found(again.pipe(texts)) == found(nlp.pipe(texts))
+
+
+def test_to_disk_and_back_again_and_again_gives_the_same_files(nlp, texts, tmp_path):
+    list(nlp.pipe(texts))
+    nlp.to_disk(tmp_path / "one")
+    again = spacy.load(tmp_path / "one")
+    list(again.pipe(texts))
+    again.to_disk(tmp_path / "two")
+    assert hashes(tmp_path / "one" / FACTORY) == hashes(tmp_path / "two" / FACTORY)
+
+
+def test_the_length_of_a_window_does_not_stay_with_the_tokenizer(project):
+    folder = project / "training/model-best" / FACTORY
+    assert json.loads((folder / "tokenizer.json").read_text(encoding="utf8"))["truncation"] is None
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf8"))
+    assert {"max_length", "stride", "truncation_strategy"}.isdisjoint(settings)
+
+
+def test_the_folder_is_a_model_that_transformers_runs_by_itself(nlp, project, texts):
+    from transformers import pipeline
+
+    folder = project / "training/model-best" / FACTORY
+    assert (folder / "model.safetensors").is_file()
+    assert not [*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("checkpoint*")]
+    classify = pipeline("token-classification", model=str(folder), aggregation_strategy="first", device=-1)
+    rows = [{(row["start"], row["end"], row["entity_group"]) for row in classify(text)} for text in texts]
+    ours = [set(ents) for ents in found(nlp.pipe(texts))]
+    # It puts words together by blanks, so that a name's full stop or bracket may be part of it.
+    assert sum(len(theirs & mine) for theirs, mine in zip(rows, ours, strict=True)) > 0.5 * sum(map(len, ours))
+
+
+def test_several_processes_find_the_same(project, nlp, texts, tmp_path):
+    # As a user's script: with a process of its own, that a test's state can't help or hinder.
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import json, sys, spacy\n"
+        "if __name__ == '__main__':\n"
+        "    nlp = spacy.load(sys.argv[1])\n"
+        "    texts = json.load(sys.stdin)\n"
+        "    docs = nlp.pipe(texts, n_process=2, batch_size=2)\n"
+        "    print(json.dumps([[[e.start_char, e.end_char, e.label_] for e in doc.ents] for doc in docs]))\n"
+    )
+    command = [sys.executable, str(script), str(project / "training/model-best")]
+    given = json.dumps([*texts, *ODD_TEXTS])
+    done = subprocess.run(command, input=given, capture_output=True, encoding="utf8", timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [[tuple(ent) for ent in ents] for ents in json.loads(done.stdout)]
+    assert rows == found(nlp.pipe([*texts, *ODD_TEXTS]))
+
+
+def test_what_an_earlier_component_has_found_stays_where_nothing_is(nlp, texts, project):
+    ruled = spacy.load(project / "training/model-best")
+    ruler = ruled.add_pipe("entity_ruler", before=FACTORY)
+    ruler.add_patterns([{"label": "WORD", "pattern": "the"}])
+    for plain, doc in zip(nlp.pipe(texts), ruled.pipe(texts), strict=True):
+        assert {ent.text for ent in doc.ents if ent.label_ == "WORD"} <= {"the"}
+        assert found([plain])[0] == [ent for ent in found([doc])[0] if ent[2] != "WORD"]
+    assert any(ent.label_ == "WORD" for doc in ruled.pipe(texts) for ent in doc.ents)
+
+
+def test_a_component_without_a_model_says_so():
+    nlp = spacy.blank("en")
+    nlp.add_pipe(FACTORY)
+    assert nlp.get_pipe(FACTORY).labels == ()
+    with pytest.raises(ValueError, match="has no model yet"):
+        nlp("Redis")
+    assert HuggingFaceNER(nlp.vocab).from_bytes(nlp.get_pipe(FACTORY).to_bytes()).model is None
+
+
+def test_an_error_in_a_batch_goes_to_the_error_handler(nlp, texts, monkeypatch):
+    component = nlp.get_pipe(FACTORY)
+    seen = []
+    monkeypatch.setattr(component, "predict", lambda docs: 1 / 0)
+    component.set_error_handler(lambda name, pipe, docs, error: seen.append((name, len(docs), type(error))))
+    try:
+        assert list(nlp.pipe(texts[:3])) == []
+    finally:
+        component.set_error_handler(spacy.util.raise_error)
+    assert seen == [(FACTORY, 3, ZeroDivisionError)]
+
+
+def test_the_scores_of_a_pipeline_are_those_of_its_entities(nlp, project):
+    from spacy.tokens import DocBin
+    from spacy.training import Example
+
+    docs = DocBin().from_disk(project / "train.spacy").get_docs(nlp.vocab)
+    scores = nlp.evaluate([Example(nlp.make_doc(doc.text), doc) for doc in docs])
+    assert scores["ents_f"] > 0.5
+    assert set(scores["ents_per_type"]) == set(nlp.get_pipe(FACTORY).labels)

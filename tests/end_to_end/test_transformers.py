@@ -1,0 +1,224 @@
+"""Transformers of each tokenizer kind, with both frameworks: trained, packaged, installed, and run without this plugin."""
+
+import email.message
+import email.parser
+import email.policy
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import spacy
+import srsly
+from packaging.requirements import Requirement
+from tiny_transformers import KINDS
+
+from spacy_domain_ner.deployment.package import package_model
+from spacy_domain_ner.schema import read_schema
+
+pytest.importorskip("spacy_transformers", reason="the transformers extra is not installed")
+pytestmark = pytest.mark.slow
+
+REPOSITORY = Path(__file__).parents[2]
+CASES = [(kind, framework) for kind in KINDS for framework in ("spacy", "huggingface")]
+METRICS = {
+    "passages": 12,
+    "gates": {"production": 0.85, "fallback": 0.8},
+    "micro": {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 9},
+    "types": {},
+}
+COUNTS = {"passages": 12, "without_entities": 0, "types": {}}
+
+# One that neither sees this plugin nor what made DeBERTa's tokenizer: a package requires neither.
+BLOCKED = """
+import importlib.metadata, sys
+for name in ("spacy_domain_ner", "sentencepiece", "google.protobuf", "accelerate"):
+    sys.modules[name] = None
+installed = importlib.metadata.distributions
+importlib.metadata.distributions = lambda **key: (d for d in installed(**key) if d.name != "spacy-domain-ner")
+"""
+EXTRACT = """
+import json, os, sys
+site, packages = sys.argv[1], sys.argv[2:]
+sys.path.insert(0, site)
+os.chdir(site)
+import spacy
+texts = json.load(sys.stdin)
+found = {}
+for package in packages:
+    docs = spacy.load(package).pipe(texts)
+    found[package] = [[[ent.start_char, ent.end_char, ent.label_] for ent in doc.ents] for doc in docs]
+print(json.dumps(found))
+"""
+
+
+def package_name(kind: str, framework: str) -> str:
+    return f"{kind}_{framework}".replace("-", "_")
+
+
+@pytest.fixture(scope="module")
+def wheel(trained, tmp_path_factory) -> Callable[[str, str], Path]:
+    """The wheel of a kind and a framework."""
+    schema = read_schema(REPOSITORY / "assets/software/entity_types.yml")
+    output = tmp_path_factory.mktemp("packages")
+    built: dict[tuple[str, str], Path] = {}
+
+    def wheel(kind: str, framework: str) -> Path:
+        if (kind, framework) not in built:
+            built[kind, framework] = package_model(
+                trained(kind, framework) / "training/model-best", output, name=package_name(kind, framework),
+                version="0.1.0", schema=schema, metrics=METRICS, counts=COUNTS, about={},
+            )  # fmt: skip
+        return built[kind, framework]
+
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def site(wheel, tmp_path_factory) -> Path:
+    """A folder with all of the packages in it, and nothing else."""
+    folder = tmp_path_factory.mktemp("site")
+    wheels = [str(wheel(*case)) for case in CASES]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *wheels]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def texts(trained) -> list[str]:
+    lines = (trained(*CASES[0]) / "train.jsonl").read_text(encoding="utf8").splitlines()
+    taught = [json.loads(line)["text"] for line in lines]
+    return [*taught, "", " \n", "Cafe\u0301 🚀 東京 ﬁ", " ".join(taught[:4])]
+
+
+def extract(script: str, site: Path, cases: list[tuple[str, str]], texts: list[str]) -> dict[str, list]:
+    names = [f"en_{package_name(*case)}" for case in cases]
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(site), *names],
+        input=json.dumps(texts),
+        capture_output=True,
+        encoding="utf8",
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONUTF8": "1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def expected(trained, texts) -> Callable[[str, str], list]:
+    """What the trained model finds where it was trained."""
+
+    def expected(kind: str, framework: str) -> list:
+        nlp = spacy.load(trained(kind, framework) / "training/model-best")
+        return [[[ent.start_char, ent.end_char, ent.label_] for ent in doc.ents] for doc in nlp.pipe(texts)]
+
+    return expected
+
+
+@pytest.fixture(scope="module")
+def found_without_the_plugin(site, texts) -> dict[str, list]:
+    return extract(BLOCKED + EXTRACT, site, CASES, texts)
+
+
+@pytest.mark.parametrize(("kind", "framework"), CASES)
+def test_a_package_finds_without_the_plugin_what_the_model_finds_with_it(
+    found_without_the_plugin, expected, kind, framework
+):
+    found = found_without_the_plugin[f"en_{package_name(kind, framework)}"]
+    assert found == expected(kind, framework)
+    assert sum(map(len, found)) > 5
+
+
+@pytest.mark.parametrize("first", ["plugin", "package"])
+def test_plugin_and_packages_side_by_side_load_in_either_order(site, texts, expected, first):
+    plugin = (
+        "import spacy_domain_ner, spacy_domain_ner.components.windows, spacy_domain_ner.components.huggingface_ner\n"
+    )
+    script = plugin + EXTRACT if first == "plugin" else EXTRACT.replace("print(", plugin + "print(")
+    cases = [("wordpiece-cased", "huggingface"), ("byte-bpe", "spacy")]
+    found = extract(script, site, cases, texts)
+    for case in cases:
+        assert found[f"en_{package_name(*case)}"] == expected(*case)
+
+
+def metadata(wheel: Path) -> email.message.Message:
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        return email.parser.Parser(policy=email.policy.default).parsestr(archive.read(name).decode("utf8"))
+
+
+@pytest.mark.parametrize(("kind", "framework"), CASES)
+def test_a_package_requires_what_it_needs_and_never_this_plugin(wheel, kind, framework):
+    required = {Requirement(line).name for line in metadata(wheel(kind, framework)).get_all("Requires-Dist")}
+    more = {"spacy-transformers"} if framework == "spacy" else {"torch", "transformers"}
+    assert required == {"spacy", *more}
+
+
+@pytest.mark.parametrize(("kind", "framework"), CASES)
+def test_no_file_of_a_package_names_a_folder_of_the_machine_that_made_it(wheel, trained, tiny, kind, framework):
+    folders = [str(path).encode() for path in (tiny(kind).parent, trained(kind, framework), REPOSITORY, Path.home())]
+    with zipfile.ZipFile(wheel(kind, framework)) as archive:
+        for name in archive.namelist():
+            content = archive.read(name)
+            # A word piece may be "/" itself.
+            assert [folder for folder in folders if len(folder) > 1 and folder in content] == [], name
+        [config] = [name for name in archive.namelist() if name.endswith("config.cfg")]
+        assert ' = "/' not in archive.read(config).decode("utf8")
+
+
+@pytest.mark.parametrize(("kind", "framework"), CASES)
+def test_a_package_carries_no_more_code_than_it_needs(wheel, kind, framework):
+    with zipfile.ZipFile(wheel(kind, framework)) as archive:
+        code = {Path(name).name for name in archive.namelist() if name.endswith(".py")}
+    assert code == {"__init__.py", "windows.py" if framework == "spacy" else "huggingface_ner.py"}
+
+
+def test_beside_the_wheel_lies_a_model_of_its_own_for_transformers(wheel):
+    from transformers import pipeline
+
+    folder = wheel("sentencepiece", "huggingface").parents[1] / "huggingface"
+    assert (folder / "README.md").is_file()
+    assert pipeline("token-classification", model=str(folder), device=-1)("The CRIMS team")
+    assert not (wheel("sentencepiece", "spacy").parents[1] / "huggingface").exists()
+
+
+@pytest.fixture(scope="module")
+def project(tiny, tmp_path_factory) -> Path:
+    """A project baked for a model as BioBERT is published: cased, and with vocab.txt for its whole tokenizer."""
+    folder = tmp_path_factory.mktemp("bake")
+    command = [sys.executable, "-m", "cookiecutter", str(REPOSITORY), "--no-input", "--output-dir", str(folder)]
+    subprocess.run([*command, f"base_model={tiny('wordpiece-bare')}"], check=True, capture_output=True)
+    project = folder / "software"
+    annotations = project / "assets/annotations.jsonl"
+    lines = annotations.read_text(encoding="utf8").splitlines(keepends=True)
+    annotations.write_text("".join(lines[::40]), encoding="utf8")
+    (project / "tests/sentences.yml").write_text("- text: checkout-api is slow\n", encoding="utf8")
+    return project
+
+
+@pytest.mark.parametrize("framework", ["spacy", "huggingface"])
+def test_the_steps_of_a_baked_project_run_with_weasel(project, framework):
+    command = [sys.executable, "-m", "weasel", "run", "all", "."]
+    overrides = ["--vars.framework", framework, "--vars.max_epochs", "1", "--vars.eval_fraction", "0.3"]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf8", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [*command, *overrides], cwd=project, env=environment, capture_output=True, encoding="utf8", check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    config = (project / "training/config.cfg").read_text(encoding="utf8")
+    assert "do_lower_case = false" in config
+    assert "model_max_length = 512" in config
+    assert spacy.load(project / "training/model-best").pipe_names[-1] == (
+        "ner" if framework == "spacy" else "spacy_domain_ner_huggingface"
+    )
+    metrics = srsly.read_json(project / "metrics/metrics.json")
+    assert metrics["passages"] > 5
+    assert srsly.read_json(project / "metrics/try.json")
+    [wheel] = project.glob("packages/*/dist/*.whl")
+    required = {Requirement(line).name for line in metadata(wheel).get_all("Requires-Dist")}
+    assert required == ({"spacy", "spacy-transformers"} if framework == "spacy" else {"spacy", "torch", "transformers"})

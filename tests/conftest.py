@@ -47,32 +47,30 @@ def template_configs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(
     tiny: Callable[[str], Path], template_configs: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str, str], Path]:
-    """Projects whose tiny transformer knows a dozen passages nearly by heart, by its kind and the framework."""
+    """Projects whose tiny transformer knows twenty passages by heart, by its kind and the framework."""
     from spacy_domain_ner.base_models import configure
     from spacy_domain_ner.cli.convert import convert
+    from spacy_domain_ner.corpus import write_passages
     from spacy_domain_ner.training import train
 
     # Random weights have nothing that a high rate would destroy.
-    rates = {
-        "spacy": {"training.optimizer.learn_rate.initial_rate": 0.003},
-        "huggingface": {
-            "huggingface.training.learning_rate": 0.01, "huggingface.training.lr_scheduler_type": "constant",
-        },
-    }  # fmt: skip
-    epochs = {"spacy": 10, "huggingface": 35}
+    spacy_values = {"training.optimizer.learn_rate.initial_rate": 0.003, "training.batcher.size": 50}
+    huggingface_values = {
+        "huggingface.training.learning_rate": 0.01,
+        "huggingface.training.lr_scheduler_type": "constant",
+    }
 
     @cache
     def trained(kind: str, framework: str) -> Path:
         project = tmp_path_factory.mktemp(f"{kind}-{framework}")
         config = project / "training/config.cfg"
         configure(str(tiny(kind)), template_configs, config, framework=framework)  # type: ignore[arg-type]
-        lines = (REPOSITORY / "assets/software/starter.jsonl").read_text(encoding="utf8").splitlines(keepends=True)
         for name in ("train", "dev"):
-            (project / f"{name}.jsonl").write_text("".join(lines[:12]), encoding="utf8")
+            write_passages(project / f"{name}.jsonl", twenty_passages())
             convert(project / f"{name}.jsonl", config)
         sets = (project / "train.spacy", project / "dev.spacy")
-        most = epochs[framework]
-        train(config, project / "training", *sets, max_epochs=most, patience_epochs=most, overrides=rates[framework])
+        values = spacy_values if framework == "spacy" else huggingface_values
+        train(config, project / "training", *sets, max_epochs=12, patience_epochs=12, overrides=values)
         return project
 
     return trained
@@ -110,6 +108,10 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 @pytest.fixture
 def passages() -> list[Passage]:
     """Twenty short passages of ten sources with two types, which a small model can learn by heart."""
+    return twenty_passages()
+
+
+def twenty_passages() -> list[Passage]:
     made = []
     for number in range(20):
         service, store = f"billing-api-{number % 5}", ("Redis", "Kafka")[number % 2]

@@ -54,6 +54,20 @@ def test_only_a_cased_model_without_a_tokenizer_config_needs_to_be_told(tiny, co
         assert told == (False if kind == "wordpiece-bare" else None), kind
 
 
+def test_whether_a_model_is_cased_is_seen_from_its_vocabulary(tiny, configs, tmp_path):
+    from transformers import AutoTokenizer
+
+    for kind, told in (("wordpiece-cased", False), ("wordpiece-uncased", None)):
+        folder = shutil.copytree(tiny(kind), tmp_path / kind)
+        # transformers lower-cases then, whatever tokenizer.json says.
+        (folder / "tokenizer_config.json").unlink()
+        configure(str(folder), configs, tmp_path / "config.cfg")
+        settings = tokenizer_settings(written(tmp_path / "config.cfg"))
+        assert settings.get("do_lower_case") is told, kind
+        pieces = AutoTokenizer.from_pretrained(folder, **settings).tokenize("CRIMS")
+        assert "".join(pieces).replace("##", "") == ("CRIMS" if told is False else "crims")
+
+
 def test_a_tokenizer_is_told_the_longest_input(tiny, configs, tmp_path):
     # One that does not know it lets a token of more word pieces through, and the transformer fails on that passage.
     for kind in (*KINDS, *BARE):
@@ -215,6 +229,36 @@ def test_code_beside_a_model_that_transformers_knows_is_passed_over(tiny, config
     assert not (tmp_path / "trace").exists()
 
 
+def test_code_of_a_tokenizer_is_refused_and_not_executed(tiny, configs, tmp_path):
+    folder = shutil.copytree(tiny("wordpiece-cased"), tmp_path / "model")
+    with_code(folder, tmp_path / "trace", {})
+    settings = {
+        "tokenizer_class": "EvilTokenizer",
+        "auto_map": {"AutoTokenizer": ["tokenization_evil.EvilTokenizer", None]},
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    assert "never executed" in refused(folder, configs, tmp_path / "config.cfg").hint
+    assert not (tmp_path / "trace").exists()
+
+
+class Evil:
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self):
+        return (Path.touch, (self.trace,))
+
+
+def test_code_in_pickled_weights_is_not_executed(tiny, configs, tmp_path):
+    import torch
+
+    folder = shutil.copytree(tiny("wordpiece-cased"), tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    torch.save({"embeddings": Evil(tmp_path / "trace")}, folder / "pytorch_model.bin")
+    refused(folder, configs, tmp_path / "config.cfg")
+    assert not (tmp_path / "trace").exists()
+
+
 def test_a_tokenizer_that_can_not_trace_its_pieces_is_refused(tiny, configs, tmp_path):
     folder = shutil.copytree(tiny("wordpiece-bare"), tmp_path / "model")
     # A tokenizer that transformers has in its slow form only.
@@ -227,6 +271,11 @@ def test_the_framework_huggingface_needs_a_transformer(configs, tmp_path):
     error = refused("cnn", configs, tmp_path / "config.cfg", framework="huggingface")
     assert "cnn is no transformer" in error.what
     assert "minilm" in error.hint
+
+
+@pytest.mark.parametrize("name", ["transformer", "huggingface"])
+def test_a_config_that_presets_fill_is_no_base_model(configs, tmp_path, name):
+    assert "is neither a preset" in refused(name, configs, tmp_path / "config.cfg").what
 
 
 def test_a_framework_that_is_not_known_is_refused(configs, tmp_path):

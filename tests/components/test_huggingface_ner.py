@@ -47,7 +47,7 @@ def test_it_finds_what_it_was_taught(nlp, project, texts):
     lines = (project / "train.jsonl").read_text(encoding="utf8").splitlines()
     taught = [{(span["start"], span["end"], span["label"]) for span in json.loads(line)["spans"]} for line in lines]
     hits = sum(len(set(ents) & wanted) for ents, wanted in zip(found(nlp.pipe(texts)), taught, strict=True))
-    assert hits > 0.5 * sum(map(len, taught))
+    assert hits > 0.9 * sum(map(len, taught))
     assert set(nlp.get_pipe(FACTORY).labels) == {label for spans in taught for _, _, label in spans}
 
 
@@ -72,7 +72,7 @@ def test_blanks_are_no_entities(nlp):
 
 
 def test_a_text_of_twenty_thousand_characters_is_read_to_its_end(nlp, texts):
-    doc = nlp(" ".join(texts * 10)[:20_000])
+    doc = nlp(" ".join(texts * 30)[:20_000])
     assert max(ent.end_char for ent in doc.ents) > 18_000
 
 
@@ -132,9 +132,9 @@ def test_several_processes_find_the_same(project, nlp, texts, tmp_path):
 def test_what_an_earlier_component_has_found_stays_where_nothing_is(nlp, texts, project):
     ruled = spacy.load(project / "training/model-best")
     ruler = ruled.add_pipe("entity_ruler", before=FACTORY)
-    ruler.add_patterns([{"label": "WORD", "pattern": "the"}])
+    ruler.add_patterns([{"label": "WORD", "pattern": "The"}])
     for plain, doc in zip(nlp.pipe(texts), ruled.pipe(texts), strict=True):
-        assert {ent.text for ent in doc.ents if ent.label_ == "WORD"} <= {"the"}
+        assert {ent.text for ent in doc.ents if ent.label_ == "WORD"} <= {"The"}
         assert found([plain])[0] == [ent for ent in found([doc])[0] if ent[2] != "WORD"]
     assert any(ent.label_ == "WORD" for doc in ruled.pipe(texts) for ent in doc.ents)
 
@@ -166,5 +166,5 @@ def test_the_scores_of_a_pipeline_are_those_of_its_entities(nlp, project):
 
     docs = DocBin().from_disk(project / "train.spacy").get_docs(nlp.vocab)
     scores = nlp.evaluate([Example(nlp.make_doc(doc.text), doc) for doc in docs])
-    assert scores["ents_f"] > 0.5
+    assert scores["ents_f"] > 0.9
     assert set(scores["ents_per_type"]) == set(nlp.get_pipe(FACTORY).labels)

@@ -7,7 +7,7 @@ corpus, stop early on the same 150 others, and are scored on the same held-out o
 offsets.
 
 - quickstart: `spacy init config --optimize accuracy --gpu` with these weights. On so few passages its patience of
-  1,600 steps is hundreds of epochs, hours on a CPU: it is cut off after --quickstart-epochs.
+  1,600 steps is hundreds of epochs, hours on a CPU: it is cut off after --quickstart-steps.
 - huggingface-3, huggingface-15: transformers' Trainer with its defaults (learning rate 5e-5 falling to 0, batches of 8)
   over 3 and 15 epochs, all of them. Its best epoch by the early-stopping set is kept, where
   the usual recipe keeps the last.
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--corpora", nargs="+", default=list(CORPORA))
     parser.add_argument("--seeds", nargs="+", type=int, default=[7, 8])
     parser.add_argument("--only", nargs="+", default=list(SYSTEMS), choices=SYSTEMS)
-    parser.add_argument("--quickstart-epochs", type=int, default=60)
+    parser.add_argument("--quickstart-steps", type=int, default=600)
     parser.add_argument("--results", type=Path, default=REPOSITORY / "build" / "base_models")
     arguments = parser.parse_args()
     rows = []
@@ -83,7 +83,7 @@ def main() -> None:
         with replacing(SUMMARY) as stream:
             summary = {
                 "versions": found,
-                "quickstart_epochs": arguments.quickstart_epochs,
+                "quickstart_steps": arguments.quickstart_steps,
                 "rows": rows,
                 "speed": speeds,
             }
@@ -105,7 +105,7 @@ def run(system: str, division: Division, folder: Path, seed: int, arguments: arg
         overrides = {
             "paths.train": str(paths[0]),
             "paths.dev": str(paths[1]),
-            "training.max_epochs": arguments.quickstart_epochs,
+            "training.max_steps": arguments.quickstart_steps,
             "system.seed": seed,
             "training.seed": seed,
         }

@@ -56,6 +56,11 @@ def train_with_huggingface(
     RAISES: UserError where a package is missing or a value is no good.
     """
     settings = _settings(config_path, config)
+    if gpu > 0:
+        raise UserError(
+            f"gpu_id is {gpu}, and transformers' trainer takes the first GPU that it sees",
+            f"Show it that one alone: set the environment variable CUDA_VISIBLE_DEVICES to {gpu}, and gpu_id to 0.",
+        )
     try:
         from transformers import AutoModelForTokenClassification, AutoTokenizer, PrinterCallback, Trainer, set_seed
         from transformers.utils import logging
@@ -195,7 +200,11 @@ def _arguments(settings: Settings, scratch: Path, max_epochs: int, seed: int, gp
         "logging_strategy": "epoch",
     }
     try:
-        return TrainingArguments(**{**settings.training, **ours})
+        arguments = TrainingArguments(**{**settings.training, **ours})
+        # Counts the GPUs. The Trainer would spread each batch over all of them, which makes it larger than was asked for.
+        if arguments.n_gpu > 1:
+            arguments._n_gpu = 1
+        return arguments
     except (TypeError, ValueError) as error:
         raise UserError(
             f"The section [huggingface.training] can't be used: {reason(error)}",

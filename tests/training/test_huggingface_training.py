@@ -51,6 +51,11 @@ def rewrite(path: Path, change) -> None:
     path.write_text("".join(json.dumps(change(record)) + "\n" for record in records), encoding="utf8")
 
 
+def test_another_gpu_than_the_first_is_chosen_by_what_is_visible(project, monkeypatch):
+    monkeypatch.setattr("spacy_domain_ner.training.choose_gpu", lambda wanted, transformer: (int(wanted), "GPU"))
+    assert "CUDA_VISIBLE_DEVICES to 1" in refused(project, gpu_id=1).hint
+
+
 def test_it_stops_when_it_gets_no_better(project, capfd):
     # At a rate of nothing nothing gets better after the first epoch.
     rate = {"huggingface.training.learning_rate": 0.0}

@@ -201,7 +201,7 @@ def _arguments(settings: Settings, scratch: Path, max_epochs: int, seed: int, gp
     }
     try:
         arguments = TrainingArguments(**{**settings.training, **ours})
-        # Counts the GPUs. The Trainer would spread each batch over all of them, which makes it larger than was asked for.
+        # The Trainer would spread batches over all GPUs, and so make them larger than was asked for.
         if arguments.n_gpu > 1:
             arguments._n_gpu = 1
         return arguments

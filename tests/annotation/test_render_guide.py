@@ -1,10 +1,10 @@
 """The guide in both forms: everything from the schema is in it, and nothing in the schema can break it."""
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from html_page import Page
 from markdown_it import MarkdownIt
 
 from spacy_domain_ner.annotation import render_guide
@@ -27,32 +27,6 @@ HOSTILE = [
     "two\nlines\n\nand more",
     "Zürich 東京 🚀",
 ]
-
-
-class Page(HTMLParser):
-    """The tags, attributes and text of an HTML page."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict]] = []
-        self.open: list[str] = []
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        if tag not in ("meta", "img", "br", "link"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if "style" not in self.open:
-            self.text += data
 
 
 def words(text: str) -> str:

@@ -1,8 +1,6 @@
 """domain-ner evaluate"""
 
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import srsly
 import typer
@@ -10,7 +8,8 @@ import typer
 from spacy_domain_ner.cli._app import fail, msg, percent, verb
 from spacy_domain_ner.corpus import load_model, read_valid_passages
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.evaluation import predict_spans, score, to_metrics
+from spacy_domain_ner.evaluation import Analysis, Gates, Verdict, analyse, judge, predict, to_metrics, to_records
+from spacy_domain_ner.evaluation.bootstrap import Estimate
 from spacy_domain_ner.evaluation.scores import FALLBACK, GATE
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.schema import read_schema
@@ -21,8 +20,9 @@ def evaluate_cli(
     model: str = typer.Argument(..., help="Trained model: a folder or an installed package"),
     passages: Path = typer.Argument(..., help="Evaluation set (JSON lines)"),
     schema: Path = typer.Option("entity_types.yml", help="The entity types"),
-    train: Path = typer.Option(None, help="Training set (JSON lines), for the advice"),
-    output: Path = typer.Option(None, help="Write the scores to this JSON file"),
+    train: Path = typer.Option(None, help="Training set (JSON lines), for what is known from there, and the advice"),
+    output: Path = typer.Option(None, help="Write the figures to this JSON file"),
+    errors: Path = typer.Option(None, help="Write the passages with errors to this file, as labelling tools open it"),
     gate: float = typer.Option(GATE, help="F1 per type from which a type is ready for production"),
     fallback: float = typer.Option(FALLBACK, help="F1 per type below which it needs another way"),
     fail_under: float = typer.Option(0.0, help="Exit with 1 if a type's F1 is below this (0 to 1)"),
@@ -30,57 +30,68 @@ def evaluate_cli(
     """Score a model on held-out passages: precision, recall and F1 per type, what they mean, what to do next."""
     if not 0 <= fail_under <= 1:
         raise UserError(f"--fail-under is {fail_under}", "Give an F1 between 0 and 1, for instance 0.8.")
-    metrics = evaluate(model, passages, schema, train, gate, fallback)
+    gates = Gates(gate, fallback)
+    analysis = evaluate(model, passages, schema, train)
     if output is not None:
         with replacing(output) as stream:
-            stream.write(srsly.json_dumps(metrics, indent=2) + "\n")
-    _print(metrics)
-    below = [label for label, result in metrics["types"].items() if result["support"] and result["f1"] < fail_under]
+            stream.write(srsly.json_dumps(to_metrics(analysis, gates), indent=2) + "\n")
+    if errors is not None:
+        with replacing(errors) as stream:
+            stream.writelines(srsly.json_dumps(row) + "\n" for row in to_records(analysis.passages, analysis.errors))
+    _print(analysis, {label: judge(analysis, label, gates) for label in analysis.types})
+    if errors is not None and analysis.errors:
+        msg.info(f"{len(analysis.errors)} errors are in {errors}: domain-ner export label-studio {errors}")
+    below = [
+        label
+        for label, result in analysis.types.items()
+        if result.score.support and (result.score.f1 or 0) < fail_under
+    ]
     if below:
         fail(f"F1 is below {fail_under} for {', '.join(below)}.", "See the advice above, or lower fail_under.")
 
 
-def evaluate(
-    model: str,
-    passages: Path,
-    schema: Path,
-    train: Path | None = None,
-    gate: float = GATE,
-    fallback: float = FALLBACK,
-) -> dict[str, Any]:
-    """Score a model on an annotation file.
+def evaluate(model: str, passages: Path, schema: Path, train: Path | None = None) -> Analysis:
+    """Look at what a model makes of an annotation file.
 
-    train: The training set, to tell a type that needs examples from one that needs another way.
-    RETURNS: What metrics.json holds.
+    train: The training set, to tell names that are known from others, and a type that needs examples from one that
+        needs another way.
+    RETURNS: The analysis; `to_metrics` makes of it what metrics.json holds.
     RAISES: UserError where a file or the model can't be read, or there is nothing to score.
     """
-    if not 0 <= fallback <= gate <= 1:
-        raise UserError(
-            f"The gates are {gate} for production and {fallback} for the fallback", "0 <= fallback <= gate <= 1."
-        )
     labels = read_schema(schema).labels
     annotated = read_valid_passages(passages)
     if not annotated:
         raise UserError(f"{passages} has no passages", "Run the split again: weasel run split")
-    trained_on = None
-    if train is not None:
-        trained_on = dict(Counter(span.label for passage in read_valid_passages(train) for span in passage.spans))
-    nlp = load_model(model)
-    evaluation = score(annotated, predict_spans(nlp, annotated), labels)
-    return to_metrics(evaluation, trained_on=trained_on, gate=gate, fallback=fallback)
+    trained = None if train is None else read_valid_passages(train)
+    return analyse(annotated, predict(load_model(model), annotated), labels, trained)
 
 
-def _print(metrics: dict[str, Any]) -> None:
-    micro = metrics["micro"]
+def _print(analysis: Analysis, verdicts: dict[str, Verdict]) -> None:
     rows = [
-        (label, percent(result["precision"]), percent(result["recall"]), percent(result["f1"]), result["support"],
-         result["verdict"])
-        for label, result in metrics["types"].items()
+        (label, percent(result.score.precision), percent(result.score.recall), percent(result.score.f1),
+         _interval(result.f1), result.score.support, verdicts[label].name)
+        for label, result in analysis.types.items()
     ]  # fmt: skip
-    total = ("all", percent(micro["precision"]), percent(micro["recall"]), percent(micro["f1"]), micro["support"], "")
-    msg.info(f"{metrics['passages']} held-out passages, exact spans by character offsets")
-    header = ("type", "P", "R", "F1", "mentions", "verdict")
-    msg.table(rows, header=header, footer=total, divider=True, aligns=("l", "r", "r", "r", "r", "l"))
-    for label, result in metrics["types"].items():
-        show = msg.good if result["verdict"] == "ready" else msg.warn
-        show(f"{label}: {result['advice']}")
+    micro = analysis.micro.score
+    total = (
+        "all", percent(micro.precision), percent(micro.recall), percent(micro.f1), _interval(analysis.micro.f1),
+        micro.support, "",
+    )  # fmt: skip
+    msg.info(f"{len(analysis.passages)} held-out passages, exact spans by character offsets")
+    header = ("type", "P", "R", "F1", "95 % interval", "mentions", "verdict")
+    msg.table(rows, header=header, footer=total, divider=True, aligns=("l", "r", "r", "r", "r", "r", "l"))
+    seen, unseen = analysis.micro.seen, analysis.micro.unseen
+    if seen and unseen:
+        msg.info(
+            f"Recall {percent(seen.recall)} of {seen.support} mentions whose name training had, "
+            f"{percent(unseen.recall)} of {unseen.support} whose name it never had"
+        )
+    for label, verdict in verdicts.items():
+        show = msg.good if verdict.name == "ready" else msg.warn
+        show(f"{label}: {verdict.name}" + (f" ({verdict.certainty})" if verdict.certainty else ""))
+        for number, step in enumerate(verdict.steps, 1):
+            msg.text(f"  {number}. {step.text}")
+
+
+def _interval(found: Estimate | None) -> str:
+    return "–" if found is None else f"{percent(found.low)} to {percent(found.high)}"

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+# In `meta`, where labelling tools show it to people: what a model got wrong in a passage. An import drops it again.
+MODEL_ERRORS = "model_errors"
+
 
 @dataclass(frozen=True, order=True)
 class Span:

@@ -5,6 +5,7 @@ draws the middle 95 % are the interval. B. Efron and R. J. Tibshirani, An Introd
 13. A passage is drawn with all of its mentions, since those are not independent of each other.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,8 @@ from spacy_domain_ner.evaluation.scores import score
 RESAMPLES = 1000
 LEVEL = 0.95
 SEED = 0
+# As reports state it.
+SETTINGS = {"method": "percentile", "over": "passages", "resamples": RESAMPLES, "level": LEVEL, "seed": SEED}
 
 # A row for each passage: true positives, false positives, false negatives.
 Counts = NDArray[numpy.int64]
@@ -110,6 +113,41 @@ def estimate_difference(
         raise ValueError(f"counts of {len(counts)} and of {len(reference)} passages can't be paired")
     drawn = (statistic(_drawn(side, resamples, seed)) for side in (counts, reference))
     return _interval(statistic(counts.sum(axis=0)) - statistic(reference.sum(axis=0)), next(drawn) - next(drawn), level)
+
+
+def estimate_macro(
+    counts: Sequence[Counts],
+    statistic: Statistic = f1,
+    *,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = SEED,
+) -> Estimate | None:
+    """The mean of a score over the types, with its percentile interval.
+
+    counts: Of each type those of each passage.
+    RETURNS: None where there is no type, or the score of one is undefined. A draw in which one is undefined is left
+        out.
+    """
+    if not counts:
+        return None
+    drawn = [statistic(_drawn(of_type, resamples, seed)) for of_type in counts]
+    values = [statistic(of_type.sum(axis=0)) for of_type in counts]
+    return _interval(numpy.mean(values), numpy.mean(drawn, axis=0), level)
+
+
+def share_of_draws(
+    counts: Counts,
+    low: float,
+    high: float = math.inf,
+    statistic: Statistic = f1,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> float:
+    """In what part of the draws a score is at least `low` and less than `high`; 0 where it is always undefined."""
+    drawn = statistic(_drawn(counts, resamples, seed))
+    return float(((drawn >= low) & (drawn < high)).mean())
 
 
 def _interval(value: Any, drawn: NDArray[numpy.float64], level: float) -> Estimate | None:

@@ -1,4 +1,4 @@
-"""Precision, recall and F1 per entity type on the annotation's own character offsets, and what they mean."""
+"""Precision, recall and F1 per entity type on the annotation's own character offsets."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -7,16 +7,28 @@ from typing import Any
 
 from spacy.language import Language
 
-from spacy_domain_ner.corpus.checks import USABLE
 from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.errors import UserError
 
 # F1 per type for production, and below which a type needs another way (design decision, see the README).
 GATE = 0.85
 FALLBACK = 0.80
-# Under this many mentions in the evaluation set one mention more or less moves recall by over 3 points.
-FEW = 30
 
-FORMAT_VERSION = 1
+
+@dataclass(frozen=True)
+class Gates:
+    """F1 of a type from which it is ready for production, and below which it needs another way."""
+
+    production: float = GATE
+    fallback: float = FALLBACK
+
+    def __post_init__(self) -> None:
+        """RAISES: UserError where they are no F1, or in the wrong order."""
+        if not 0 <= self.fallback <= self.production <= 1:
+            raise UserError(
+                f"The gates are {self.production} for production and {self.fallback} for the fallback",
+                "0 <= fallback <= gate <= 1.",
+            )
 
 
 @dataclass
@@ -83,14 +95,6 @@ class Evaluation:
         return sum(self.types.values(), Score())
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a type's F1 means. name: ready, close, fallback or unknown; advice: the next step, in words."""
-
-    name: str
-    advice: str
-
-
 def predict_spans(nlp: Language, passages: Iterable[Passage]) -> list[list[Span]]:
     """A model's spans for each passage."""
     docs = nlp.pipe(passage.text for passage in passages)
@@ -115,53 +119,6 @@ def score(passages: list[Passage], predictions: list[list[Span]], labels: Iterab
             counts.false_positives += found[span] - hits
             counts.false_negatives += gold[span] - hits
     return Evaluation(len(passages), types)
-
-
-def judge(result: Score, trained_on: int | None = None, gate: float = GATE, fallback: float = FALLBACK) -> Verdict:
-    """Say what a type's score means and what to do next.
-
-    result: The type's score on the evaluation set.
-    trained_on: The type's mentions in the training set, None where that is not known.
-    gate, fallback: F1 from which a type is ready for production, and below which it needs another way.
-    """
-    if result.f1 is None or not result.support:
-        return Verdict("unknown", "no mention in the evaluation set: annotate passages that have some")
-    name = "ready" if result.f1 >= gate else "close" if result.f1 >= fallback else "fallback"
-    if name == "ready":
-        advice = "use it"
-    elif trained_on is not None and trained_on < USABLE:
-        advice = f"label {USABLE - trained_on} more examples ({trained_on} now, {USABLE} are usable)"
-    elif result.precision is None or (result.recall or 0) < result.precision:
-        advice = "misses more than it invents: label more examples, of the kinds it misses"
-    else:
-        advice = "invents more than it misses: make the guide clearer where the type ends, then relabel"
-    if name == "fallback" and (trained_on is None or trained_on >= USABLE):
-        advice += "; if that does not help, use an LLM for this type"
-    if result.support < FEW:
-        advice += f" (only {result.support} mention(s) to judge by: uncertain)"
-    return Verdict(name, advice)
-
-
-def to_metrics(
-    evaluation: Evaluation,
-    *,
-    trained_on: dict[str, int] | None = None,
-    gate: float = GATE,
-    fallback: float = FALLBACK,
-) -> dict[str, Any]:
-    """The evaluation as it is written to metrics.json."""
-    types = {}
-    for label, result in evaluation.types.items():
-        seen = None if trained_on is None else trained_on.get(label, 0)
-        verdict = judge(result, seen, gate, fallback)
-        types[label] = {**result.to_dict(), "trained_on": seen, "verdict": verdict.name, "advice": verdict.advice}
-    return {
-        "format_version": FORMAT_VERSION,
-        "passages": evaluation.passages,
-        "gates": {"production": gate, "fallback": fallback},
-        "micro": evaluation.micro.to_dict(),
-        "types": types,
-    }
 
 
 def _rounded(value: float | None) -> float | None:

@@ -1,5 +1,6 @@
 """Passages for labelling tools, and back."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from spacy_domain_ner.annotation.interfaces import Tool
 from spacy_domain_ner.corpus import Passage, Span, read_passages, write_passages
 from spacy_domain_ner.corpus.importing import import_annotations
 from spacy_domain_ner.corpus.policies import KeepOrDrop, Policies
+from spacy_domain_ner.evaluation.errors import find_errors, to_records
+from spacy_domain_ner.evaluation.matching import match
 
 HARD_TEXTS = {
     "emoji": "🚀 checkout-api 👩‍🔬 needs Redis 🇫🇷 now",
@@ -54,6 +57,19 @@ def test_text_spans_and_meta_come_back_as_they_went(tmp_path: Path, tool: Tool, 
     [back] = there_and_back(tmp_path, [with_spans(text)], tool)
     assert (back.text, back.spans) == (text, with_spans(text).spans)
     assert back.meta == {"source": "page-1", "genre": "chat"}
+
+
+@pytest.mark.parametrize("tool", Tool)
+def test_what_a_model_got_wrong_goes_to_the_tool_and_stays_there(tmp_path: Path, tool: Tool) -> None:
+    passage = with_spans("checkout-api needs Redis")
+    [record] = to_records([passage], find_errors([passage], [match(passage.spans, [])], [[]]))
+    (tmp_path / "errors.jsonl").write_text(json.dumps(record), encoding="utf8")
+    [shown] = read_to_label(tmp_path / "errors.jsonl").passages
+    assert len(shown.meta["model_errors"]) == 2
+    assert "missed SERVICE" in json.dumps(next(iter(tasks_to_label([shown], tool))))
+    assert there_and_back(tmp_path, [shown], tool) == [
+        dataclasses.replace(passage, file=str(tmp_path / "back.jsonl"), line=1)
+    ]
 
 
 @pytest.mark.parametrize("tool", Tool)

@@ -15,7 +15,7 @@ import pytest
 import srsly
 
 from spacy_domain_ner.cli import main
-from spacy_domain_ner.corpus import write_passages
+from spacy_domain_ner.corpus import read_passages, write_passages
 
 TYPES = "entity_types: [{name: SERVICE}, {name: INFRA}]\n"
 GOOD = {"text": "Redis is down", "spans": [{"start": 0, "end": 5, "label": "INFRA"}]}
@@ -101,8 +101,10 @@ def test_every_verb_does_its_part_of_the_path(verb, project, cnn_config):
     assert trained.code == 0, trained
     assert "dropout = 0.123\n" in (project / "training/model-best/config.cfg").read_text()
     done = verb("evaluate", "training/model-best", "corpus/eval.jsonl", "--train", "corpus/train.jsonl",
-                "--output", "metrics/metrics.json")  # fmt: skip
+                "--output", "metrics/metrics.json", "--errors", "metrics/errors.jsonl")  # fmt: skip
     assert done.code == 0, done
+    errors = read_passages(project / "metrics/errors.jsonl").passages
+    assert all(error.meta["model_errors"] for error in errors)
     metrics = srsly.read_json(project / "metrics/metrics.json")
     assert metrics["passages"] == sides[2]
     assert list(metrics["types"]) == ["SERVICE", "INFRA"]

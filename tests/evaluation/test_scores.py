@@ -8,11 +8,11 @@ from spacy.scorer import Scorer
 from spacy.training import Example
 
 from spacy_domain_ner.corpus import Passage, Span
-from spacy_domain_ner.evaluation import Score, judge, predict_spans, score, to_metrics
+from spacy_domain_ner.evaluation import Score, predict_spans, score
 
 TEXT = "a b c d e f g h"
 NLP = spacy.blank("en")
-A, B, C = Span(0, 1, "A"), Span(2, 3, "A"), Span(4, 5, "B")
+A, B = Span(0, 1, "A"), Span(2, 3, "A")
 
 
 @st.composite
@@ -116,46 +116,3 @@ def test_a_models_spans_are_in_characters():
     nlp = spacy.blank("en")
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "A", "pattern": "Redis"}])
     assert predict_spans(nlp, [Passage("🚀 e\u0301 Redis"), Passage("none")]) == [[Span(5, 10, "A")], []]
-
-
-@pytest.mark.parametrize(
-    ("counts", "trained_on", "name", "advice"),
-    [
-        pytest.param((0, 0, 0), None, "unknown", "annotate passages that have some", id="no mention"),
-        pytest.param((0, 9, 0), 500, "unknown", "annotate passages that have some", id="only inventions"),
-        pytest.param((85, 15, 15), 500, "ready", "use it", id="at the gate"),
-        pytest.param((84, 16, 16), 500, "close", "make the guide clearer", id="just below"),
-        pytest.param((80, 10, 20), 500, "close", "label more examples, of the kinds it misses", id="misses"),
-        pytest.param((50, 10, 50), 500, "fallback", "use an LLM for this type", id="far below"),
-        pytest.param((50, 10, 50), 150, "fallback", "label 50 more examples (150 now", id="too few examples"),
-        pytest.param((50, 10, 50), None, "fallback", "use an LLM", id="not known on how many"),
-        pytest.param((0, 0, 40), 500, "fallback", "misses more than it invents", id="finds nothing"),
-        pytest.param((1, 0, 0), 500, "ready", "only 1 mention(s) to judge by", id="one mention"),
-    ],
-)
-def test_the_verdict_says_what_to_do_next(counts, trained_on, name, advice):
-    verdict = judge(Score(*counts), trained_on)
-    assert verdict.name == name
-    assert advice in verdict.advice
-
-
-def test_an_llm_is_no_advice_while_examples_are_wanting():
-    assert "LLM" not in judge(Score(50, 10, 50), 150).advice
-
-
-def test_gates_of_ones_own_are_used():
-    assert judge(Score(70, 30, 30), 500, gate=0.7).name == "ready"
-    assert judge(Score(70, 30, 30), 500, gate=0.9, fallback=0.6).name == "close"
-
-
-def test_the_metrics_have_every_type_and_the_sums():
-    evaluation = score([Passage(TEXT, [A, C]), Passage(TEXT, [A])], [[A], [A, B]], ["A", "B", "C"])
-    metrics = to_metrics(evaluation, trained_on={"A": 250})
-    assert metrics["passages"] == 2
-    assert list(metrics["types"]) == ["A", "B", "C"]
-    assert metrics["types"]["A"]["precision"] == 0.6667
-    assert metrics["types"]["B"]["precision"] is None
-    assert [result["trained_on"] for result in metrics["types"].values()] == [250, 0, 0]
-    assert metrics["micro"]["true_positives"] == 2
-    assert metrics["micro"]["support"] == 3
-    assert to_metrics(evaluation)["types"]["A"]["trained_on"] is None

@@ -1,0 +1,104 @@
+"""All figures of an evaluation, against counts by hand."""
+
+import pytest
+import spacy
+
+from spacy_domain_ner.corpus import Passage, Span
+from spacy_domain_ner.evaluation import Gates, analyse, predict, to_metrics
+from spacy_domain_ner.evaluation.analysis import Predicted
+from spacy_domain_ner.evaluation.errors import KINDS
+
+A, B = Span(0, 1, "A"), Span(2, 3, "B")
+
+
+def test_a_models_spans_come_with_what_its_tokens_can_not_express():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "A", "pattern": "Redis"}])
+    passages = [Passage("🚀 Redis", [Span(2, 7, "A"), Span(2, 4, "B")]), Passage("none")]
+    assert predict(nlp, passages) == [Predicted([Span(2, 7, "A")], frozenset([Span(2, 4, "B")])), Predicted([])]
+
+
+@pytest.fixture
+def analysis():
+    train = [Passage("x y", [Span(0, 1, "A")]), Passage("x y", [Span(0, 1, "A"), Span(2, 3, "B")])]
+    passages = [
+        Passage("x y", [A, B], {"genre": "docs", "source": "1"}),
+        Passage("z y", [A], {"genre": "docs", "source": "2"}),
+        Passage("x q", [A], {"genre": "log", "source": "3"}),
+    ]
+    predicted = [Predicted([A, B]), Predicted([B]), Predicted([A, B])]
+    return analyse(passages, predicted, ["C", "A", "B"], train)
+
+
+def test_types_come_in_the_order_of_the_schema_with_their_counts(analysis):
+    assert list(analysis.types) == ["C", "A", "B"]
+    scores = {label: result.score for label, result in analysis.types.items()}
+    assert [(s.true_positives, s.false_positives, s.false_negatives) for s in scores.values()] == [
+        (0, 0, 0), (2, 0, 1), (1, 2, 0),
+    ]  # fmt: skip
+    assert analysis.micro.score.true_positives == 3
+    assert analysis.trained_on == {"A": 2, "B": 1}
+
+
+def test_macro_is_the_mean_of_the_types_that_occur(analysis):
+    assert analysis.macro.value == pytest.approx((0.8 + 0.5) / 2)
+
+
+def test_names_that_training_had_are_scored_apart_and_sum_up(analysis):
+    # x is known as an A and y as a B; z and q are not known.
+    seen, unseen = analysis.micro.seen, analysis.micro.unseen
+    assert (seen.true_positives, seen.false_positives, seen.false_negatives) == (3, 1, 0)
+    assert (unseen.true_positives, unseen.false_positives, unseen.false_negatives) == (0, 1, 1)
+    for result in (analysis.micro, *analysis.types.values()):
+        assert result.seen + result.unseen == result.score
+
+
+def test_without_training_nothing_is_said_of_it(analysis):
+    bare = analyse(analysis.passages, [Predicted(spans) for spans in analysis.predictions])
+    assert (bare.trained_on, bare.micro.seen, bare.types["A"].unseen) == (None, None, None)
+    assert list(bare.types) == ["A", "B"]
+    assert to_metrics(bare)["types"]["A"]["trained_on"] is None
+
+
+def test_passages_are_grouped_by_what_divides_them_into_a_few(analysis):
+    # Each has a source of its own here, which is few enough to be shown, as long as there are not more than 20.
+    assert list(analysis.groups) == ["genre", "source"]
+    docs, log = analysis.groups["genre"].items()
+    assert (docs[0], docs[1][0], docs[1][1].true_positives) == ("docs", 2, 2)
+    assert (log[0], log[1][0], log[1][1].false_positives) == ("log", 1, 1)
+    many = [Passage("x", meta={"source": str(number), "one": "same", "kind": "ab"[number % 2]}) for number in range(21)]
+    assert list(analyse(many, [Predicted([])] * 21).groups) == ["kind"]
+
+
+def test_values_of_meta_that_are_no_text_make_no_groups():
+    passages = [Passage("x", meta={"n": 1, "list": ["a"], "none": None, "empty": ""}), Passage("y", meta={"n": 2})]
+    assert analyse(passages, [Predicted([])] * 2).groups == {}
+
+
+def test_the_metrics_have_everything(analysis):
+    metrics = to_metrics(analysis, Gates(0.9, 0.7))
+    assert metrics["format_version"] == 2
+    assert metrics["gates"] == {"production": 0.9, "fallback": 0.7}
+    assert metrics["passages"] == 3
+    assert metrics["micro"]["support"] == 4
+    assert metrics["types"]["C"]["f1"] is None
+    assert metrics["types"]["C"]["intervals"]["f1"] is None
+    low, high = metrics["types"]["A"]["intervals"]["recall"]
+    assert 0 <= low <= metrics["types"]["A"]["recall"] <= high <= 1
+    assert metrics["types"]["A"]["trained_on"] == 2
+    assert metrics["types"]["A"]["schemes"]["strict"]["correct"] == 2
+    assert metrics["errors"] == {**dict.fromkeys(KINDS, 0), "missed": 1, "spurious": 2}
+    assert {"annotated": "A", "predicted": None, "count": 1} in metrics["confusions"]
+    assert metrics["groups"]["genre"]["log"]["precision"] == 0.5
+
+
+def test_every_passage_needs_a_prediction():
+    with pytest.raises(ValueError, match="shorter"):
+        analyse([Passage("x"), Passage("y")], [Predicted([])])
+
+
+def test_an_evaluation_of_nothing_is_all_undefined():
+    metrics = to_metrics(analyse([], [], ["A"], []))
+    assert metrics["micro"]["f1"] is None
+    assert metrics["macro"] == {"f1": None, "intervals": {"f1": None}}
+    assert metrics["types"]["A"]["verdict"] == "unknown"

@@ -1,0 +1,115 @@
+"""What follows from scores and errors."""
+
+import pytest
+
+from spacy_domain_ner.corpus import Passage, Span
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.evaluation import Gates, analyse, judge
+from spacy_domain_ner.evaluation.analysis import Predicted
+
+WORD = Span(0, 4, "A")
+LONGER = Span(0, 7, "A")
+
+
+def make(found=0, missed=0, spurious=0, confused=0, longer=0, misaligned=0, trained=500, name="Name", other="B"):
+    """An analysis of so many passages with one mention of type A each, or none where one is invented."""
+    cases = [
+        *[([WORD], Predicted([WORD]))] * found,
+        *[([WORD], Predicted([]))] * missed,
+        *[([], Predicted([WORD]))] * spurious,
+        *[([WORD], Predicted([Span(0, 4, other)]))] * confused,
+        *[([WORD], Predicted([LONGER]))] * longer,
+        *[([WORD], Predicted([], frozenset([WORD])))] * misaligned,
+    ]
+    passages = [Passage(f"{name} it {number}", list(gold)) for number, (gold, _) in enumerate(cases)]
+    train = None if trained is None else [Passage("Else", [Span(0, 4, "A")])] * trained
+    return analyse(passages, [predicted for _, predicted in cases], ["A"], train)
+
+
+@pytest.mark.parametrize(
+    ("counts", "trained", "name", "action"),
+    [
+        pytest.param({}, None, "unknown", "evaluate", id="no mention"),
+        pytest.param({"spurious": 40}, 500, "unknown", "evaluate", id="only inventions"),
+        pytest.param({"found": 9}, 500, "unknown", "evaluate", id="nine mentions"),
+        pytest.param({"found": 85, "missed": 15, "spurious": 15}, 500, "ready", "use", id="at the gate"),
+        pytest.param({"found": 80, "missed": 5, "spurious": 30}, 500, "close", "relabel", id="inventions"),
+        pytest.param({"found": 80, "missed": 30, "spurious": 5}, 500, "close", "label", id="misses"),
+        pytest.param({"found": 80, "confused": 25, "missed": 6}, 500, "close", "clarify", id="confusions"),
+        pytest.param({"found": 80, "longer": 14, "missed": 6}, 500, "close", "boundaries", id="boundaries"),
+        pytest.param({"found": 50, "misaligned": 30, "missed": 3}, 500, "fallback", "tokenizer", id="tokenizer"),
+        pytest.param({"found": 50, "spurious": 50}, 150, "fallback", "label", id="too few examples"),
+        pytest.param({"missed": 40}, 500, "fallback", "label", id="finds nothing"),
+    ],
+)
+def test_the_first_step_is_what_most_errors_need(counts, trained, name, action):
+    verdict = judge(make(**counts, trained=trained), "A")
+    assert (verdict.name, verdict.steps[0].action) == (name, action)
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ({"missed": 30, "found": 30}, "30 are missed, 30 of them names that training never had"),
+        ({"missed": 30, "found": 30, "name": "Else"}, "30 of them names that training has, in other contexts"),
+        ({"confused": 30, "found": 30}, "between A and B, then relabel: they were confused 30 times"),
+        ({"longer": 30, "found": 30}, "30 have other ends, 30 times too long behind: it"),
+        ({"spurious": 30, "found": 30}, "30 predictions where nothing is annotated (30 times 'Name')"),
+        ({"misaligned": 30, "found": 30}, "30 mentions begin or end inside a token"),
+        ({"missed": 30, "found": 30, "trained": 150}, "label 50 more examples: training has 150, 200 are usable"),
+    ],
+)
+def test_the_advice_names_what_it_is_about(counts, words):
+    assert words in judge(make(**counts), "A").advice
+
+
+def test_what_few_errors_are_due_to_is_not_named():
+    advice = judge(make(found=40, missed=40, longer=3), "A").advice
+    assert "other ends" not in advice
+
+
+def test_an_llm_is_the_last_step_once_there_are_examples_enough():
+    low = {"found": 30, "missed": 40}
+    assert judge(make(**low, trained=500), "A").steps[-1].text.startswith("with 500 examples it is still below")
+    assert judge(make(**low, trained=200), "A").steps[-1].text.startswith("if that does not help, use an LLM")
+    assert judge(make(**low, trained=None), "A").steps[-1].action == "llm"
+    assert "LLM" not in judge(make(**low, trained=150), "A").advice
+    assert "LLM" not in judge(make(found=82, missed=30), "A").advice
+
+
+def test_gates_of_ones_own_are_used():
+    analysis = make(found=70, missed=30, spurious=30)
+    assert judge(analysis, "A", Gates(0.7, 0.6)).name == "ready"
+    assert judge(analysis, "A", Gates(0.9, 0.6)).name == "close"
+    with pytest.raises(UserError, match=r"gates are 0\.5 for production and 0\.8"):
+        Gates(0.5, 0.8)
+
+
+def test_how_certain_a_verdict_is_comes_from_the_bootstrap():
+    sure = judge(make(found=500, missed=10), "A")
+    assert sure.certainty == ""
+    assert sum(sure.shares.values()) == pytest.approx(1)
+    close = judge(make(found=86, missed=15, spurious=14), "A")
+    assert "of the bootstrap's draws say close" in close.certainty or "say fallback" in close.certainty
+    assert 0.3 < close.shares["ready"] < 0.8
+    assert judge(make(found=20), "A").certainty == "only 20 mentions to judge by"
+    assert judge(make(found=3), "A").certainty == "only 3 mention(s) to judge by"
+
+
+def test_the_kind_of_name_that_is_missed_is_named():
+    passages, predicted = [], []
+    for number in range(40):
+        for form, finds in ((f"name-{number}", number % 4 == 0), (f"Name{number}x", number % 4 > 0)):
+            span = Span(0, len(form), "A")
+            passages.append(Passage(form, [span], {"genre": "chat" if number % 4 == 0 else "docs"}))
+            predicted.append(Predicted([span] if finds else []))
+    advice = judge(analyse(passages, predicted, ["A"], []), "A").advice
+    assert "of names with hyphens, dots and the like 25 % are found, of others 75 %" in advice
+    # Chat has as many of both.
+    assert "in genre" not in advice
+
+
+def test_the_group_that_is_hardest_is_named():
+    passages = [Passage("Name", [WORD], {"genre": ("chat", "docs")[number % 2]}) for number in range(80)]
+    predicted = [Predicted([WORD] if number % 2 or number % 8 == 0 else []) for number in range(80)]
+    assert "of those in genre chat 25 % are found, of others 100 %" in judge(analyse(passages, predicted), "A").advice

@@ -1,0 +1,34 @@
+"""What configs name is found where nothing has imported the plugin, as in `spacy train`."""
+
+import subprocess
+import sys
+
+import pytest
+
+NAMES = [
+    ("callbacks", "spacy_domain_ner.customize_tokenizer.v1"),
+    ("callbacks", "spacy_domain_ner.freeze_embeddings.v1"),
+    ("augmenters", "spacy_domain_ner.unseen_names.v1"),
+    # The registry is thinc's own, and so is the name of its group.
+    ("optimizers", "spacy_domain_ner.two_rates.v1"),
+    ("factories", "spacy_domain_ner_huggingface"),
+    ("span_getters", "spacy_domain_ner.byte_windows.v1"),
+]
+
+
+@pytest.mark.parametrize(("registry", "name"), NAMES)
+def test_a_registered_function_is_found_by_its_entry_point(tmp_path, registry, name):
+    if registry in ("span_getters", "factories"):
+        pytest.importorskip("spacy_transformers", reason="the transformers extra is not installed")
+    lines = ["from spacy import registry, util", "import sys"]
+    if registry == "span_getters":
+        lines.append("import spacy_transformers.util")
+    lines += [
+        "assert not any(name.startswith('spacy_domain_ner') for name in sys.modules)",
+        f"print(registry.get({registry!r}, {name!r}).__module__)",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("spacy_domain_ner.")

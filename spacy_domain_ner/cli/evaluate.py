@@ -10,6 +10,8 @@ from spacy_domain_ner.corpus import load_model, read_valid_passages
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation import Analysis, Gates, Verdict, analyse, judge, predict, to_metrics, to_records
 from spacy_domain_ner.evaluation.bootstrap import Estimate
+from spacy_domain_ner.evaluation.progress import Progress, compare_runs, earlier_predictions, in_words
+from spacy_domain_ner.evaluation.report import write_report
 from spacy_domain_ner.evaluation.scores import FALLBACK, GATE
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.schema import read_schema
@@ -23,6 +25,10 @@ def evaluate_cli(
     train: Path = typer.Option(None, help="Training set (JSON lines), for what is known from there, and the advice"),
     output: Path = typer.Option(None, help="Write the figures to this JSON file"),
     errors: Path = typer.Option(None, help="Write the passages with errors to this file, as labelling tools open it"),
+    report: Path = typer.Option(None, help="Write the report to this page (.html), and its short form beside it (.md)"),
+    predictions: Path = typer.Option(
+        None, help="Keep the predicted spans in this file (JSON lines), and compare with those of the run before"
+    ),
     gate: float = typer.Option(GATE, help="F1 per type from which a type is ready for production"),
     fallback: float = typer.Option(FALLBACK, help="F1 per type below which it needs another way"),
     fail_under: float = typer.Option(0.0, help="Exit with 1 if a type's F1 is below this (0 to 1)"),
@@ -31,16 +37,23 @@ def evaluate_cli(
     if not 0 <= fail_under <= 1:
         raise UserError(f"--fail-under is {fail_under}", "Give an F1 between 0 and 1, for instance 0.8.")
     gates = Gates(gate, fallback)
+    types = read_schema(schema)
     analysis = evaluate(model, passages, schema, train)
+    progress = None if predictions is None else compare_runs(analysis, earlier_predictions(predictions, analysis))
     if output is not None:
+        metrics = {**to_metrics(analysis, gates), "progress": progress.to_dict() if progress else None}
         with replacing(output) as stream:
-            stream.write(srsly.json_dumps(to_metrics(analysis, gates), indent=2) + "\n")
+            stream.write(srsly.json_dumps(metrics, indent=2) + "\n")
     if errors is not None:
         with replacing(errors) as stream:
             stream.writelines(srsly.json_dumps(row) + "\n" for row in to_records(analysis.passages, analysis.errors))
-    _print(analysis, {label: judge(analysis, label, gates) for label in analysis.types})
+    if report is not None:
+        write_report(report, analysis, gates, progress=progress, colors=types.colors)
+    _print(analysis, {label: judge(analysis, label, gates) for label in analysis.types}, progress)
     if errors is not None and analysis.errors:
         msg.info(f"{len(analysis.errors)} errors are in {errors}: domain-ner export label-studio {errors}")
+    if report is not None:
+        msg.good(f"The report is in {report}, and its short form in {report.with_suffix('.md')}")
     below = [
         label
         for label, result in analysis.types.items()
@@ -66,7 +79,7 @@ def evaluate(model: str, passages: Path, schema: Path, train: Path | None = None
     return analyse(annotated, predict(load_model(model), annotated), labels, trained)
 
 
-def _print(analysis: Analysis, verdicts: dict[str, Verdict]) -> None:
+def _print(analysis: Analysis, verdicts: dict[str, Verdict], progress: Progress | None) -> None:
     rows = [
         (label, percent(result.score.precision), percent(result.score.recall), percent(result.score.f1),
          _interval(result.f1), result.score.support, verdicts[label].name)
@@ -86,6 +99,8 @@ def _print(analysis: Analysis, verdicts: dict[str, Verdict]) -> None:
             f"Recall {percent(seen.recall)} of {seen.support} mentions whose name training had, "
             f"{percent(unseen.recall)} of {unseen.support} whose name it never had"
         )
+    if progress and progress.micro and progress.changes:
+        msg.info(f"Against the run before: {in_words(progress.micro)}")
     for label, verdict in verdicts.items():
         show = msg.good if verdict.name == "ready" else msg.warn
         show(f"{label}: {verdict.name}" + (f" ({verdict.certainty})" if verdict.certainty else ""))

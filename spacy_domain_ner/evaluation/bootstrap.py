@@ -88,7 +88,7 @@ def estimate(
     RETURNS: None where the score is undefined: for F1, where there is neither a mention nor a prediction. A draw for
         which it is undefined is left out.
     """
-    return _interval(statistic(counts.sum(axis=0)), statistic(_drawn(counts, resamples, seed)), level)
+    return _interval(statistic(counts.sum(axis=0)), statistic(draw(counts, resamples, seed)), level)
 
 
 def estimate_difference(
@@ -111,7 +111,7 @@ def estimate_difference(
     """
     if counts.shape != reference.shape:
         raise ValueError(f"counts of {len(counts)} and of {len(reference)} passages can't be paired")
-    drawn = (statistic(_drawn(side, resamples, seed)) for side in (counts, reference))
+    drawn = (statistic(draw(side, resamples, seed)) for side in (counts, reference))
     return _interval(statistic(counts.sum(axis=0)) - statistic(reference.sum(axis=0)), next(drawn) - next(drawn), level)
 
 
@@ -131,7 +131,7 @@ def estimate_macro(
     """
     if not counts:
         return None
-    drawn = [statistic(_drawn(of_type, resamples, seed)) for of_type in counts]
+    drawn = [statistic(draw(of_type, resamples, seed)) for of_type in counts]
     values = [statistic(of_type.sum(axis=0)) for of_type in counts]
     return _interval(numpy.mean(values), numpy.mean(drawn, axis=0), level)
 
@@ -146,7 +146,7 @@ def share_of_draws(
     seed: int = SEED,
 ) -> float:
     """In what part of the draws a score is at least `low` and less than `high`; 0 where it is always undefined."""
-    drawn = statistic(_drawn(counts, resamples, seed))
+    drawn = statistic(draw(counts, resamples, seed))
     return float(((drawn >= low) & (drawn < high)).mean())
 
 
@@ -158,7 +158,7 @@ def _interval(value: Any, drawn: NDArray[numpy.float64], level: float) -> Estima
     return Estimate(float(value), float(low), float(high))
 
 
-def _drawn(counts: Counts, resamples: int, seed: int) -> Counts:
+def draw(counts: Counts, resamples: int = RESAMPLES, seed: int = SEED) -> Counts:
     """The sums of the counts in each draw, of shape (resamples, 3)."""
     return _times_drawn(len(counts), resamples, seed) @ counts
 

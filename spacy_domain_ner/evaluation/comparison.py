@@ -37,6 +37,7 @@ from spacy_domain_ner.evaluation.bootstrap import (
     precision,
     recall,
 )  # fmt: skip
+from spacy_domain_ner.evaluation.rendering import signed
 from spacy_domain_ner.evaluation.scores import predict_spans, score
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.training import train
@@ -224,11 +225,6 @@ def f1_of(model: Compared) -> float:
     """A model's F1 over all types."""
     assert model.micro.f1
     return model.micro.f1.value
-
-
-def signed(points: float) -> str:
-    """A difference with its sign."""
-    return f"{points:+.1f}".replace("-", "−")
 
 
 def compare(choices: Sequence[Choice], settings: Settings, say: Callable[[str], None] = print) -> Comparison:

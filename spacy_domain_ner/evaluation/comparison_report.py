@@ -1,18 +1,23 @@
 """What a comparison is written as: figures (JSON), a table for a pull request (Markdown), one page (HTML)."""
 
-import math
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import srsly
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from spacy_domain_ner.corpus.jsonl import shorten
-from spacy_domain_ner.evaluation.bootstrap import LEVEL, RESAMPLES, SEED, Estimate
-from spacy_domain_ner.evaluation.comparison import Compared, Comparison, Scores, signed
+from spacy_domain_ner.evaluation.bootstrap import SETTINGS, Estimate
+from spacy_domain_ner.evaluation.comparison import Compared, Comparison, Scores
+from spacy_domain_ner.evaluation.rendering import (
+    Scale,
+    escape_markdown,
+    markdown_table,
+    page_environment,
+    points,
+    with_interval,
+)
 from spacy_domain_ner.evaluation.scores import FALLBACK, GATE
 from spacy_domain_ner.files import replacing
 
@@ -49,7 +54,7 @@ def to_dict(comparison: Comparison) -> dict[str, Any]:
             "max_epochs": settings.max_epochs,
             "patience": settings.patience_epochs,
         },
-        "bootstrap": {"method": "percentile", "over": "passages", "resamples": RESAMPLES, "level": LEVEL, "seed": SEED},
+        "bootstrap": SETTINGS,
         "gates": {"production": GATE, "fallback": FALLBACK},
         "passages": comparison.passages,
         "mentions": comparison.mentions,
@@ -66,7 +71,7 @@ def rows(comparison: Comparison) -> list[tuple[str, ...]]:
             duration(model.training_seconds),
             f"{_short(model.size_mb)} MB",
             _short(model.documents_per_second),
-            difference(model),
+            points(model.difference),
         )
         for model in comparison.models
     ]
@@ -90,24 +95,22 @@ def type_rows(comparison: Comparison) -> list[tuple[str, ...]]:
 
 def to_markdown(comparison: Comparison) -> str:
     """The tables as Markdown."""
-    lines = [f"**{_markdown(comparison.verdict)}**", "", *_table(header(comparison), rows(comparison)), ""]
+    lines = [
+        f"**{escape_markdown(comparison.verdict)}**",
+        "",
+        *markdown_table(header(comparison), rows(comparison)),
+        "",
+    ]
     headings = ("F1 per type", "mentions", *(model.name for model in comparison.models))
-    lines += [*_table(headings, type_rows(comparison)), "", _markdown(basis(comparison))]
-    lines += [_markdown(note) for note in comparison.notes]
+    lines += [*markdown_table(headings, type_rows(comparison)), "", escape_markdown(basis(comparison))]
+    lines += [escape_markdown(note) for note in comparison.notes]
     return "\n".join(lines) + "\n"
 
 
 def to_html(comparison: Comparison) -> str:
     """One page without any reference to something outside it."""
-    environment = Environment(
-        loader=PackageLoader("spacy_domain_ner.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(duration=duration, short=_short, signed=signed)
+    environment = page_environment()
+    environment.filters.update(duration=duration, short=_short)
     marks = [(number % COLORS, number % SHAPES) for number in range(len(comparison.models))]
     words = [f"{comparison.in_words(model)}." for model in comparison.models[1:]]
     return environment.get_template("comparison.html.jinja").render(
@@ -133,19 +136,6 @@ def basis(comparison: Comparison) -> str:
         f"character offsets; {'seeds' if len(settings.seeds) > 1 else 'seed'} {seeds}; at most {epochs}, "
         f"stopped after {settings.patience_epochs} without a better F1."
     )
-
-
-def with_interval(found: Estimate | None) -> str:
-    """A score as a table shows it."""
-    return "–" if found is None else f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
-
-
-def difference(model: Compared) -> str:
-    """A model's difference against the first, in points."""
-    found = model.difference
-    if found is None:
-        return "–"
-    return f"{signed(100 * found.value)} ({signed(100 * found.low)} to {signed(100 * found.high)})"
 
 
 def duration(seconds: float) -> str:
@@ -190,11 +180,7 @@ class _Chart:
             for label, count in comparison.mentions.items()
             if count
         ]
-        lows = [scores.f1.low for *_, of_models in shown for scores in of_models if scores.f1]
-        # Whole tenths, with room for the gates.
-        self.lowest = min(0.7, math.floor(10 * min(lows)) / 10)
-        values = [round(self.lowest + step / 10, 1) for step in range(round(10 * (1 - self.lowest)) + 1)]
-        self.ticks = [(value, self.across(value)) for value in values]
+        self.scale = Scale(scores.f1.low for *_, of_models in shown for scores in of_models if scores.f1)
         self.top = 24
         self.rows: list[_Row] = []
         y = self.top
@@ -205,14 +191,10 @@ class _Chart:
         self.bottom = y
         self.height = y + 26
 
-    def across(self, value: float) -> float:
-        """Where a score is, in per cent of the width."""
-        return round(100 * (value - self.lowest) / (1 - self.lowest), 2)
-
     def _marks(self, scores: list[Scores], y: int) -> Iterator[_Mark]:
         for number, (model, of_model) in enumerate(zip(self.models, scores, strict=True)):
             if found := of_model.f1:
-                x, left, right = (self.across(value) for value in (found.value, found.low, found.high))
+                x, left, right = (self.scale.across(value) for value in (found.value, found.low, found.high))
                 title = f"{model.name}: {with_interval(found)}"
                 yield _Mark(number, x, left, right, y + LANE * number + LANE // 2, title)
 
@@ -247,18 +229,3 @@ def _rounded(found: Estimate | None) -> dict[str, float] | None:
 def _short(number: float) -> str:
     """A positive number in three digits or more."""
     return f"{number:,.0f}" if number >= 99.95 else f"{number:.1f}"
-
-
-def _table(headings: tuple[str, ...], table: list[tuple[str, ...]]) -> list[str]:
-    aligned = "|".join(["---"] + ["---:"] * (len(headings) - 1))
-    return [
-        "| " + " | ".join(map(_markdown, headings)) + " |",
-        f"|{aligned}|",
-        *("| " + " | ".join(map(_markdown, row)) + " |" for row in table),
-    ]
-
-
-def _markdown(text: str) -> str:
-    """Plain text on one line that Markdown leaves as it is."""
-    text = re.sub(r"([\\`*_{}\[\]<>#|~&$])", r"\\\1", " ".join(text.split()))
-    return re.sub(r"(https?|ftp)://|www\.", lambda found: found[0].replace(":", "\\:").replace(".", "\\."), text)

@@ -190,9 +190,9 @@ def _label(analysis: Analysis, label: str, missed: Sequence[Error]) -> str:
         text += f", {known[False]} of them names that training never had"
     elif 2 * known[True] > len(missed):
         text += f", {known[True]} of them names that training has, in other contexts"
-    hard = [_hardest(analysis, label, _shape, "of names {}")]
+    hard = [_hardest(analysis, label, _shape, "of names")]
     for key in analysis.groups:
-        hard.append(_hardest(analysis, label, partial(_value, key), f"of those in {key} {{}}"))
+        hard.append(_hardest(analysis, label, partial(_value, key), f"of those in {key}"))
     return "; ".join([text, *filter(None, hard)])
 
 
@@ -213,7 +213,7 @@ def _hardest(analysis: Analysis, label: str, kind_of: Callable[[Passage, Span], 
             continue
         share, of_others = found[kind] / count, (found.total() - found[kind]) / others
         if share < of_others - FAR_FEWER:
-            text = f"{words.format(kind)} {_percent(share)} are found, of others {_percent(of_others)}"
+            text = f"{words} {kind} {_percent(share)} are found, of others {_percent(of_others)}"
             hard.append((lost, text))
     return max(hard, default=(0, ""))[1]
 

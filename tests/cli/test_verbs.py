@@ -101,8 +101,12 @@ def test_every_verb_does_its_part_of_the_path(verb, project, cnn_config):
     assert trained.code == 0, trained
     assert "dropout = 0.123\n" in (project / "training/model-best/config.cfg").read_text()
     done = verb("evaluate", "training/model-best", "corpus/eval.jsonl", "--train", "corpus/train.jsonl",
-                "--output", "metrics/metrics.json", "--errors", "metrics/errors.jsonl")  # fmt: skip
+                "--output", "metrics/metrics.json", "--errors", "metrics/errors.jsonl", "--report",
+                "metrics/report.html", "--predictions", "metrics/predictions.jsonl")  # fmt: skip
     assert done.code == 0, done
+    assert "SERVICE" in (project / "metrics/report.html").read_text()
+    assert "SERVICE" in (project / "metrics/report.md").read_text()
+    assert len(read_passages(project / "metrics/predictions.jsonl").passages) == sides[2]
     errors = read_passages(project / "metrics/errors.jsonl").passages
     assert all(error.meta["model_errors"] for error in errors)
     metrics = srsly.read_json(project / "metrics/metrics.json")
@@ -274,6 +278,7 @@ def test_a_failed_evaluation_leaves_the_old_scores(verb, project):
     (project / "metrics.json").write_text("old")
     refused(verb("evaluate", "missing", "annotations.jsonl", "--output", "metrics.json"), "'missing' can't be loaded")
     refused(verb("evaluate", "blank:en", "annotations.jsonl", "--output", "metrics.json", "--fail-under", "2"))
+    refused(verb("evaluate", "blank:en", "annotations.jsonl", "--report", "report.md"), "report.md is no name")
     assert (project / "metrics.json").read_text() == "old"
 
 

@@ -1,0 +1,234 @@
+"""How F1 grows with the number of examples, and what more of them are likely to give.
+
+Error falls with the amount of data about as a power of it, down to a rest that no data removes: F1(n) = c - a * n^-b
+(C. Cortes et al., Learning Curves: Asymptotic Values and Rate of Convergence, 1993). A few points that are each
+uncertain fit many such curves. All of them are looked at, each with the weight that its likelihood gives it: where they
+go apart little can be said, and that is said.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+
+from spacy_domain_ner.evaluation.bootstrap import Counts, draw, f1
+from spacy_domain_ner.evaluation.scores import GATE
+
+# Of the curves' weight, what the ranges hold: enough to plan by.
+RANGE = (0.1, 0.9)
+# Nobody labels more than so many times as many examples as there are.
+MOST_TIMES = 10
+# Twice the examples must be likely to give this much, or more of them are not worth it.
+WORTH_IT = 0.01
+# With fewer mentions in the evaluation set, or sizes of the training set, a curve says nothing.
+FEWEST, FEWEST_SIZES = 10, 3
+# The standard deviation of F1 between trainings that differ in their passages and seed alone, beside that of the
+# evaluation passages. Measured between seeds on stackoverflow_ner, wnut17 and bc5cdr: 0.01 to 0.03.
+TRAINING_NOISE = 0.015
+EXPONENTS = numpy.linspace(0.1, 1.0, 19)
+LIMITS = numpy.linspace(0.0, 1.0, 201)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What training with a part of the passages came to.
+
+    passages: In the training set.
+    mentions: Of each type in it.
+    counts: Of each type, those of each evaluation passage.
+    """
+
+    passages: int
+    mentions: Mapping[str, int]
+    counts: Mapping[str, Counts]
+
+
+@dataclass(frozen=True)
+class Point:
+    """The scores at one size of the training set.
+
+    passages: In the training set.
+    mentions: Of each type in it.
+    f1: Of each type on the held-out passages, 0 where it is undefined; micro: of all mentions together.
+    """
+
+    passages: int
+    mentions: dict[str, int]
+    f1: dict[str, float]
+    micro: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What more examples of a type are likely to give.
+
+    mentions, f1: Today.
+    doubled: F1 with twice as many examples: the likely value, and the range of the fitted curves.
+    needed: How many more examples are likely to reach the gate; None where ten times as many are not.
+    needed_range: The range of that; None at an end that is beyond ten times as many.
+    text: All of this in a sentence, without a full stop.
+    """
+
+    mentions: int
+    f1: float
+    doubled: tuple[float, float, float]
+    needed: int | None
+    needed_range: tuple[int | None, int | None]
+    text: str
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """The points in the order of their size, and the forecast of each type of which enough is known."""
+
+    points: list[Point]
+    forecasts: dict[str, Forecast]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The curve as it stands in metrics.json."""
+        return {
+            "points": [
+                {
+                    "passages": point.passages,
+                    "mentions": point.mentions,
+                    "micro": round(point.micro, 4),
+                    "f1": {label: round(value, 4) for label, value in point.f1.items()},
+                }
+                for point in self.points
+            ],
+            "forecasts": {
+                label: {
+                    "mentions": found.mentions,
+                    "f1": round(found.f1, 4),
+                    "doubled": [round(value, 4) for value in found.doubled],
+                    "needed": found.needed,
+                    "needed_range": list(found.needed_range),
+                    "text": found.text,
+                }
+                for label, found in self.forecasts.items()
+            },
+        }
+
+
+def learn_from(measured: Sequence[Measured], gate: float = GATE) -> LearningCurve:
+    """Fit the curve of each type.
+
+    measured: Of three or more sizes, all scored on the same passages.
+    gate: The F1 that is to be reached.
+    """
+    measured = sorted(measured, key=lambda found: found.passages)
+    labels = list(dict.fromkeys(label for found in measured for label in found.counts))
+    none = next((counts * 0 for found in measured for counts in found.counts.values()), numpy.zeros((0, 3), int))
+    of_types = {label: [found.counts.get(label, none) for found in measured] for label in labels}
+    points = [
+        Point(
+            found.passages,
+            {label: found.mentions.get(label, 0) for label in labels},
+            {label: _f1(counts[number]) for label, counts in of_types.items()},
+            _f1(sum((counts[number] for counts in of_types.values()), none)),
+        )
+        for number, found in enumerate(measured)
+    ]
+    forecasts = {}
+    for label, counts in of_types.items():
+        mentions = [point.mentions[label] for point in points]
+        if len({count for count in mentions if count}) >= FEWEST_SIZES and counts[-1][:, [0, 2]].sum() >= FEWEST:
+            forecasts[label] = _forecast(label, mentions, counts, gate)
+    return LearningCurve(points, forecasts)
+
+
+def _f1(counts: Counts) -> float:
+    return float(numpy.nan_to_num(f1(counts.sum(axis=0))))
+
+
+def _forecast(label: str, mentions: Sequence[int], counts: Sequence[Counts], gate: float) -> Forecast:
+    sizes = numpy.array([n for n in mentions if n], float)
+    drawn = numpy.nan_to_num([f1(draw(of_point)) for n, of_point in zip(mentions, counts, strict=True) if n])
+    scores = numpy.array([_f1(of_point) for n, of_point in zip(mentions, counts, strict=True) if n])
+    curves = fit(sizes, scores, drawn.var(axis=1) + TRAINING_NOISE**2)
+    last = sizes[-1]
+    doubled = curves.quantiles(curves.at(2 * last))
+    with numpy.errstate(divide="ignore", over="ignore"):
+        wanted = (curves.factors / numpy.maximum(curves.limits - gate, 1e-9)) ** (1 / curves.exponents)
+    wanted = numpy.where(curves.limits > gate, numpy.maximum(wanted - last, 0), numpy.inf)
+    likely, few, many = (_possible(more, last) for more in curves.quantiles(wanted))
+    gain = curves.quantiles(curves.at(2 * last) - curves.at(last))[0]
+    text = _in_words(label, scores[-1], doubled, gain, likely, (few, many), gate)
+    return Forecast(int(last), float(scores[-1]), doubled, likely, (few, many), text)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Curves F1(n) = limit - factor * n^-exponent, and the weight of each."""
+
+    limits: NDArray[Any]
+    factors: NDArray[Any]
+    exponents: NDArray[Any]
+    weights: NDArray[Any]
+
+    def at(self, size: float) -> NDArray[Any]:
+        """The F1 of each at a number of examples."""
+        return self.limits - self.factors * size**-self.exponents
+
+    def quantiles(self, values: NDArray[Any]) -> tuple[float, float, float]:
+        """Of a value that each curve has: the median, and the ends of the range."""
+        order = numpy.argsort(values)
+        reached = numpy.cumsum(self.weights[order]) / self.weights.sum()
+        middle, low, high = (
+            float(values[order[min(int(numpy.searchsorted(reached, share)), len(order) - 1)]])
+            for share in (0.5, *RANGE)
+        )
+        return middle, low, high
+
+
+def fit(sizes: NDArray[Any], scores: NDArray[Any], variances: NDArray[Any]) -> Curves:
+    """Weigh the curves by how well they fit.
+
+    sizes: The number of examples at each point.
+    scores, variances: F1 at each, and how uncertain it is.
+    RETURNS: A curve for each limit and exponent of a grid, with the factor, not negative, that fits best.
+    """
+    limits, exponents = (grid.ravel() for grid in numpy.meshgrid(LIMITS, EXPONENTS))
+    falling = sizes[:, None] ** -exponents
+    weighed = falling / variances[:, None]
+    factors = numpy.maximum(0, (weighed * (limits - scores[:, None])).sum(axis=0) / (weighed * falling).sum(axis=0))
+    misses = ((scores[:, None] - limits + factors * falling) ** 2 / variances[:, None]).sum(axis=0)
+    return Curves(limits, factors, exponents, numpy.exp((misses.min() - misses) / 2))
+
+
+def _possible(more: float, today: float) -> int | None:
+    return round(float(more)) if more <= (MOST_TIMES - 1) * today else None
+
+
+def _in_words(
+    label: str,
+    today: float,
+    doubled: tuple[float, float, float],
+    gain: float,
+    needed: int | None,
+    needed_range: tuple[int | None, int | None],
+    gate: float,
+) -> str:
+    value, low, high = doubled
+    said = f"twice the examples are likely to give F1 {value:.2f} ({low:.2f} to {high:.2f})"
+    if today >= gate:
+        return f"{label}: F1 {today:.2f} is enough; {said}"
+    if gain < WORTH_IT:
+        return f"{label}: more data of the same kind will hardly help; {said}"
+    fewest, most = (_count(number) for number in needed_range)
+    if needed is None and needed_range[0] is None:
+        return f"{label}: {gate:.2f} is hardly in reach with ten times the examples; {said}"
+    if needed is None:
+        return f"{label}: {fewest} more examples for F1 {gate:.2f} at the very best, more likely out of reach; {said}"
+    between = f"{fewest} to {most}" if needed_range[1] is not None else f"{fewest}, or far more"
+    return f"{label}: about {_count(needed)} more examples for F1 {gate:.2f} ({between}); {said}"
+
+
+def _count(number: int | None) -> str:
+    """A number of examples to two digits: more would be pretended."""
+    if number is None:
+        return "very many"
+    digits = max(0, len(str(number)) - 2)
+    return f"{round(number, -digits):,}"

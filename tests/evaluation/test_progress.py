@@ -1,0 +1,76 @@
+"""A run against an earlier one."""
+
+import pytest
+
+from spacy_domain_ner.corpus import Passage, Span, read_passages
+from spacy_domain_ner.evaluation.analysis import Predicted, analyse
+from spacy_domain_ner.evaluation.bootstrap import Estimate
+from spacy_domain_ner.evaluation.progress import Change, compare_runs, earlier_predictions, in_words
+
+A, B = Span(0, 1, "A"), Span(2, 3, "B")
+
+
+def analysis(passages: list[Passage], predicted: list[list[Span]]):
+    return analyse(passages, [Predicted(spans) for spans in predicted], ["A", "B"])
+
+
+def test_what_only_one_of_two_runs_got_right_is_listed():
+    passages = [Passage("a b", [A, B], {"source": "1"}), Passage("a b", [A], {"source": "2"})]
+    now = analysis(passages, [[A], [A, B]])
+    earlier = [Passage("a b", [B], {"source": "1"}), Passage("a b", [], {"source": "2"})]
+    progress = compare_runs(now, earlier)
+    assert progress.changes == [
+        Change(0, A, better=True, annotated=True),
+        Change(0, B, better=False, annotated=True),
+        Change(1, A, better=True, annotated=True),
+        Change(1, B, better=False, annotated=False),
+    ]
+    assert progress.types["A"].value == 1.0
+    assert progress.types["B"].value < 0
+    assert progress.to_dict()["better"] == progress.to_dict()["worse"] == 2
+
+
+def test_only_passages_of_both_runs_count_and_by_todays_annotation():
+    passages = [Passage("a b", [A], {"source": "1"}), Passage("a c", [A])]
+    now = analysis(passages, [[A], []])
+    # What was right then is wrong by now: the annotation was mended.
+    earlier = [Passage("a b", [B], {"source": "1"}), Passage("gone", [A])]
+    progress = compare_runs(now, earlier)
+    assert progress.passages == 1
+    assert progress.micro.value == 1.0
+    assert compare_runs(now, [Passage("a b", [A], {"source": "other"})]) is None
+
+
+def test_the_same_predictions_are_no_change():
+    passages = [Passage("a b", [A, B])] * 2
+    now = analysis(passages, [[A], [B]])
+    progress = compare_runs(analysis(passages[:1], [[A]]), [Passage("a b", [A])])
+    assert progress.changes == []
+    assert (progress.micro.value, progress.micro.low, progress.micro.high) == (0, 0, 0)
+    assert now.micro.score.true_positives == 2
+
+
+def test_the_run_before_is_the_latest_that_was_another(tmp_path):
+    file = tmp_path / "predictions.jsonl"
+    passages = [Passage("a b", [A, B], {"source": "1", "genre": "chat"})]
+    assert earlier_predictions(file, analysis(passages, [[A]])) == []
+    [kept] = read_passages(file).passages
+    assert (kept.spans, kept.meta) == ([A], {"source": "1"})
+    # The same again is no other run.
+    assert earlier_predictions(file, analysis(passages, [[A]])) == []
+    for _ in range(2):
+        [before] = earlier_predictions(file, analysis(passages, [[A, B]]))
+        assert before.spans == [A]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["predictions-before.jsonl", "predictions.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("estimate", "words"),
+    [
+        (Estimate(0.02, 0.01, 0.03), "+2.0 points of F1 (+1.0 to +3.0), more than chance"),
+        (Estimate(-0.02, -0.03, -0.01), "−2.0 points of F1 (−3.0 to −1.0), more than chance"),
+        (Estimate(0.02, -0.01, 0.05), "+2.0 points of F1 (−1.0 to +5.0), no more than chance"),
+    ],
+)
+def test_a_difference_says_whether_it_is_more_than_chance(estimate, words):
+    assert in_words(estimate) == words

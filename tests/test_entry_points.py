@@ -11,6 +11,7 @@ NAMES = [
     ("augmenters", "spacy_domain_ner.unseen_names.v1"),
     # The registry is thinc's own, and so is the name of its group.
     ("optimizers", "spacy_domain_ner.two_rates.v1"),
+    ("architectures", "spacy_domain_ner.BiluoTagger.v1"),
     ("span_getters", "spacy_domain_ner.byte_windows.v1"),
 ]
 
@@ -25,8 +26,9 @@ def test_a_registered_function_is_found_by_its_entry_point(tmp_path, registry, n
     run(lines, tmp_path)
 
 
-def test_the_component_is_found_by_its_entry_point(tmp_path):
-    run(["import spacy", "spacy.blank('en').add_pipe('spacy_domain_ner_huggingface')"], tmp_path)
+@pytest.mark.parametrize("name", ["spacy_domain_ner_huggingface", "spacy_domain_ner_biluo_v1"])
+def test_a_component_is_found_by_its_entry_point(tmp_path, name):
+    run(["import spacy", f"spacy.blank('en').add_pipe({name!r})"], tmp_path)
 
 
 def run(lines, folder):

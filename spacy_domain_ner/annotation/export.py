@@ -21,6 +21,8 @@ TEXT_SUFFIXES = (".txt", ".text", ".md", ".log")
 # The spans of the passages themselves need a name where a tool wants one.
 OWN_SPANS = "annotations"
 BATCH = 64
+# The method of a recognizer that gives them.
+PROBABILITIES = "probabilities"
 BEAM_WIDTH, BEAM_DENSITY = 16, 0.0001
 
 
@@ -86,25 +88,30 @@ def _predicted(nlp: Language, passages: Iterable[Passage]) -> Iterator[tuple[Pas
     passages = iter(passages)
     while batch := list(islice(passages, BATCH)):
         texts = [passage.text for passage in batch]
-        scores = _beam_scores(nlp, texts)
+        scores = _probabilities(nlp, texts)
         for number, (passage, doc) in enumerate(zip(batch, nlp.pipe(texts), strict=True)):
             spans = [Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
             found = [scores[number].get((ent.start, ent.end, ent.label_), 0.0) for ent in doc.ents] if scores else None
             yield Passage(passage.text, spans, passage.meta, passage.extra), found
 
 
-def _beam_scores(nlp: Language, texts: list[str]) -> list[dict[tuple[int, int, str], float]] | None:
-    """For each text, the share of the beam's parses that have a span, weighted by their probability.
+def _probabilities(nlp: Language, texts: list[str]) -> list[dict[tuple[int, int, str], float]] | None:
+    """For each text, how probable each span is that the model finds.
 
-    None where the model has no transition-based recognizer. As a probability it is rough, since the model was trained
-    greedily: a right span of the default model has the higher score than a wrong one in two of three pairs.
+    None where the model has no recognizer that can say so, or several. Of spaCy's own recognizer it is the share of the
+    beam's parses that have the span, weighted by their probability. That is rough, since it was trained greedily: a
+    right span has the higher score than a wrong one in two of three pairs.
     """
-    names = [name for name, pipe in nlp.pipeline if isinstance(pipe, EntityRecognizer)]
+    # By what it can do: a packaged model brings a class of its own.
+    names = [name for name, pipe in nlp.pipeline if isinstance(pipe, EntityRecognizer) or hasattr(pipe, PROBABILITIES)]
     if len(names) != 1:
         return None
     later = nlp.pipe_names[nlp.pipe_names.index(names[0]) :]
-    # The recognizer keeps to the entities that a document already has, so it must not have run.
+    # spaCy's recognizer keeps to the entities that a document already has, so it must not have run.
     docs = list(nlp.pipe(texts, disable=later))
     recognizer: Any = nlp.get_pipe(names[0])
+    if hasattr(recognizer, PROBABILITIES):
+        found: list[dict[tuple[int, int, str], float]] = recognizer.probabilities(docs)
+        return found
     beams = recognizer.beam_parse(docs, beam_width=BEAM_WIDTH, beam_density=BEAM_DENSITY)
     return [{key: min(1.0, score) for key, score in scored.items()} for scored in recognizer.scored_ents(beams)]

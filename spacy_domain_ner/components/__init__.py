@@ -8,6 +8,7 @@ from typing import Any
 # registers makes spaCy's packaging require that.
 MODULES = {
     "spacy_domain_ner.byte_windows.v1": ("windows", ()),
+    "spacy_domain_ner_biluo_v1": ("biluo_ner", ()),
     "spacy_domain_ner_huggingface": ("huggingface_ner", ("torch>=2.2", "transformers>=4.40,<5")),
 }
 

@@ -1,0 +1,223 @@
+"""The tagging recognizer: its sums against counting every sequence, and what a spaCy component must do."""
+
+import itertools
+
+import numpy
+import pytest
+import spacy
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from spacy_domain_ner.components.biluo_ner import FACTORY, Lattice
+
+TEXTS = [
+    ("checkout-api calls Redis", [(0, 12, "SERVICE"), (19, 24, "INFRA")]),
+    ("nothing is here", []),
+    ("the billing api is slow", [(4, 15, "SERVICE")]),
+    ("Kafka and Redis", [(0, 5, "INFRA"), (10, 15, "INFRA")]),
+]
+
+
+def well_formed(tags: tuple[int, ...]) -> bool:
+    inside = None
+    for tag in tags:
+        label, part = divmod(tag - 1, 4)
+        if inside is None:
+            if tag and part in (1, 2):
+                return False
+            inside = label if tag and part == 0 else None
+        elif not tag or label != inside or part in (0, 3):
+            return False
+        elif part == 2:
+            inside = None
+    return inside is None
+
+
+def entities(tags: tuple[int, ...]) -> list[tuple[int, int, int]]:
+    found, start = [], 0
+    for number, tag in enumerate(tags):
+        label, part = divmod(tag - 1, 4)
+        if tag and part in (0, 3):
+            start = number
+        if tag and part in (2, 3):
+            found.append((start, number + 1, label))
+    return found
+
+
+@pytest.fixture(params=range(20))
+def batch(request):
+    """Scores of three docs with up to four tokens, and every well-formed sequence of each with its weight."""
+    draw = numpy.random.default_rng(request.param)
+    types = 1 + request.param % 2
+    scores = [draw.normal(0, 2, (draw.integers(1, 5), 1 + 4 * types)).astype("f") for _ in range(3)]
+    sequences = [
+        [tags for tags in itertools.product(range(1 + 4 * types), repeat=len(rows)) if well_formed(tags)]
+        for rows in scores
+    ]
+    weights = [
+        numpy.array([rows[numpy.arange(len(rows)), tags].sum(dtype="d") for tags in of_doc])
+        for rows, of_doc in zip(scores, sequences, strict=True)
+    ]
+    return scores, sequences, weights
+
+
+def lattice(scores) -> Lattice:
+    return Lattice(numpy, scores, [numpy.zeros(len(rows), "?") for rows in scores])
+
+
+def test_the_best_sequence_is_that_of_the_highest_weight(batch):
+    scores, sequences, weights = batch
+    found = {number: [] for number in range(3)}
+    for number, start, end, label in lattice(scores).best():
+        found[number].append((start, end, label))
+    for number in range(3):
+        assert sorted(found[number]) == entities(sequences[number][weights[number].argmax()])
+
+
+def test_the_loss_and_its_gradient_are_those_of_all_sequences(batch):
+    scores, sequences, weights = batch
+    draw = numpy.random.default_rng(1)
+    # One token of the first doc may be anything, all others are given.
+    gold = [of_doc[draw.integers(len(of_doc))] for of_doc in sequences]
+    allowed = [numpy.eye(rows.shape[1], dtype="?")[list(tags)] for rows, tags in zip(scores, gold, strict=True)]
+    allowed[0][0] = True
+    loss, gradients = lattice(scores).loss(allowed)
+    wanted = 0.0
+    for number, (rows, of_doc, of_weights) in enumerate(zip(scores, sequences, weights, strict=True)):
+        right = [all(allowed[number][token, tag] for token, tag in enumerate(tags)) for tags in of_doc]
+        every, those = numpy.logaddexp.reduce(of_weights), numpy.logaddexp.reduce(of_weights[right])
+        wanted += every - those
+        shares = numpy.zeros_like(rows)
+        for tags, weight, is_right in zip(of_doc, of_weights, right, strict=True):
+            share = numpy.exp(weight - every) - (numpy.exp(weight - those) if is_right else 0)
+            shares[numpy.arange(len(rows)), tags] += share
+        numpy.testing.assert_allclose(gradients[number], shares, atol=1e-4)
+    assert loss == pytest.approx(wanted, abs=1e-3)
+
+
+def test_an_entitys_probability_is_the_share_of_the_sequences_that_have_it(batch):
+    scores, sequences, weights = batch
+    every = [
+        (number, *entity)
+        for number, of_doc in enumerate(sequences)
+        for entity in sorted({entity for tags in of_doc for entity in entities(tags)})
+    ]
+    for (number, *entity), share in zip(every, lattice(scores).probabilities(every), strict=True):
+        those = [tuple(entity) in entities(tags) for tags in sequences[number]]
+        total = numpy.logaddexp.reduce(weights[number])
+        assert share == pytest.approx(numpy.exp(numpy.logaddexp.reduce(weights[number][those]) - total), abs=1e-4)
+
+
+def test_what_the_annotation_can_not_be_teaches_nothing():
+    # An I behind an O.
+    allowed = numpy.eye(5, dtype="?")[[0, 2, 0]]
+    loss, [gradient] = lattice([numpy.ones((3, 5), "f")]).loss([allowed])
+    assert loss == 0
+    assert not gradient.any()
+
+
+def test_no_entity_begins_or_ends_with_a_blank():
+    scores = numpy.zeros((3, 5), "f")
+    scores[:, 1:] = 5
+    blanks = numpy.array([True, False, True])
+    [(_, start, end, _)] = Lattice(numpy, [scores], [blanks]).best()
+    assert (start, end) == (1, 2)
+
+
+def examples_of(nlp, texts=TEXTS):
+    made = []
+    for text, spans in texts:
+        doc = nlp.make_doc(text)
+        doc.ents = [doc.char_span(*span[:2], label=span[2]) for span in spans]
+        made.append(Example(nlp.make_doc(text), doc))
+    return made
+
+
+@pytest.fixture(scope="module")
+def trained():
+    # By default spaCy's tokenizer divides "checkout-api" in three.
+    nlp = spacy.blank("en")
+    nlp.add_pipe(FACTORY, name="ner")
+    examples = examples_of(nlp)
+    optimizer = nlp.initialize(lambda: examples)
+    for _ in range(30):
+        nlp.update(examples, sgd=optimizer)
+    return nlp
+
+
+def found(docs):
+    return [[(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents] for doc in docs]
+
+
+def test_it_learns_what_it_is_shown(trained):
+    assert found(trained.pipe(text for text, _ in TEXTS)) == [spans for _, spans in TEXTS]
+    assert trained.evaluate(examples_of(trained))["ents_f"] == 1.0
+    assert trained.get_pipe("ner").labels == ("INFRA", "SERVICE")
+
+
+def test_docs_of_any_length_in_one_batch_are_as_each_alone(trained):
+    texts = ["", " ", "Redis", " ".join(text for text, _ in TEXTS), *(text for text, _ in TEXTS)]
+    assert found(trained.pipe(texts)) == found(map(trained, texts))
+
+
+def test_a_text_of_thirty_thousand_tokens_is_read_to_its_end(trained):
+    [entities] = found([trained("Kafka and Redis " * 10_000)])
+    assert len(entities) > 15_000
+    assert entities[-1][1] > 159_000
+
+
+def test_what_it_is_sure_of_has_a_high_probability(trained):
+    docs = [trained.make_doc(text) for text in (TEXTS[0][0], "", "Zebra over Redis")]
+    sure, empty, _ = trained.get_pipe("ner").probabilities(docs)
+    assert {(docs[0][start:end].text, label) for start, end, label in sure} == {
+        ("checkout-api", "SERVICE"), ("Redis", "INFRA"),
+    }  # fmt: skip
+    assert all(0.8 < share <= 1 for share in sure.values())
+    assert empty == {}
+
+
+def test_it_comes_back_from_disk_and_from_bytes(trained, tmp_path):
+    trained.to_disk(tmp_path / "model")
+    texts = [text for text, _ in TEXTS]
+    assert found(spacy.load(tmp_path / "model").pipe(texts)) == found(trained.pipe(texts))
+    again = spacy.blank("en")
+    again.add_pipe(FACTORY, name="ner")
+    again.from_bytes(trained.to_bytes())
+    assert found(again.pipe(texts)) == found(trained.pipe(texts))
+
+
+def test_a_label_can_be_added_before_training_only(trained):
+    pipe = spacy.blank("en").add_pipe(FACTORY)
+    assert (pipe.add_label("A"), pipe.add_label("A"), pipe.labels) == (1, 0, ("A",))
+    assert trained.get_pipe("ner").add_label("INFRA") == 0
+    with pytest.raises(ValueError, match="can't be added"):
+        trained.get_pipe("ner").add_label("NEW")
+
+
+def test_tokens_without_annotation_teach_nothing():
+    nlp = spacy.blank("en")
+    pipe = nlp.add_pipe(FACTORY)
+    nlp.initialize(lambda: examples_of(nlp))
+    doc = nlp.make_doc("checkout-api calls Redis")
+    reference = Doc(nlp.vocab, words=[token.text for token in doc], spaces=[bool(t.whitespace_) for t in doc])
+    reference.set_ents([], default="missing")
+    scores = pipe.model.predict([doc])
+    loss, [gradient] = pipe.get_loss([Example(doc, reference)], scores)
+    assert loss == pytest.approx(0, abs=1e-4)
+    numpy.testing.assert_allclose(gradient, 0, atol=1e-6)
+
+
+def test_training_goes_on_from_a_trained_pipeline(trained, tmp_path):
+    trained.to_disk(tmp_path / "model")
+    nlp = spacy.load(tmp_path / "model")
+    examples = examples_of(nlp, [("Redis calls billing api", [(12, 23, "SERVICE")])])
+    optimizer = nlp.resume_training()
+    losses = [nlp.update(examples, sgd=optimizer)[nlp.pipe_names[0]] for _ in range(10)]
+    assert losses[-1] < losses[0]
+
+
+def test_what_an_earlier_component_has_found_stays_where_nothing_is(trained, tmp_path):
+    trained.to_disk(tmp_path / "model")
+    nlp = spacy.load(tmp_path / "model")
+    nlp.add_pipe("entity_ruler", before="ner").add_patterns([{"label": "WORD", "pattern": "calls"}])
+    assert found([nlp(TEXTS[0][0])]) == [[(0, 12, "SERVICE"), (13, 18, "WORD"), (19, 24, "INFRA")]]

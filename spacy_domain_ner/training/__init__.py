@@ -33,8 +33,9 @@ def train(
         and whatever else the folder holds is left alone.
     train_path, dev_path: The training and early-stopping sets (.spacy; for `[huggingface]` the .jsonl, also by the
         name of the .spacy beside it).
-    max_epochs: The most passes over the training set.
-    patience_epochs: Training stops after so many epochs without a better score.
+    max_epochs: The most passes over the training set. Where the learning rate falls to nothing, as it does for
+        transformers, the config's own number of epochs is what it falls over, and is not exceeded.
+    patience_epochs: Training stops after so many epochs without a better score, but not while the learning rate falls.
     seed: Of everything that is random.
     gpu_id: The GPU to use, -1 for the CPU; `auto` takes one for a transformer where there is one.
     overrides: Further values of the config by their dotted names.

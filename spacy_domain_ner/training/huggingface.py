@@ -99,6 +99,12 @@ def train_with_huggingface(
         ]
         for side in passages
     ]
+    own = settings.training.get("num_train_epochs")
+    if isinstance(own, int) and own > 0:
+        max_epochs = min(max_epochs, own)
+    if not str(settings.training.get("lr_scheduler_type", "linear")).startswith("constant"):
+        # While the rate falls the best is often still to come.
+        patience_epochs = max_epochs
     with replacing_models(output_dir) as scratch:
         trainer = Trainer(
             model=model,

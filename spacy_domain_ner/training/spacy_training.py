@@ -36,17 +36,24 @@ def train_with_spacy(
         _check_docs(path)
     given = {"paths.train": str(train_path), "paths.dev": str(dev_path), **overrides}
     steps = steps_per_epoch(config_path, given)
-    config = util.load_config(config_path, interpolate=False)
+    config = util.load_config(config_path, overrides=dict(overrides), interpolate=False)
     transformers = find_transformers(config)
+    falls = _falls(config)
+    if falls:
+        # Over so many epochs the rate falls to nothing. The last of them, at a low rate, are often the best: a run that
+        # five noisy scores have stopped before has not had them.
+        max_epochs = min(max_epochs, config["training"].get("max_epochs") or max_epochs)
+        patience_epochs = max_epochs
     given |= {
         "system.seed": seed,
         "training.seed": seed,
         "training.max_epochs": max_epochs,
         "training.max_steps": 0,
         # Twice an epoch: the best model of a small corpus is often between two. A transformer takes too long for that.
-        "training.eval_frequency": max(1, steps if transformers else steps // 2),
+        # spaCy counts from 0: the last epoch is scored only if that is a step before its end.
+        "training.eval_frequency": max(1, steps - 1 if transformers else steps // 2),
         "training.patience": patience_epochs * steps,
-        **_schedule(config, steps * max_epochs),
+        **(_schedule(steps * max_epochs) if falls else {}),
         **(_on_gpu(transformers) if gpu >= 0 else {}),
         **overrides,
     }
@@ -95,11 +102,14 @@ def _train(config_path: Path, output_dir: Path, gpu_id: int, overrides: Mapping[
         ) from error
 
 
-def _schedule(config: Config, total: int) -> dict[str, Any]:
-    """The steps of a learning rate that rises first and then falls: a tenth of them, and all."""
+def _falls(config: Config) -> bool:
+    """Whether the learning rate rises first and then falls to nothing."""
     schedule = config.get("training", {}).get("optimizer", {}).get("learn_rate")
-    if not isinstance(schedule, dict) or schedule.get("@schedules") != "warmup_linear.v1":
-        return {}
+    return isinstance(schedule, dict) and schedule.get("@schedules") == "warmup_linear.v1"
+
+
+def _schedule(total: int) -> dict[str, Any]:
+    """The steps of a learning rate that rises first and then falls: a tenth of them, and all."""
     place = "training.optimizer.learn_rate"
     return {f"{place}.warmup_steps": max(1, total // 10), f"{place}.total_steps": total}
 

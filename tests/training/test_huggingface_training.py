@@ -58,9 +58,17 @@ def test_another_gpu_than_the_first_is_chosen_by_what_is_visible(project, monkey
 
 def test_it_stops_when_it_gets_no_better(project, capfd):
     # At a rate of nothing nothing gets better after the first epoch.
-    rate = {"huggingface.training.learning_rate": 0.0}
+    rate = {"huggingface.training.learning_rate": 0.0, "huggingface.training.lr_scheduler_type": "constant"}
     run(project, max_epochs=30, patience_epochs=2, overrides=rate)
     assert epochs(capfd.readouterr().out) == [1, 2, 3]
+
+
+def test_it_does_not_stop_while_the_learning_rate_falls(project, capfd):
+    rate = {"huggingface.training.learning_rate": 0.0, "huggingface.training.lr_scheduler_type": "linear"}
+    run(project, max_epochs=4, patience_epochs=1, overrides=rate)
+    assert epochs(capfd.readouterr().out) == [1, 2, 3, 4]
+    run(project, max_epochs=4, overrides={**rate, "huggingface.training.num_train_epochs": 2})
+    assert epochs(capfd.readouterr().out) == [1, 2]
 
 
 def test_it_ends_at_the_most_epochs_and_leaves_one_model(project, capfd):

@@ -10,7 +10,7 @@ from thinc.api import Config
 
 from spacy_domain_ner.training import steps_per_epoch, train
 from spacy_domain_ner.training.optimizer import create_two_rates
-from spacy_domain_ner.training.spacy_training import _for_any_machine, _on_gpu, _schedule, find_transformers
+from spacy_domain_ner.training.spacy_training import _falls, _for_any_machine, _on_gpu, _schedule, find_transformers
 
 
 def moved(optimizer, key: tuple[int, str]) -> float:
@@ -37,8 +37,9 @@ def test_schedules_are_set_to_the_steps_of_the_run():
     warmup = {"@schedules": "warmup_linear.v1", "initial_rate": 0.1, "warmup_steps": 1, "total_steps": 2}
     config = Config({"training": {"optimizer": {"learn_rate": warmup}}})
     place = "training.optimizer.learn_rate"
-    assert _schedule(config, 600) == {f"{place}.warmup_steps": 60, f"{place}.total_steps": 600}
-    assert _schedule(config, 3) == {f"{place}.warmup_steps": 1, f"{place}.total_steps": 3}
+    assert _falls(config)
+    assert _schedule(600) == {f"{place}.warmup_steps": 60, f"{place}.total_steps": 600}
+    assert _schedule(3) == {f"{place}.warmup_steps": 1, f"{place}.total_steps": 3}
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_schedules_are_set_to_the_steps_of_the_run():
     [{}, {"optimizer": {}}, {"optimizer": {"learn_rate": 0.1}}, {"optimizer": {"learn_rate": {"@schedules": "x"}}}],
 )
 def test_other_rates_are_left_alone(training):
-    assert _schedule(Config({"training": training}), 600) == {}
+    assert not _falls(Config({"training": training}))
 
 
 def test_half_precision_is_for_a_transformer_on_a_gpu_and_goes_into_no_model(tmp_path):
@@ -96,7 +97,7 @@ def test_the_saved_config_says_how_it_was_trained_and_runs_on_any_machine(traine
     config = util.load_config(project / "training/model-best/config.cfg")
     rate = config["training"]["optimizer"]["learn_rate"]
     assert (rate["total_steps"], rate["warmup_steps"]) == (12 * steps, 12 * steps // 10)
-    assert config["training"]["eval_frequency"] == steps
+    assert config["training"]["eval_frequency"] == steps - 1
     assert config["training"]["patience"] == 12 * steps
     assert config["components"]["transformer"]["model"]["mixed_precision"] is False
     assert config["components"]["transformer"]["model"]["grad_scaler_config"] == {}
@@ -141,7 +142,7 @@ def test_a_real_step_moves_both_sides_by_their_rates(tiny, trained, tmp_path):
 
 
 @pytest.mark.slow
-def test_auto_trains_a_transformer_on_the_cpu_and_says_why_it_stopped_early(tiny, trained, tmp_path, capfd):
+def test_a_transformer_is_trained_on_the_cpu_until_its_rate_has_fallen(tiny, trained, tmp_path, capfd):
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
@@ -149,12 +150,29 @@ def test_auto_trains_a_transformer_on_the_cpu_and_says_why_it_stopped_early(tiny
     sets = (project / "train.spacy", project / "dev.spacy")
     # At a rate of nothing nothing gets better.
     rate = {"training.optimizer.learn_rate.initial_rate": 0.0}
-    values = {"max_epochs": 30, "patience_epochs": 2, "overrides": rate}
-    train(project / "training/config.cfg", tmp_path, *sets, **values)
+    train(project / "training/config.cfg", tmp_path, *sets, max_epochs=4, patience_epochs=1, overrides=rate)
     output = capfd.readouterr().out
     assert "Training on the CPU: no GPU was found" in output
-    epochs = [int(number) for number in re.findall(r"^ +(\d+) +\d+ +[\d.]+ ", output, re.MULTILINE)]
-    assert max(epochs) <= 4
+    # Counted from 0.
+    assert max(epochs(output)) == 3
+    fewer = {**rate, "training.max_epochs": 2}
+    train(project / "training/config.cfg", tmp_path, *sets, max_epochs=4, patience_epochs=1, overrides=fewer)
+    assert max(epochs(capfd.readouterr().out)) == 1
+
+
+@pytest.mark.slow
+def test_at_a_constant_rate_a_transformer_stops_when_it_gets_no_better(trained, tmp_path, capfd):
+    project = trained("wordpiece-cased", "spacy")
+    config = util.load_config(project / "training/config.cfg", interpolate=False)
+    config["training"]["optimizer"]["learn_rate"] = 0.0
+    config.to_disk(tmp_path / "config.cfg")
+    sets = (project / "train.spacy", project / "dev.spacy")
+    train(tmp_path / "config.cfg", tmp_path, *sets, max_epochs=30, patience_epochs=2)
+    assert max(epochs(capfd.readouterr().out)) <= 4
+
+
+def epochs(output: str) -> list[int]:
+    return [int(number) for number in re.findall(r"^ +(\d+) +\d+ +[\d.]+ ", output, re.MULTILINE)]
 
 
 @pytest.mark.slow

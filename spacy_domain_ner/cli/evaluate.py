@@ -10,6 +10,8 @@ from spacy_domain_ner.corpus import load_model, read_valid_passages
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation import Analysis, Gates, Verdict, analyse, judge, predict, to_metrics, to_records
 from spacy_domain_ner.evaluation.bootstrap import Estimate
+from spacy_domain_ner.evaluation.learning_curve import LearningCurve
+from spacy_domain_ner.evaluation.learning_curve_runs import measured_on, read_learning_curve
 from spacy_domain_ner.evaluation.progress import Progress, compare_runs, earlier_predictions, in_words
 from spacy_domain_ner.evaluation.report import write_report
 from spacy_domain_ner.evaluation.scores import FALLBACK, GATE
@@ -29,6 +31,9 @@ def evaluate_cli(
     predictions: Path = typer.Option(
         None, help="Keep the predicted spans in this file (JSON lines), and compare with those of the run before"
     ),
+    learning_curve: Path = typer.Option(
+        None, help="The learning curve (JSON), where it has been measured: how many more examples are likely to help"
+    ),
     gate: float = typer.Option(GATE, help="F1 per type from which a type is ready for production"),
     fallback: float = typer.Option(FALLBACK, help="F1 per type below which it needs another way"),
     fail_under: float = typer.Option(0.0, help="Exit with 1 if a type's F1 is below this (0 to 1)"),
@@ -39,17 +44,19 @@ def evaluate_cli(
     gates = Gates(gate, fallback)
     types = read_schema(schema)
     analysis = evaluate(model, passages, schema, train)
+    curve = None if learning_curve is None else _curve(learning_curve, analysis, gates)
     progress = None if predictions is None else compare_runs(analysis, earlier_predictions(predictions, analysis))
     if output is not None:
-        metrics = {**to_metrics(analysis, gates), "progress": progress.to_dict() if progress else None}
+        metrics = {**to_metrics(analysis, gates, curve), "progress": progress.to_dict() if progress else None}
         with replacing(output) as stream:
             stream.write(srsly.json_dumps(metrics, indent=2) + "\n")
     if errors is not None:
         with replacing(errors) as stream:
             stream.writelines(srsly.json_dumps(row) + "\n" for row in to_records(analysis.passages, analysis.errors))
     if report is not None:
-        write_report(report, analysis, gates, progress=progress, colors=types.colors)
-    _print(analysis, {label: judge(analysis, label, gates) for label in analysis.types}, progress)
+        write_report(report, analysis, gates, progress=progress, curve=curve, colors=types.colors)
+    forecasts = curve.forecasts if curve else {}
+    _print(analysis, {label: judge(analysis, label, gates, forecasts.get(label)) for label in analysis.types}, progress)
     if errors is not None and analysis.errors:
         msg.info(f"{len(analysis.errors)} errors are in {errors}: domain-ner export label-studio {errors}")
     if report is not None:
@@ -77,6 +84,18 @@ def evaluate(model: str, passages: Path, schema: Path, train: Path | None = None
         raise UserError(f"{passages} has no passages", "Run the split again: weasel run split")
     trained = None if train is None else read_valid_passages(train)
     return analyse(annotated, predict(load_model(model), annotated), labels, trained)
+
+
+def _curve(path: Path, analysis: Analysis, gates: Gates) -> LearningCurve | None:
+    """The learning curve; None where it has not been measured yet, or on other passages than today's."""
+    if not path.exists():
+        return None
+    if not measured_on(path, analysis.passages):
+        msg.warn(
+            f"{path} is of another evaluation set, and is passed over. Measure it again: weasel run learning-curve"
+        )
+        return None
+    return read_learning_curve(path, gates.production)
 
 
 def _print(analysis: Analysis, verdicts: dict[str, Verdict], progress: Progress | None) -> None:

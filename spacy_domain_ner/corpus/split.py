@@ -102,13 +102,18 @@ def identity(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
+def group_of(passage: Passage) -> str:
+    """The name of a passage's group, which is never divided: its `meta.source`, else the text itself."""
+    source = passage.meta.get("source")
+    # Sources may be numbers, and 0 is one of them.
+    own = source is None or source == ""
+    return f"text {identity(passage.text)}" if own else f"source {source}"
+
+
 def _groups(passages: list[Passage]) -> dict[str, list[Passage]]:
     groups: dict[str, list[Passage]] = defaultdict(list)
     for passage in passages:
-        source = passage.meta.get("source")
-        # Sources may be numbers, and 0 is one of them.
-        own = source is None or source == ""
-        groups[f"text {identity(passage.text)}" if own else f"source {source}"].append(passage)
+        groups[group_of(passage)].append(passage)
     return groups
 
 

@@ -1,36 +1,25 @@
 """Base models compared: each is trained on the same passages, with each seed, and measured on the held-out ones."""
 
 import gc
-import hashlib
-import os
-import platform
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from pathlib import Path
 from statistics import fmean, median
 from time import perf_counter
-from typing import Literal
 
 import numpy
-import srsly
-from pydantic import BaseModel, ConfigDict, ValidationError
 from spacy.language import Language
-from thinc.api import NumpyOps, get_current_ops, require_cpu
 
 from spacy_domain_ner.base_models import Framework, Preset, configure
 from spacy_domain_ner.corpus.docs import load_model
-from spacy_domain_ner.corpus.jsonl import read_valid_passages
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.bootstrap import (
     Counts,
     Estimate,
-    count_passages,
     estimate,
     estimate_difference,
     f1,
@@ -38,15 +27,23 @@ from spacy_domain_ner.evaluation.bootstrap import (
     recall,
 )  # fmt: skip
 from spacy_domain_ner.evaluation.rendering import signed
-from spacy_domain_ner.evaluation.scores import predict_spans, score
-from spacy_domain_ner.files import replacing
-from spacy_domain_ner.training import train
-from spacy_domain_ner.training.gpu import AUTO, gpu_name
+from spacy_domain_ner.evaluation.runs import (
+    Inputs,
+    Place,
+    TrainingRun,
+    check_file,
+    check_seed,
+    md5,
+    measured,
+    read_evaluation_set,
+    run_once,
+    train_timed,
+)
+from spacy_domain_ner.evaluation.scores import predict_spans
+from spacy_domain_ner.training.gpu import AUTO
 
 # Passes over the evaluation set whose median is the speed, after one that is not counted.
 TIMED = 3
-# numpy takes no other seeds.
-MOST = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -87,31 +84,16 @@ class Settings:
     keep: bool = False
 
 
-class Run(BaseModel):
-    """One training and what was measured of it, as its file has it.
+class Run(TrainingRun):
+    """One training of a base model and what was measured of it, as its file has it.
 
-    inputs: What the result depends on: a run with the same is not repeated.
-    training_seconds: Of the clock on the wall, loading the base model included.
     size_mb: The model's folder on disk, in millions of bytes.
     documents_per_second: Evaluation passages predicted in a second, right after training.
-    environment: The versions and the machine that it was measured with.
-    micro, types: Precision, recall, F1 and counts over all types, and of each.
-    counts: For each type a row for each passage: true positives, false positives, false negatives.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
-    format_version: Literal[1] = 1
     model: str
-    seed: int
-    inputs: dict[str, str | int]
-    training_seconds: float
     size_mb: float
     documents_per_second: float
-    environment: dict[str, str | int | None]
-    micro: dict[str, float | int | None]
-    types: dict[str, dict[str, float | int | None]]
-    counts: dict[str, list[tuple[int, int, int]]]
 
 
 @dataclass(frozen=True)
@@ -241,19 +223,21 @@ def compare(choices: Sequence[Choice], settings: Settings, say: Callable[[str], 
     RAISES: UserError where there is nothing to compare, a base model or a file is missing, or training is not possible.
     """
     _check_choices(choices, settings.seeds)
-    passages = _evaluation_passages(settings.eval)
+    passages = read_evaluation_set(settings.eval)
     for choice in choices:
         _check_sets(choice, settings)
     configured = [_configured(choice, path, settings) for choice, path in _config_paths(choices, settings.output)]
     _check_different(choices, [text for _, text, _ in configured])
     total = len(choices) * len(settings.seeds)
     runs: list[list[Run]] = []
-    for place, (choice, (config, text, _)) in enumerate(zip(choices, configured, strict=True)):
+    for done, (choice, (config, text, _)) in enumerate(zip(choices, configured, strict=True)):
         runs.append([])
-        for number, seed in enumerate(settings.seeds, place * len(settings.seeds) + 1):
+        for number, seed in enumerate(settings.seeds, done * len(settings.seeds) + 1):
             inputs = _inputs(choice, text, seed, settings)
+            measure = partial(_measure, choice, config, inputs, passages, settings)
+            place = Place(settings.output, f"{config.stem}-{seed}", settings.keep)
             title = f"Run {number} of {total}: {choice.name}, seed {seed}"
-            runs[-1].append(_run(choice, config, inputs, passages, settings, title, say))
+            runs[-1].append(run_once(Run, inputs, measure, place, title, say))
     return _compared(choices, [preset for *_, preset in configured], runs, passages, settings)
 
 
@@ -266,28 +250,15 @@ def _check_choices(choices: Sequence[Choice], seeds: Sequence[int]) -> None:
     hint = "Give whole numbers with commas, for instance 0,1: each model is trained once with each."
     if not seeds:
         raise UserError("There are no seeds", hint)
-    if wrong := [seed for seed in seeds if not 0 <= seed <= MOST]:
-        raise UserError(f"The seed {wrong[0]} is not between 0 and {MOST}", hint)
+    for seed in seeds:
+        check_seed(seed)
     if len(set(seeds)) < len(seeds):
         raise UserError("A seed is named twice", hint)
 
 
-def _evaluation_passages(path: Path) -> list[Passage]:
-    _check_file(path, "split")
-    passages = read_valid_passages(path)
-    if not any(passage.spans for passage in passages):
-        raise UserError(f"{path} has no annotated mention", "Annotate more passages, then run the split again.")
-    return passages
-
-
 def _check_sets(choice: Choice, settings: Settings) -> None:
     for path in (settings.train, settings.dev):
-        _check_file(_read_by(choice, path), "convert" if choice.framework == "spacy" else "split")
-
-
-def _check_file(path: Path, step: str) -> None:
-    if not path.is_file():
-        raise UserError(f"There is no file {path}", f"Make it first: weasel run {step}. Or name another.")
+        check_file(_read_by(choice, path), "convert" if choice.framework == "spacy" else "split")
 
 
 def _config_paths(choices: Sequence[Choice], output: Path) -> list[tuple[Choice, Path]]:
@@ -317,13 +288,13 @@ def _check_different(choices: Sequence[Choice], configs: Sequence[str]) -> None:
         seen[text] = choice.name
 
 
-def _inputs(choice: Choice, config: str, seed: int, settings: Settings) -> dict[str, str | int]:
+def _inputs(choice: Choice, config: str, seed: int, settings: Settings) -> Inputs:
     """What a run's result depends on."""
     return {
-        "config": hashlib.md5(config.encode(), usedforsecurity=False).hexdigest(),
-        "train": _md5(_read_by(choice, settings.train)),
-        "dev": _md5(_read_by(choice, settings.dev)),
-        "eval": _md5(settings.eval),
+        "config": md5(config.encode()),
+        "train": md5(_read_by(choice, settings.train).read_bytes()),
+        "dev": md5(_read_by(choice, settings.dev).read_bytes()),
+        "eval": md5(settings.eval.read_bytes()),
         "seed": seed,
         "max_epochs": settings.max_epochs,
         "patience": settings.patience_epochs,
@@ -335,74 +306,19 @@ def _read_by(choice: Choice, path: Path) -> Path:
     return path.with_suffix(".jsonl") if choice.framework == "huggingface" else path
 
 
-def _md5(path: Path) -> str:
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-
-
-def _run(
-    choice: Choice,
-    config: Path,
-    inputs: dict[str, str | int],
-    passages: list[Passage],
-    settings: Settings,
-    title: str,
-    say: Callable[[str], None],
-) -> Run:
-    """The run with these inputs, from its file where it has one."""
-    digest = hashlib.md5(srsly.json_dumps(inputs, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
-    name = f"{config.stem}-{inputs['seed']}-{digest[:8]}"
-    file, folder = settings.output / "runs" / f"{name}.json", settings.output / "models" / name
-    if (run := _read_run(file, inputs)) and not (settings.keep and not (folder / "model-best").is_dir()):
-        say(f"{title}: measured before ({file})")
-        return run
-    say(title)
-    # What a killed run has left.
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        run = _measure(choice, config, inputs, passages, settings, folder)
-        with replacing(file) as stream:
-            stream.write(srsly.json_dumps(run.model_dump()) + "\n")
-    finally:
-        if not settings.keep:
-            shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):
-                folder.parent.rmdir()
-    found = run.micro["f1"]
-    say(f"{title}: F1 {found:.3f}, {run.training_seconds:.0f} s of training")
-    return run
-
-
-def _read_run(file: Path, inputs: dict[str, str | int]) -> Run | None:
-    """A run's file; None where there is none with these inputs, or someone has spoilt it."""
-    try:
-        run = Run.model_validate(srsly.read_json(file))
-    except (OSError, ValueError, ValidationError):
-        return None
-    return run if run.inputs == inputs else None
-
-
 def _measure(
-    choice: Choice,
-    config: Path,
-    inputs: dict[str, str | int],
-    passages: list[Passage],
-    settings: Settings,
-    folder: Path,
+    choice: Choice, config: Path, inputs: Inputs, passages: list[Passage], settings: Settings, folder: Path
 ) -> Run:
-    # The run before may have left the GPU switched on, and this one not want it.
-    require_cpu()
-    started = perf_counter()
-    train(
+    seconds = train_timed(
         config,
         folder,
         settings.train,
         settings.dev,
         max_epochs=settings.max_epochs,
         patience_epochs=settings.patience_epochs,
-        seed=int(inputs["seed"]),
+        seed=inputs["seed"],
         gpu_id=settings.gpu_id,
     )
-    seconds = perf_counter() - started
     model = folder / "model-best"
     nlp = load_model(model)
     # The first pass, which is not timed: it fills caches.
@@ -410,18 +326,11 @@ def _measure(
     speed = _documents_per_second(nlp, passages)
     del nlp
     gc.collect()
-    scores = score(passages, predictions, ())
     return Run(
         model=choice.name,
-        seed=int(inputs["seed"]),
-        inputs=inputs,
-        training_seconds=round(seconds, 2),
         size_mb=round(sum(path.stat().st_size for path in model.rglob("*") if path.is_file()) / 1e6, 3),
         documents_per_second=round(speed, 2),
-        environment=_environment(),
-        micro=scores.micro.to_dict(),
-        types={label: found.to_dict() for label, found in scores.types.items()},
-        counts={label: counts.tolist() for label, counts in count_passages(passages, predictions).items()},
+        **measured(inputs, seconds, passages, predictions),
     )
 
 
@@ -432,18 +341,6 @@ def _documents_per_second(nlp: Language, passages: list[Passage]) -> float:
         predict_spans(nlp, passages)
         times.append(perf_counter() - started)
     return len(passages) / median(times)
-
-
-def _environment() -> dict[str, str | int | None]:
-    """The versions and the machine; None for what is not installed."""
-    versions: dict[str, str | int | None] = {"python": platform.python_version()}
-    for package in ("spacy", "torch", "transformers"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = None
-    on_cpu = isinstance(get_current_ops(), NumpyOps)
-    return {**versions, "cpu_count": os.cpu_count(), "gpu": None if on_cpu else gpu_name(0) or "unnamed"}
 
 
 def _but_gpu(environment: dict[str, str | int | None]) -> dict[str, str | int | None]:

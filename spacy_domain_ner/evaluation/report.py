@@ -88,7 +88,7 @@ def write_report(
     path: Ends in .html.
     title: What was evaluated.
     progress: This run against an earlier one.
-    curve: How F1 grows with the examples.
+    curve: How F1 grows with the examples; its forecasts go into the advice.
     suspects, inconsistencies: Annotations to look at, the most doubtful first.
     colors: A colour as '#RRGGBB' for each type, as the schema has them; types without one get one.
     RAISES: UserError where `path` has another ending or can't be written.
@@ -156,7 +156,8 @@ class Report:
         self.analysis, self.gates, self.title = analysis, gates, title
         self.progress, self.curve = progress, curve
         self.suspects, self.inconsistencies = suspects, inconsistencies
-        self.verdicts = {label: judge(analysis, label, gates) for label in analysis.types}
+        forecasts = curve.forecasts if curve else {}
+        self.verdicts = {label: judge(analysis, label, gates, forecasts.get(label)) for label in analysis.types}
         # Each of these draws anew when it is asked for.
         results = {"": analysis.micro, **analysis.types}
         self.precision = {label: result.precision for label, result in results.items()}

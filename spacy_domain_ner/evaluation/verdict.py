@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.evaluation.analysis import Analysis
 from spacy_domain_ner.evaluation.bootstrap import share_of_draws
 from spacy_domain_ner.evaluation.errors import Error, ErrorKind
+from spacy_domain_ner.evaluation.learning_curve import Forecast, LearningCurve
 from spacy_domain_ner.evaluation.scores import Gates
 
 FORMAT_VERSION = 2
@@ -92,8 +93,11 @@ class Verdict:
         }
 
 
-def judge(analysis: Analysis, label: str, gates: Gates = Gates()) -> Verdict:
-    """Say what a type's scores mean, and what follows from its errors."""
+def judge(analysis: Analysis, label: str, gates: Gates = Gates(), forecast: Forecast | None = None) -> Verdict:
+    """Say what a type's scores mean, and what follows from its errors.
+
+    forecast: What more examples of the type are likely to give, for the same gate.
+    """
     result = analysis.types[label]
     score = result.score
     bounds = {
@@ -105,23 +109,32 @@ def judge(analysis: Analysis, label: str, gates: Gates = Gates()) -> Verdict:
     name: Name = "unknown"
     if score.support >= FEWEST and score.f1 is not None:
         name = "ready" if score.f1 >= gates.production else "close" if score.f1 >= gates.fallback else "fallback"
-    return Verdict(name, shares, score.support, _steps(analysis, label, name))
+    # A training of the same passages that reached the gate says nothing of how many are missing.
+    if forecast and forecast.f1 >= gates.production:
+        forecast = None
+    return Verdict(name, shares, score.support, _steps(analysis, label, name, forecast))
 
 
-def to_metrics(analysis: Analysis, gates: Gates = Gates()) -> dict[str, Any]:
-    """Everything as it is written to metrics.json; docs/metrics.md says what each entry is."""
+def to_metrics(analysis: Analysis, gates: Gates = Gates(), curve: LearningCurve | None = None) -> dict[str, Any]:
+    """Everything as it is written to metrics.json; docs/metrics.md says what each entry is.
+
+    curve: How F1 grows with the examples; its forecasts go into the verdicts.
+    """
     figures = analysis.to_dict()
+    forecasts = curve.forecasts if curve else {}
     return {
         "format_version": FORMAT_VERSION,
         "gates": {"production": gates.production, "fallback": gates.fallback},
         **figures,
         "types": {
-            label: {**result, **judge(analysis, label, gates).to_dict()} for label, result in figures["types"].items()
+            label: {**result, **judge(analysis, label, gates, forecasts.get(label)).to_dict()}
+            for label, result in figures["types"].items()
         },
+        "learning_curve": curve.to_dict() if curve else None,
     }
 
 
-def _steps(analysis: Analysis, label: str, name: Name) -> list[Step]:
+def _steps(analysis: Analysis, label: str, name: Name, forecast: Forecast | None) -> list[Step]:
     """The advice that follows from a type's errors: of several causes, that of most errors first."""
     support = analysis.types[label].score.support
     trained = None if analysis.trained_on is None else analysis.trained_on[label]
@@ -139,12 +152,24 @@ def _steps(analysis: Analysis, label: str, name: Name) -> list[Step]:
     steps = [step for _, step in sorted(causes, key=lambda cause: -cause[0])]
     if not steps:
         steps = [Step("label", "label more examples")]
-    steps = [*_short_of_usable(trained), *steps]
-    if name == "fallback" and trained is not None and trained >= GOOD:
-        steps.append(Step("llm", f"with {trained} examples it is still below: use an LLM for this type"))
-    elif name == "fallback" and (trained is None or trained >= USABLE):
-        steps.append(Step("llm", "if that does not help, use an LLM for this type"))
-    return steps
+    # Where the first aim is to have enough examples at all, a second number would only be in the way.
+    if short := _short_of_usable(trained):
+        return [*short, *steps]
+    if forecast:
+        words = f"by the learning curve of {forecast.mentions} examples: {forecast.text.removeprefix(f'{label}: ')}"
+        steps = [replace(step, text=f"{step.text}; {words}") if step.action == "label" else step for step in steps]
+    return _with_llm(steps, trained, forecast) if name == "fallback" else steps
+
+
+def _with_llm(steps: list[Step], trained: int | None, forecast: Forecast | None) -> list[Step]:
+    """Steps with the one to take where a type stays below: before that to label more, where that will hardly help."""
+    if forecast and not forecast.worth_it:
+        step = Step("llm", "use an LLM for this type: by the learning curve more examples will hardly help")
+        place = next((number for number, other in enumerate(steps) if other.action == "label"), len(steps))
+        return [*steps[:place], step, *steps[place:]]
+    if trained is not None and trained >= GOOD:
+        return [*steps, Step("llm", f"with {trained} examples it is still below: use an LLM for this type")]
+    return [*steps, Step("llm", "if that does not help, use an LLM for this type")]
 
 
 def _short_of_usable(trained: int | None) -> list[Step]:

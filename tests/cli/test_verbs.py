@@ -65,7 +65,7 @@ def refused(outcome: Outcome, *expected: str) -> None:
 def test_the_command_within_spacy_lists_the_verbs(run):
     done = run("python", "-m", "spacy", "domain-ner", "--help")
     assert done.returncode == 0, done.stderr
-    for name in ("check", "split", "convert", "train", "evaluate", "package", "try", "extract"):
+    for name in ("check", "split", "convert", "train", "learning-curve", "evaluate", "package", "try", "extract"):
         assert f" {name} " in done.stdout
 
 
@@ -100,10 +100,14 @@ def test_every_verb_does_its_part_of_the_path(verb, project, cnn_config):
                    "corpus/dev.spacy", "--max-epochs", 3, "--training.dropout", 0.123)  # fmt: skip
     assert trained.code == 0, trained
     assert "dropout = 0.123\n" in (project / "training/model-best/config.cfg").read_text()
+    curve = verb("learning-curve", "training/config.cfg", "--sizes", "0.8,0.9,1", "--max-epochs", 1)
+    assert curve.code == 0, curve
     done = verb("evaluate", "training/model-best", "corpus/eval.jsonl", "--train", "corpus/train.jsonl",
                 "--output", "metrics/metrics.json", "--errors", "metrics/errors.jsonl", "--report",
-                "metrics/report.html", "--predictions", "metrics/predictions.jsonl")  # fmt: skip
+                "metrics/report.html", "--predictions", "metrics/predictions.jsonl", "--learning-curve",
+                "metrics/learning_curve.json")  # fmt: skip
     assert done.code == 0, done
+    assert 'id="curve"' in (project / "metrics/report.html").read_text()
     assert "SERVICE" in (project / "metrics/report.html").read_text()
     assert "SERVICE" in (project / "metrics/report.md").read_text()
     assert len(read_passages(project / "metrics/predictions.jsonl").passages) == sides[2]
@@ -113,6 +117,25 @@ def test_every_verb_does_its_part_of_the_path(verb, project, cnn_config):
     assert metrics["passages"] == sides[2]
     assert list(metrics["types"]) == ["SERVICE", "INFRA"]
     assert metrics["types"]["INFRA"]["trained_on"] == sides[0]
+    assert metrics["learning_curve"]["points"][-1]["passages"] == sides[0]
+    # A curve of another evaluation set is none of this one.
+    done = verb("evaluate", "training/model-best", "corpus/dev.jsonl", "--output", "metrics/metrics.json",
+                "--learning-curve", "metrics/learning_curve.json")  # fmt: skip
+    assert done.code == 0, done
+    assert "weasel run learning-curve" in done.out
+    assert srsly.read_json(project / "metrics/metrics.json")["learning_curve"] is None
+
+
+def test_a_curve_that_is_not_there_yet_is_no_fault_and_one_that_is_spoilt_is_named(verb, project):
+    arguments = ("evaluate", "blank:en", "annotations.jsonl", "--output", "m.json", "--learning-curve", "curve.json")
+    done = verb(*arguments)
+    assert done.code == 0, done
+    assert "curve" not in done.out + done.err
+    assert srsly.read_json(project / "m.json")["learning_curve"] is None
+    (project / "curve.json").write_text("{}")
+    (project / "m.json").write_text("old")
+    refused(verb(*arguments), "curve.json is no learning curve", "weasel run learning-curve")
+    assert (project / "m.json").read_text() == "old"
 
 
 def test_a_second_split_moves_nothing_and_names_what_it_leaves_out(verb, project):
@@ -231,10 +254,14 @@ MISSING = [
     ("train", "training/config.cfg", "training", "--train", "missing.spacy", "--dev", "missing.spacy"),
     ("train", "training/config.cfg", "training", "--train", "a", "--dev", "a", "--max-epochs", "0"),
     ("train", "training/config.cfg", "training", "--train", "a", "--dev", "a", "--dropout", "1"),
+    ("learning-curve", "missing.cfg", "--train", "annotations.jsonl", "--dev", "annotations.jsonl"),
+    ("learning-curve", "training/config.cfg"),
+    ("learning-curve", "training/config.cfg", "--train", "annotations.jsonl", "--sizes", "0.5,1"),
     ("evaluate", "missing", "annotations.jsonl"),
     ("evaluate", "blank:en", "missing.jsonl"),
     ("evaluate", "blank:en", "annotations.jsonl", "--schema", "missing.yml"),
     ("evaluate", "blank:en", "annotations.jsonl", "--train", "missing.jsonl"),
+    ("evaluate", "blank:en", "annotations.jsonl", "--learning-curve", "."),
     ("evaluate", "blank:en", "annotations.jsonl", "--gate", "0.5"),
     ("evaluate", "blank:en", "annotations.jsonl", "--fail-under", "85"),
     ("evaluate", "blank:en", "annotations.jsonl", "--output", "."),

@@ -77,6 +77,7 @@ def test_values_of_meta_that_are_no_text_make_no_groups():
 
 def test_the_metrics_have_everything(analysis):
     metrics = to_metrics(analysis, Gates(0.9, 0.7))
+    assert metrics["learning_curve"] is None
     assert metrics["format_version"] == 2
     assert metrics["gates"] == {"production": 0.9, "fallback": 0.7}
     assert metrics["passages"] == 3

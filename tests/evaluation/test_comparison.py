@@ -20,6 +20,7 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation import comparison as comparisons
 from spacy_domain_ner.evaluation import comparison_report
 from spacy_domain_ner.evaluation.comparison import Choice, Comparison, Run, Settings, compare
+from spacy_domain_ner.training import train
 
 FILES = ["comparison.html", "comparison.json", "comparison.md"]
 HOSTILE = [
@@ -155,15 +156,14 @@ def test_two_models_are_compared_and_a_second_time_nothing_is_trained(project, v
 @pytest.mark.slow
 def test_an_interrupted_comparison_goes_on_where_it_was(project, verb, monkeypatch):
     trained = []
-    real = comparisons.train
 
     def interrupted(config, *arguments, **settings):
         trained.append(Path(config).stem)
         if len(trained) == 2:
             raise KeyboardInterrupt
-        real(config, *arguments, **settings)
+        train(config, *arguments, **settings)
 
-    monkeypatch.setattr(comparisons, "train", interrupted)
+    monkeypatch.setattr("spacy_domain_ner.evaluation.runs.train", interrupted)
     assert verb("cnn,flat", "--max-epochs", 1, "--seeds", 0).code == 130
     assert {path.name for path in (project / "comparison").iterdir()} == {"configs", "runs"}
     before = runs(project)
@@ -175,8 +175,12 @@ def test_an_interrupted_comparison_goes_on_where_it_was(project, verb, monkeypat
 @pytest.mark.slow
 def test_a_run_is_repeated_where_what_it_depends_on_has_changed(project, passages, monkeypatch):
     trained = []
-    real = comparisons.train
-    monkeypatch.setattr(comparisons, "train", lambda *given, **settings: [trained.append(1), real(*given, **settings)])
+
+    def counted(*given, **settings):
+        trained.append(1)
+        train(*given, **settings)
+
+    monkeypatch.setattr("spacy_domain_ner.evaluation.runs.train", counted)
 
     def trains(**changed) -> bool:
         trained.clear()

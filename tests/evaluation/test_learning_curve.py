@@ -54,6 +54,7 @@ def test_a_steep_curve_says_how_many_more_examples():
     assert fewest <= forecast.needed
     assert most is None or forecast.needed <= most
     assert "more examples for F1 0.85" in forecast.text
+    assert forecast.worth_it
 
 
 def test_a_flat_curve_says_that_more_will_not_help():
@@ -66,6 +67,7 @@ def test_a_curve_that_falls_is_as_flat_as_one_can_be():
     forecast = curve(0.72, 0.71, 0.7, 0.69).forecasts["A"]
     assert forecast.doubled[0] <= 0.73
     assert "hardly help" in forecast.text
+    assert not forecast.worth_it
 
 
 def test_what_is_good_enough_needs_no_more():
@@ -77,6 +79,13 @@ def test_of_a_type_of_which_too_little_is_known_nothing_is_said():
     assert curve(0.5, 0.6, sizes=(100, 200)).forecasts == {}
     same = [Measured(size, {"A": 50}, {"A": counts(0.5)}) for size in SIZES]
     assert learn_from(same).forecasts == {}
+
+
+def test_of_points_that_lie_on_no_curve_nothing_is_said():
+    # Too few examples yet: F1 still rises ever faster.
+    found = curve(0.0, 0.02, 0.1, 0.6)
+    assert found.forecasts == {}
+    assert [point.f1["A"] for point in found.points] == [0.0, 0.02, 0.1, 0.6]
 
 
 def test_a_type_that_small_parts_lack_has_a_point_for_each():

@@ -6,6 +6,7 @@ from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation import Gates, analyse, judge
 from spacy_domain_ner.evaluation.analysis import Predicted
+from spacy_domain_ner.evaluation.learning_curve import Forecast
 
 WORD = Span(0, 4, "A")
 LONGER = Span(0, 7, "A")
@@ -75,6 +76,47 @@ def test_an_llm_is_the_last_step_once_there_are_examples_enough():
     assert judge(make(**low, trained=None), "A").steps[-1].action == "llm"
     assert "LLM" not in judge(make(**low, trained=150), "A").advice
     assert "LLM" not in judge(make(found=82, missed=30), "A").advice
+
+
+def forecast(f1=0.6, worth_it=True):
+    text = "A: about 300 more examples for F1 0.85 (200 to 500)" if worth_it else "A: more data will hardly help"
+    return Forecast(512, f1, (0.7, 0.65, 0.75), 300, (200, 500), text, worth_it)
+
+
+def test_the_advice_to_label_says_how_many_by_the_forecast():
+    [first, *others] = judge(make(found=30, missed=40), "A", forecast=forecast()).steps
+    assert first.text.endswith(
+        "; by the learning curve of 512 examples: about 300 more examples for F1 0.85 (200 to 500)"
+    )
+    assert first.text.startswith("label more examples: 40 are missed")
+    assert not any("curve" in step.text for step in others)
+
+
+def test_the_forecast_is_no_second_number_beside_another():
+    steps = judge(make(found=30, missed=40, trained=150), "A", forecast=forecast(worth_it=False)).steps
+    assert [step.action for step in steps] == ["label", "label"]
+    assert steps[0].text.startswith("label 50 more examples")
+    assert not any("curve" in step.text for step in steps)
+
+
+@pytest.mark.parametrize("trained", [200, 500, None])
+def test_an_llm_comes_before_more_examples_that_will_hardly_help(trained):
+    low = make(found=30, missed=40, confused=8, spurious=30, trained=trained)
+    assert [step.action for step in judge(low, "A").steps] == ["label", "relabel", "llm"]
+    steps = judge(low, "A", forecast=forecast(worth_it=False)).steps
+    assert [step.action for step in steps] == ["llm", "label", "relabel"]
+    assert "by the learning curve more examples will hardly help" in steps[0].text
+    # Where nobody is to label, it stays the last one; a type that is close needs none.
+    invents = make(found=60, spurious=90, trained=trained)
+    assert [step.action for step in judge(invents, "A", forecast=forecast(worth_it=False)).steps] == ["relabel", "llm"]
+    close = make(found=80, missed=30, spurious=5, trained=trained)
+    assert "llm" not in [step.action for step in judge(close, "A", forecast=forecast(worth_it=False)).steps]
+
+
+def test_a_forecast_from_beyond_the_gate_is_left_out():
+    analysis = make(found=80, missed=30, spurious=5)
+    assert judge(analysis, "A", forecast=forecast(f1=0.86)) == judge(analysis, "A")
+    assert "curve" in judge(analysis, "A", Gates(0.9, 0.7), forecast(f1=0.86)).advice
 
 
 def test_gates_of_ones_own_are_used():

@@ -3,27 +3,23 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
 from spacy.language import Language
-from spacy.pipeline import EntityRecognizer
 
 from spacy_domain_ner.annotation.interfaces import Tool
+from spacy_domain_ner.confidence import predict_with_probabilities
 from spacy_domain_ner.corpus.formats import doccano, label_studio, prodigy
 from spacy_domain_ner.corpus.formats.stream import Source, lines
 from spacy_domain_ner.corpus.jsonl import ReadResult, read_passages
-from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.files import replacing
 
 TEXT_SUFFIXES = (".txt", ".text", ".md", ".log")
 # The spans of the passages themselves need a name where a tool wants one.
 OWN_SPANS = "annotations"
-BATCH = 64
-# The method of a recognizer that gives them.
-PROBABILITIES = "probabilities"
-BEAM_WIDTH, BEAM_DENSITY = 16, 0.0001
 
 
 def tasks_to_label(passages: Iterable[Passage], tool: Tool, nlp: Language | None = None) -> Iterator[dict[str, Any]]:
@@ -85,33 +81,8 @@ def _model_version(nlp: Language) -> str:
 
 def _predicted(nlp: Language, passages: Iterable[Passage]) -> Iterator[tuple[Passage, list[float] | None]]:
     """Passages with the model's spans, and each span's probability where the model can give one."""
-    passages = iter(passages)
-    while batch := list(islice(passages, BATCH)):
-        texts = [passage.text for passage in batch]
-        scores = _probabilities(nlp, texts)
-        for number, (passage, doc) in enumerate(zip(batch, nlp.pipe(texts), strict=True)):
-            spans = [Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
-            found = [scores[number].get((ent.start, ent.end, ent.label_), 0.0) for ent in doc.ents] if scores else None
-            yield Passage(passage.text, spans, passage.meta, passage.extra), found
-
-
-def _probabilities(nlp: Language, texts: list[str]) -> list[dict[tuple[int, int, str], float]] | None:
-    """For each text, how probable each span is that the model finds.
-
-    None where the model has no recognizer that can say so, or several. Of spaCy's own recognizer it is the share of the
-    beam's parses that have the span, weighted by their probability. That is rough, since it was trained greedily: a
-    right span has the higher score than a wrong one in two of three pairs.
-    """
-    # By what it can do: a packaged model brings a class of its own.
-    names = [name for name, pipe in nlp.pipeline if isinstance(pipe, EntityRecognizer) or hasattr(pipe, PROBABILITIES)]
-    if len(names) != 1:
-        return None
-    later = nlp.pipe_names[nlp.pipe_names.index(names[0]) :]
-    # spaCy's recognizer keeps to the entities that a document already has, so it must not have run.
-    docs = list(nlp.pipe(texts, disable=later))
-    recognizer: Any = nlp.get_pipe(names[0])
-    if hasattr(recognizer, PROBABILITIES):
-        found: list[dict[tuple[int, int, str], float]] = recognizer.probabilities(docs)
-        return found
-    beams = recognizer.beam_parse(docs, beam_width=BEAM_WIDTH, beam_density=BEAM_DENSITY)
-    return [{key: min(1.0, score) for key, score in scored.items()} for scored in recognizer.scored_ents(beams)]
+    passages, unlabelled = tee(passages)
+    bare = (Passage(passage.text) for passage in unlabelled)
+    for passage, found in zip(passages, predict_with_probabilities(nlp, bare), strict=True):
+        scores = None if found.probabilities is None else [found.probabilities[span] for span in found.spans]
+        yield Passage(passage.text, found.spans, passage.meta, passage.extra), scores

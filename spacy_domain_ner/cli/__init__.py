@@ -18,6 +18,7 @@ from spacy_domain_ner.cli import (
     learning_curve,
     package,
     split,
+    suspects,
     train,
     try_package,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "package",
     "register",
     "split",
+    "suspects",
     "train",
     "try_package",
 ]

@@ -10,11 +10,13 @@ from spacy_domain_ner.corpus import load_model, read_valid_passages
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation import Analysis, Gates, Verdict, analyse, judge, predict, to_metrics, to_records
 from spacy_domain_ner.evaluation.bootstrap import Estimate
+from spacy_domain_ner.evaluation.inconsistencies import find_inconsistencies
 from spacy_domain_ner.evaluation.learning_curve import LearningCurve
 from spacy_domain_ner.evaluation.learning_curve_runs import measured_on, read_learning_curve
 from spacy_domain_ner.evaluation.progress import Progress, compare_runs, earlier_predictions, in_words
 from spacy_domain_ner.evaluation.report import write_report
 from spacy_domain_ner.evaluation.scores import FALLBACK, GATE
+from spacy_domain_ner.evaluation.suspect_runs import read_suspects
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.schema import read_schema
 
@@ -33,6 +35,9 @@ def evaluate_cli(
     ),
     learning_curve: Path = typer.Option(
         None, help="The learning curve (JSON), where it has been measured: how many more examples are likely to help"
+    ),
+    suspects: Path = typer.Option(
+        None, help="Annotations that models contradict (JSON lines), where they have been looked for"
     ),
     gate: float = typer.Option(GATE, help="F1 per type from which a type is ready for production"),
     fallback: float = typer.Option(FALLBACK, help="F1 per type below which it needs another way"),
@@ -54,7 +59,17 @@ def evaluate_cli(
         with replacing(errors) as stream:
             stream.writelines(srsly.json_dumps(row) + "\n" for row in to_records(analysis.passages, analysis.errors))
     if report is not None:
-        write_report(report, analysis, gates, progress=progress, curve=curve, colors=types.colors)
+        trained = [] if train is None else read_valid_passages(train)
+        write_report(
+            report,
+            analysis,
+            gates,
+            progress=progress,
+            curve=curve,
+            suspects=read_suspects(suspects, trained) if suspects is not None and suspects.exists() else [],
+            inconsistencies=find_inconsistencies(trained),
+            colors=types.colors,
+        )
     forecasts = curve.forecasts if curve else {}
     _print(analysis, {label: judge(analysis, label, gates, forecasts.get(label)) for label in analysis.types}, progress)
     if errors is not None and analysis.errors:

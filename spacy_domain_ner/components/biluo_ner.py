@@ -118,19 +118,30 @@ class BiluoNER(TrainablePipe):
                 results[numbers[number]].append((start, end, self.labels[label]))
         return results
 
-    def probabilities(self, docs: Sequence[Doc]) -> list[dict[tuple[int, int, str], float]]:
+    def probabilities(
+        self, docs: Sequence[Doc], asked: Sequence[Iterable[tuple[int, int, str]]] | None = None
+    ) -> list[dict[tuple[int, int, str], float]]:
         """How probable each entity is that `predict` finds, by its tokens from and to, and its type.
 
         It is the model's own estimate, not calibrated on other text.
+
+        asked: Of each Doc further entities whose probability is wanted.
         """
         results: list[dict[tuple[int, int, str], float]] = [{} for _ in docs]
         if any(len(doc) for doc in docs):
+            numbers_of = {label: number for number, label in enumerate(self.labels)}
             scores = self.model.predict(docs)
             for numbers in _batches(docs):
                 lattice = self._lattice(docs, scores, numbers)
-                entities = list(lattice.best())
-                for (number, start, end, label), share in zip(entities, lattice.probabilities(entities), strict=True):
-                    results[numbers[number]][start, end, self.labels[label]] = share
+                entities = dict.fromkeys(lattice.best())
+                for place, number in enumerate(numbers):
+                    for start, end, name in asked[number] if asked else ():
+                        if name in numbers_of:
+                            entities[place, start, end, numbers_of[name]] = None
+                for (place, start, end, label), share in zip(
+                    entities, lattice.probabilities(list(entities)), strict=True
+                ):
+                    results[numbers[place]][start, end, self.labels[label]] = share
         return results
 
     def _lattice(self, docs: Sequence[Doc], scores: Sequence[Floats2d], numbers: Sequence[int]) -> "Lattice":

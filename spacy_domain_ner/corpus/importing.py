@@ -18,7 +18,7 @@ from spacy_domain_ner.corpus.formats.recognise import FORMATS, describe, find_so
 from spacy_domain_ner.corpus.formats.stream import Source
 from spacy_domain_ner.corpus.formats.version import Status, Version
 from spacy_domain_ner.corpus.jsonl import MAX_LENGTH, lone_surrogate, read_line, to_record
-from spacy_domain_ner.corpus.passage import MODEL_ERRORS, Passage, Span
+from spacy_domain_ner.corpus.passage import MODEL_ERRORS, SUSPECTS, Passage, Span
 from spacy_domain_ner.corpus.policies import (
     Annotators,
     KeepOrDrop,
@@ -201,6 +201,7 @@ def _read_all(
                 version.annotator = version.annotator or source.annotator
                 version.id = version.id or ("" if line or not number else f"record {number}")
                 version.meta.pop(MODEL_ERRORS, None)
+                version.extra.pop(SUSPECTS, None)
                 report.spans["read"] += len(version.spans) + len(version.refused)
                 report.ignored.update(version.ignored)
                 problem = _unreadable(version)

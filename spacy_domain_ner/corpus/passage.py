@@ -5,6 +5,8 @@ from typing import Any
 
 # In `meta`, where labelling tools show it to people: what a model got wrong in a passage. An import drops it again.
 MODEL_ERRORS = "model_errors"
+# Beside the text: where models contradict the annotation. An import drops it, too.
+SUSPECTS = "suspects"
 
 
 @dataclass(frozen=True, order=True)

@@ -28,9 +28,10 @@ from spacy_domain_ner.evaluation.runs import (
     Inputs,
     Place,
     TrainingRun,
+    bare,
     check_file,
     check_seed,
-    digest,
+    identity_of,
     md5,
     measured,
     read_evaluation_set,
@@ -133,22 +134,22 @@ def measure_learning_curve(
     check_file(settings.train, "split")
     check_file(settings.dev, "split")
     passages = read_evaluation_set(settings.eval)
-    dev = _bare(read_valid_passages(settings.dev))
+    dev = bare(read_valid_passages(settings.dev))
     if not any(passage.spans for passage in dev):
         raise no_entities(settings.dev, len(dev))
     parts = draw_parts(read_valid_passages(settings.train), settings.sizes, settings.seed)
     nlp = load_tokenizing_pipeline(config)
     common: dict[str, str | int] = {
         "config": md5(config.read_bytes()),
-        "dev": _identity(dev),
-        "eval": _identity(passages),
+        "dev": identity_of(dev),
+        "eval": identity_of(passages),
         "seed": settings.seed,
         "max_epochs": settings.max_epochs,
         "patience": settings.patience_epochs,
     }
     runs = []
-    for number, part in enumerate(map(_bare, parts), 1):
-        inputs = {**common, "train": _identity(part)}
+    for number, part in enumerate(map(bare, parts), 1):
+        inputs = {**common, "train": identity_of(part)}
         measure = partial(_measure, config, nlp, inputs, part, dev, passages, settings)
         place = Place(settings.output.with_name(f"{settings.output.stem}_runs"), str(len(part)))
         title = f"Run {number} of {len(parts)}: {len(part)} of {len(parts[-1])} passages"
@@ -168,7 +169,7 @@ def read_learning_curve(path: Path, gate: float = GATE) -> LearningCurve:
 
 def measured_on(path: Path, passages: Sequence[Passage]) -> bool:
     """Whether a curve was measured on these passages and annotations. RAISES: UserError as `read_learning_curve`."""
-    return _read(path).evaluation_set == _identity(passages)
+    return _read(path).evaluation_set == identity_of(passages)
 
 
 def draw_parts(passages: list[Passage], sizes: Sequence[float], seed: int = 0) -> list[list[Passage]]:
@@ -233,16 +234,6 @@ def _check_sizes(sizes: Sequence[float]) -> None:
         raise UserError(f"The largest size is {max(sizes):g}, and a forecast begins at 1, the whole set", hint)
 
 
-def _bare(passages: list[Passage]) -> list[Passage]:
-    """What a model sees of passages: metadata that changes asks for no new training."""
-    return [Passage(passage.text, passage.spans) for passage in passages]
-
-
-def _identity(passages: Sequence[Passage]) -> str:
-    spans = [[(span.start, span.end, span.label) for span in passage.spans] for passage in passages]
-    return digest([[passage.text, of_passage] for passage, of_passage in zip(passages, spans, strict=True)])
-
-
 def _measure(
     config: Path,
     nlp: Language,
@@ -299,7 +290,7 @@ def _write(
     config: Path, settings: Settings, passages: list[Passage], runs: Sequence[PartRun], curve: LearningCurve
 ) -> None:
     file = CurveFile(
-        evaluation_set=_identity(passages),
+        evaluation_set=identity_of(passages),
         settings={
             "config": config.as_posix(),
             **{name: getattr(settings, name).as_posix() for name in ("train", "dev", "eval")},

@@ -7,7 +7,7 @@ import hashlib
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -151,6 +151,17 @@ def measured(
         "types": {label: found.to_dict() for label, found in scores.types.items()},
         "counts": {label: counts.tolist() for label, counts in count_passages(passages, predictions, labels).items()},
     }
+
+
+def bare(passages: Sequence[Passage]) -> list[Passage]:
+    """What a model sees of passages: metadata that changes asks for no new training."""
+    return [Passage(passage.text, passage.spans) for passage in passages]
+
+
+def identity_of(passages: Sequence[Passage]) -> str:
+    """A digest of passages' texts and annotations."""
+    spans = [[(span.start, span.end, span.label) for span in passage.spans] for passage in passages]
+    return digest([[passage.text, of_passage] for passage, of_passage in zip(passages, spans, strict=True)])
 
 
 def digest(value: Any) -> str:

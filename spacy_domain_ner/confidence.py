@@ -1,0 +1,79 @@
+"""How sure a model is of its entities: one interface to what different recognizers can say."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from spacy.language import Language
+from spacy.pipeline import EntityRecognizer
+from spacy.tokens import Doc
+
+from spacy_domain_ner.corpus.passage import Passage, Span
+
+BATCH = 64
+BEAM_WIDTH, BEAM_DENSITY = 16, 0.0001
+# The method of a recognizer that gives them: a packaged model brings a class of its own.
+METHOD = "probabilities"
+
+Key = tuple[int, int, str]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model finds in a passage.
+
+    probabilities: How probable each of the spans is, and each annotated one; None where the model can't say.
+    """
+
+    spans: list[Span]
+    probabilities: dict[Span, float] | None = None
+
+
+def predict_with_probabilities(nlp: Language, passages: Iterable[Passage]) -> Iterator[Prediction]:
+    """A model's spans with their probabilities, and those of the annotated spans.
+
+    Of spaCy's own recognizer a probability is the share of the beam's parses that have the span, weighted by their
+    probability. That is rough, since it was trained greedily: a right span has the higher score than a wrong one in two
+    of three pairs. Other models say nothing, or what their method `probabilities` gives.
+    """
+    passages = iter(passages)
+    while batch := list(islice(passages, BATCH)):
+        texts = [passage.text for passage in batch]
+        asked = [passage.spans for passage in batch]
+        scored = _probabilities(nlp, texts, asked)
+        for number, doc in enumerate(nlp.pipe(texts)):
+            spans = [Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
+            if scored is None:
+                yield Prediction(spans)
+                continue
+            keys = {
+                Span(ent.start_char, ent.end_char, ent.label_): (ent.start, ent.end, ent.label_) for ent in doc.ents
+            }
+            keys |= _keys(doc, asked[number])
+            yield Prediction(spans, {span: scored[number].get(key, 0.0) for span, key in keys.items()})
+
+
+def _probabilities(nlp: Language, texts: list[str], asked: Sequence[Iterable[Span]]) -> list[dict[Key, float]] | None:
+    names = [name for name, pipe in nlp.pipeline if isinstance(pipe, EntityRecognizer) or hasattr(pipe, METHOD)]
+    if len(names) != 1:
+        return None
+    later = nlp.pipe_names[nlp.pipe_names.index(names[0]) :]
+    # spaCy's recognizer keeps to the entities that a document already has, so it must not have run.
+    docs = list(nlp.pipe(texts, disable=later))
+    recognizer: Any = nlp.get_pipe(names[0])
+    if hasattr(recognizer, METHOD):
+        wanted = [list(_keys(doc, spans).values()) for doc, spans in zip(docs, asked, strict=True)]
+        found: list[dict[Key, float]] = recognizer.probabilities(docs, wanted)
+        return found
+    beams = recognizer.beam_parse(docs, beam_width=BEAM_WIDTH, beam_density=BEAM_DENSITY)
+    return [{key: min(1.0, score) for key, score in scored.items()} for scored in recognizer.scored_ents(beams)]
+
+
+def _keys(doc: Doc, spans: Iterable[Span]) -> dict[Span, Key]:
+    """The spans that tokens can express, by their tokens."""
+    found = {}
+    for span in spans:
+        if 0 <= span.start < span.end <= len(doc.text) and (tokens := doc.char_span(span.start, span.end)) is not None:
+            found[span] = (tokens.start, tokens.end, span.label)
+    return found

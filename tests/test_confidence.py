@@ -1,0 +1,56 @@
+"""One interface to the probabilities of different recognizers."""
+
+import pytest
+import spacy
+from spacy.training import Example
+
+from spacy_domain_ner.components.biluo_ner import FACTORY
+from spacy_domain_ner.confidence import Prediction, predict_with_probabilities
+from spacy_domain_ner.corpus import Passage, Span
+
+API, REDIS = Span(0, 7, "SERVICE"), Span(14, 19, "INFRA")
+TEXT = "billing calls Redis"
+
+
+def trained(factory: str):
+    nlp = spacy.blank("en")
+    nlp.add_pipe(factory, name="ner")
+    doc = nlp.make_doc(TEXT)
+    doc.ents = [doc.char_span(span.start, span.end, label=span.label) for span in (API, REDIS)]
+    examples = [Example(nlp.make_doc(TEXT), doc)]
+    optimizer = nlp.initialize(lambda: examples)
+    for _ in range(40):
+        nlp.update(examples, sgd=optimizer)
+    return nlp
+
+
+@pytest.mark.parametrize("factory", [FACTORY, "ner"])
+def test_what_a_model_finds_and_what_is_annotated_has_a_probability(factory):
+    nlp = trained(factory)
+    other, inside = Span(0, 7, "INFRA"), Span(0, 4, "SERVICE")
+    passages = [Passage(TEXT, [other, inside, Span(0, 99, "INFRA")]), Passage(""), Passage(TEXT)]
+    first, empty, last = predict_with_probabilities(nlp, passages)
+    assert first.spans == last.spans == [API, REDIS]
+    assert set(first.probabilities) == {API, REDIS, other}
+    assert first.probabilities[API] > 0.5 > first.probabilities[other] >= 0
+    assert set(last.probabilities) == {API, REDIS}
+    assert empty == Prediction([], {})
+
+
+def test_a_type_that_the_model_does_not_know_is_impossible():
+    span = Span(0, 7, "TEAM")
+    [found] = predict_with_probabilities(trained(FACTORY), [Passage(TEXT, [span])])
+    assert found.probabilities[span] == 0
+
+
+def test_a_model_that_can_not_say_gives_its_spans_alone():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "INFRA", "pattern": "Redis"}])
+    assert list(predict_with_probabilities(nlp, [Passage(TEXT)])) == [Prediction([REDIS])]
+
+
+def test_more_passages_than_fit_into_a_batch_come_in_their_order():
+    nlp = trained(FACTORY)
+    passages = [Passage(TEXT if number % 3 else "nothing") for number in range(150)]
+    found = list(predict_with_probabilities(nlp, iter(passages)))
+    assert [bool(prediction.spans) for prediction in found] == [number % 3 > 0 for number in range(150)]

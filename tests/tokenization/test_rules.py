@@ -203,10 +203,14 @@ def test_a_tokenizer_without_rules_gets_them():
 def test_a_saved_model_needs_no_plugin(tmp_path, nlp):
     nlp.to_disk(tmp_path / "model")
     text = " ".join([*WHOLE, "MAX_POOL_SIZE=20 (/healthz) auth-svc->redis:6379 [a](/b/c), Kafka-based"])
-    script = (
-        "import sys; sys.modules['spacy_domain_ner'] = None; import spacy; nlp = spacy.load(sys.argv[1]);"
-        "print('\\n'.join(token.text for token in nlp(sys.argv[2])))"
-    )
+    script = """
+import importlib.metadata, sys
+sys.modules["spacy_domain_ner"] = None
+installed = importlib.metadata.distributions
+importlib.metadata.distributions = lambda **key: (d for d in installed(**key) if d.name != "spacy-domain-ner")
+import spacy
+print("\\n".join(token.text for token in spacy.load(sys.argv[1])(sys.argv[2])))
+"""
     command = [sys.executable, "-c", script, str(tmp_path / "model"), text]
     done = subprocess.run(command, capture_output=True, encoding="utf8", check=True)
     assert done.stdout.splitlines() == tokens(nlp, text)

@@ -51,6 +51,7 @@ def test_a_model_that_can_not_say_gives_its_spans_alone():
 
 def test_more_passages_than_fit_into_a_batch_come_in_their_order():
     nlp = trained(FACTORY)
-    passages = [Passage(TEXT if number % 3 else "nothing") for number in range(150)]
-    found = list(predict_with_probabilities(nlp, iter(passages)))
-    assert [bool(prediction.spans) for prediction in found] == [number % 3 > 0 for number in range(150)]
+    passages = [Passage(" and ".join([TEXT] * (1 + number % 3))) for number in range(150)]
+    alone = [next(predict_with_probabilities(nlp, [passage])).spans for passage in passages[:3]]
+    assert len({len(spans) for spans in alone}) == 3
+    assert [found.spans for found in predict_with_probabilities(nlp, iter(passages))] == alone * 50

@@ -100,6 +100,8 @@ class BiluoNER(TrainablePipe):
             labels = sorted({ent.label_ for example in get_examples() for ent in example.reference.ents})
         for label in labels:
             self.add_label(label)
+        if not self.labels:
+            raise ValueError(f"{self.name} has nothing to learn: no example has an entity, and no labels were given")
         output = self.model.get_ref("output_layer")
         if not output.has_dim("nO"):
             output.set_dim("nO", 1 + 4 * len(self.labels))

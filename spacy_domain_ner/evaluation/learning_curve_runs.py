@@ -18,8 +18,8 @@ import srsly
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from spacy.language import Language
 
-from spacy_domain_ner.corpus.docs import load_model, load_tokenizing_pipeline, write_docs
-from spacy_domain_ner.corpus.jsonl import read_valid_passages, write_passages
+from spacy_domain_ner.corpus.docs import load_tokenizing_pipeline
+from spacy_domain_ner.corpus.jsonl import read_valid_passages
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.corpus.split import group_of
 from spacy_domain_ner.errors import UserError, reason
@@ -36,7 +36,7 @@ from spacy_domain_ner.evaluation.runs import (
     measured,
     read_evaluation_set,
     run_once,
-    train_timed,
+    train_on,
 )
 from spacy_domain_ner.evaluation.scores import GATE, predict_spans
 from spacy_domain_ner.files import replacing
@@ -249,21 +249,17 @@ def _measure(
     nlp: The config's tokenizer.
     part, dev, passages: The training, early-stopping and evaluation sets.
     """
-    # Each framework reads one of the two forms.
-    for name, side in (("train", part), ("dev", dev)):
-        write_passages(folder / f"{name}.jsonl", side)
-        write_docs(nlp, side, folder / f"{name}.spacy")
-    seconds = train_timed(
+    model, seconds = train_on(
         config,
+        nlp,
         folder,
-        folder / "train.spacy",
-        folder / "dev.spacy",
+        part,
+        dev,
         max_epochs=settings.max_epochs,
         patience_epochs=settings.patience_epochs,
         seed=settings.seed,
         gpu_id=settings.gpu_id,
     )
-    model = load_model(folder / "model-best")
     predictions = predict_spans(model, passages)
     del model
     gc.collect()

@@ -17,9 +17,11 @@ from typing import Any, Literal, TypeVar
 
 import srsly
 from pydantic import BaseModel, ConfigDict, ValidationError
+from spacy.language import Language
 from thinc.api import NumpyOps, get_current_ops, require_cpu
 
-from spacy_domain_ner.corpus.jsonl import read_valid_passages
+from spacy_domain_ner.corpus.docs import load_model, write_docs
+from spacy_domain_ner.corpus.jsonl import read_valid_passages, write_passages
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.bootstrap import count_passages
@@ -126,6 +128,24 @@ def train_timed(config: Path, folder: Path, train_path: Path, dev_path: Path, **
     started = perf_counter()
     train(config, folder, train_path, dev_path, **settings)
     return perf_counter() - started
+
+
+def train_on(
+    config: Path, nlp: Language, folder: Path, train: list[Passage], dev: list[Passage], **settings: Any
+) -> tuple[Language, float]:
+    """Train a config on passages, in a folder.
+
+    nlp: The config's tokenizer.
+    train, dev: The training and early-stopping sets.
+    settings: As for `train`.
+    RETURNS: The best model, and the seconds that its training took.
+    """
+    # Each framework reads one of the two forms.
+    for name, side in (("train", train), ("dev", dev)):
+        write_passages(folder / f"{name}.jsonl", side)
+        write_docs(nlp, side, folder / f"{name}.spacy")
+    seconds = train_timed(config, folder, folder / "train.spacy", folder / "dev.spacy", **settings)
+    return load_model(folder / "model-best"), seconds
 
 
 def measured(

@@ -11,8 +11,8 @@ from typing import Any
 import srsly
 
 from spacy_domain_ner.confidence import Prediction, predict_with_probabilities
-from spacy_domain_ner.corpus.docs import load_model, load_tokenizing_pipeline, write_docs
-from spacy_domain_ner.corpus.jsonl import read_valid_passages, to_record, write_passages
+from spacy_domain_ner.corpus.docs import load_tokenizing_pipeline
+from spacy_domain_ner.corpus.jsonl import read_valid_passages, to_record
 from spacy_domain_ner.corpus.passage import MODEL_ERRORS, SUSPECTS, Passage, Span
 from spacy_domain_ner.corpus.split import group_of
 from spacy_domain_ner.errors import UserError
@@ -27,7 +27,7 @@ from spacy_domain_ner.evaluation.runs import (
     md5,
     measured,
     run_once,
-    train_timed,
+    train_on,
 )
 from spacy_domain_ner.evaluation.suspects import Suspect, find_suspects
 from spacy_domain_ner.files import replacing
@@ -108,20 +108,17 @@ def measure_suspects(
         }
 
         def measure(folder: Path) -> FoldRun:
-            for name, side in (("train", rest), ("dev", dev)):
-                write_passages(folder / f"{name}.jsonl", bare(side))
-                write_docs(nlp, side, folder / f"{name}.spacy")
-            seconds = train_timed(
+            model, seconds = train_on(
                 config,
+                nlp,
                 folder,
-                folder / "train.spacy",
-                folder / "dev.spacy",
+                bare(rest),
+                bare(dev),
                 max_epochs=settings.max_epochs,
                 patience_epochs=settings.patience_epochs,
                 seed=settings.seed,
                 gpu_id=settings.gpu_id,
             )
-            model = load_model(folder / "model-best")
             predictions = list(predict_with_probabilities(model, held_out))
             del model
             gc.collect()

@@ -194,6 +194,13 @@ def test_a_label_can_be_added_before_training_only(trained):
         trained.get_pipe("ner").add_label("NEW")
 
 
+def test_examples_without_any_entity_are_refused():
+    nlp = spacy.blank("en")
+    nlp.add_pipe(FACTORY)
+    with pytest.raises(ValueError, match="has nothing to learn"):
+        nlp.initialize(lambda: examples_of(nlp, [("nothing is here", [])]))
+
+
 def test_tokens_without_annotation_teach_nothing():
     nlp = spacy.blank("en")
     pipe = nlp.add_pipe(FACTORY)

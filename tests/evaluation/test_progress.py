@@ -58,9 +58,13 @@ def test_the_run_before_is_the_latest_that_was_another(tmp_path):
     assert (kept.spans, kept.meta) == ([A], {"source": "1"})
     # The same again is no other run.
     assert earlier_predictions(file, analysis(passages, [[A]])) == []
+    # Nor is it on an evaluation set that has grown.
+    more = [*passages, Passage("new", [], {"source": "2"})]
+    assert earlier_predictions(file, analysis(more, [[A], [B]])) == []
     for _ in range(2):
-        [before] = earlier_predictions(file, analysis(passages, [[A, B]]))
+        before, _ = earlier_predictions(file, analysis(passages, [[A, B]]))
         assert before.spans == [A]
+        assert before.text == "a b"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["predictions-before.jsonl", "predictions.jsonl"]
 
 

@@ -73,8 +73,7 @@ def test_a_planted_error_is_found_first_and_a_second_time_nothing_is_trained(pro
 
 def test_no_more_are_written_than_asked_for_and_each_passage_once(project, monkeypatch):
     # Without training: models that find nothing.
-    monkeypatch.setattr("spacy_domain_ner.evaluation.suspect_runs.train_timed", lambda *_, **__: 1.0)
-    monkeypatch.setattr("spacy_domain_ner.evaluation.suspect_runs.load_model", lambda path: spacy.blank("en"))
+    monkeypatch.setattr("spacy_domain_ner.evaluation.suspect_runs.train_on", lambda *_, **__: (spacy.blank("en"), 1.0))
     found = find(project, limit=7)
     assert len(found) == 7
     records = read_passages(project / "suspects.jsonl").passages

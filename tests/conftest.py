@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -103,6 +104,29 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+class Outcome(NamedTuple):
+    """How a command ended, and what it said."""
+
+    code: object
+    out: str
+    err: str
+
+
+@pytest.fixture
+def domain_ner(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Runs `domain-ner ...` in this process. No error may come out of it but an exit."""
+    from spacy_domain_ner.cli import main
+
+    def domain_ner(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["domain-ner", *map(str, arguments)])
+        with pytest.raises(SystemExit) as raised:
+            main()
+        captured = capsys.readouterr()
+        return Outcome(raised.value.code or 0, captured.out, captured.err)
+
+    return domain_ner
 
 
 @pytest.fixture

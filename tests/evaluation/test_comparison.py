@@ -3,17 +3,15 @@
 import json
 import re
 import shutil
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy
 import pytest
 from html_page import Page
 from markdown_it import MarkdownIt
 
-from spacy_domain_ner.cli import main
 from spacy_domain_ner.cli.compare import read_choices, read_seeds
 from spacy_domain_ner.corpus import Span, load_tokenizing_pipeline, write_docs, write_passages
 from spacy_domain_ner.errors import UserError
@@ -32,12 +30,6 @@ HOSTILE = [
     "</style></title></svg><script>1</script>",
     "Zürich 東京 🚀",
 ]
-
-
-class Outcome(NamedTuple):
-    code: object
-    out: str
-    err: str
 
 
 def lay_out(folder: Path, configs: Path, passages) -> None:
@@ -62,17 +54,9 @@ def project(tmp_path, template_configs, passages, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def verb(capsys, monkeypatch) -> Callable[..., Outcome]:
-    """`domain-ner compare ...` in this process. No error may come out of it but an exit."""
-
-    def verb(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["domain-ner", "compare", *map(str, arguments)])
-        with pytest.raises(SystemExit) as raised:
-            main()
-        captured = capsys.readouterr()
-        return Outcome(raised.value.code or 0, captured.out, captured.err)
-
-    return verb
+def verb(domain_ner) -> Callable:
+    """`domain-ner compare ...` in this process."""
+    return partial(domain_ner, "compare")
 
 
 def runs(project: Path) -> dict[str, int]:

@@ -2,18 +2,16 @@
 
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import srsly
 
 from spacy_domain_ner.base_models import configure
-from spacy_domain_ner.cli import main
 from spacy_domain_ner.cli.learning_curve import read_sizes
 from spacy_domain_ner.corpus import Passage, Span, read_passages, write_passages
 from spacy_domain_ner.errors import UserError
@@ -31,12 +29,6 @@ SIZES = "0.5,0.75,1"
 CURVE = Path("metrics/learning_curve.json")
 
 
-class Outcome(NamedTuple):
-    code: object
-    out: str
-    err: str
-
-
 @pytest.fixture
 def project(tmp_path, template_configs, passages, monkeypatch) -> Path:
     """A project that is ready to measure, with a small network: the present folder."""
@@ -49,17 +41,9 @@ def project(tmp_path, template_configs, passages, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def verb(capsys, monkeypatch) -> Callable[..., Outcome]:
-    """`domain-ner learning-curve ...` in this process. No error may come out of it but an exit."""
-
-    def verb(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["domain-ner", "learning-curve", *map(str, arguments)])
-        with pytest.raises(SystemExit) as raised:
-            main()
-        captured = capsys.readouterr()
-        return Outcome(raised.value.code or 0, captured.out, captured.err)
-
-    return verb
+def verb(domain_ner) -> Callable:
+    """`domain-ner learning-curve ...` in this process."""
+    return partial(domain_ner, "learning-curve")
 
 
 def runs(project: Path) -> dict[str, int]:

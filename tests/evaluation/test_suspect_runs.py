@@ -5,6 +5,7 @@ import random
 
 import pytest
 import spacy
+from html_page import Page
 
 from spacy_domain_ner.corpus import Passage, Span, read_passages, write_passages
 from spacy_domain_ner.corpus.importing import import_annotations
@@ -79,6 +80,43 @@ def test_no_more_are_written_than_asked_for_and_each_passage_once(project, monke
     records = read_passages(project / "suspects.jsonl").passages
     assert len({(record.text, record.meta["source"]) for record in records}) == len(records) < 8
     assert sum(len(record.extra["suspects"]) for record in records) == 7
+
+
+@pytest.mark.slow
+def test_the_command_finds_them_and_the_report_shows_them(project, domain_ner):
+    sets = ["--train", project / "train.jsonl", "--dev", project / "dev.jsonl"]
+    output = project / "suspects.jsonl"
+    options = ["--output", output, "--folds", 3, "--max-epochs", 3, "--limit", 5]
+    done = domain_ner("suspects", project / "config.cfg", *sets, *options)
+    assert done.code == 0, done
+    assert "annotations to look at are in" in " ".join(done.out.split())
+    assert 0 < sum(len(record.extra["suspects"]) for record in read_passages(output).passages) <= 5
+    (project / "types.yml").write_text("entity_types: [{name: SERVICE}, {name: INFRA}]\n")
+    report = ["--schema", project / "types.yml", *sets[:2], "--report", project / "report.html", "--suspects", output]
+    spacy.blank("en").to_disk(project / "model")
+    done = domain_ner("evaluate", project / "model", project / "dev.jsonl", *report)
+    assert done.code == 0, done
+    page = (project / "report.html").read_text(encoding="utf8")
+    assert "Suspect annotations" in Page(page).text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["--limit", 0], "--limit is 0"),
+        (["--folds", 2], "2 fold(s) are too few"),
+        (["--train", "none.jsonl"], "There is no file none.jsonl"),
+        (["--seed", -1], "The seed -1"),
+    ],
+)
+def test_the_command_refuses_what_it_can_not_do_and_leaves_the_file(project, domain_ner, monkeypatch, arguments, what):
+    monkeypatch.chdir(project)
+    (project / "suspects.jsonl").write_text("old")
+    sets = ["--train", "train.jsonl", "--dev", "dev.jsonl", "--output", "suspects.jsonl"]
+    done = domain_ner("suspects", "config.cfg", *sets, *arguments)
+    assert done.code == 1
+    assert what in done.err
+    assert (project / "suspects.jsonl").read_text() == "old"
 
 
 def test_folds_are_of_like_size_and_divide_no_group():

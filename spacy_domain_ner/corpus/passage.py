@@ -41,6 +41,11 @@ class Passage:
         """Where the passage was read, as `file:line`."""
         return f"{self.file}:{self.line}"
 
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Its text and its `meta.source`: the same passage in another file, or at another time."""
+        return self.text, str(self.meta.get("source", ""))
+
     def surface(self, span: Span) -> str:
         """The mention's text, its surface form."""
         return self.text[span.start : span.end]

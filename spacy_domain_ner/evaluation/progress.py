@@ -61,13 +61,13 @@ def compare_runs(analysis: Analysis, earlier: Iterable[Passage]) -> Progress | N
         evaluation set any more are passed over.
     RETURNS: None where no passage is in both.
     """
-    of_text = {_identity(passage): passage.spans for passage in earlier}
-    both = [number for number, passage in enumerate(analysis.passages) if _identity(passage) in of_text]
+    of_identity = {passage.identity: passage.spans for passage in earlier}
+    both = [number for number, passage in enumerate(analysis.passages) if passage.identity in of_identity]
     if not both:
         return None
     passages = [analysis.passages[number] for number in both]
     now = [analysis.predictions[number] for number in both]
-    then = [of_text[_identity(passage)] for passage in passages]
+    then = [of_identity[passage.identity] for passage in passages]
     counts_now = count_passages(passages, now, analysis.types)
     counts_then = count_passages(passages, then, analysis.types)
     none = numpy.zeros((len(passages), 3), dtype=numpy.int64)
@@ -100,9 +100,9 @@ def earlier_predictions(path: Path, analysis: Analysis) -> list[Passage]:
         for passage, spans in zip(analysis.passages, analysis.predictions, strict=True)
     ]
     last = read_valid_passages(path) if path.is_file() else []
-    spans_of = {_identity(passage): passage.spans for passage in now}
+    spans_of = {passage.identity: passage.spans for passage in now}
     # On the passages of both: an evaluation set that has grown makes no other run of the same model.
-    if any(spans_of.get(_identity(passage), passage.spans) != passage.spans for passage in last):
+    if any(spans_of.get(passage.identity, passage.spans) != passage.spans for passage in last):
         write_passages(before, last)
     write_passages(path, now)
     return read_valid_passages(before) if before.is_file() else []
@@ -113,10 +113,6 @@ def in_words(difference: Estimate) -> str:
     value, low, high = (signed(100 * share) for share in (difference.value, difference.low, difference.high))
     more = "more" if difference.low > 0 or difference.high < 0 else "no more"
     return f"{value} points of F1 ({low} to {high}), {more} than chance"
-
-
-def _identity(passage: Passage) -> tuple[str, str]:
-    return passage.text, str(passage.meta.get("source", ""))
 
 
 def _rounded(found: Estimate | None) -> dict[str, float] | None:

@@ -147,7 +147,7 @@ def read_suspects(path: Path, today: Sequence[Passage] = ()) -> list[Suspect]:
     RETURNS: The most doubtful first.
     RAISES: UserError where the file can't be read or is no such file.
     """
-    spans_of = {passage.text: set(passage.spans) for passage in today}
+    spans_of = {passage.identity: set(passage.spans) for passage in today}
     suspects = []
     for passage in read_valid_passages(path):
         try:
@@ -160,7 +160,7 @@ def read_suspects(path: Path, today: Sequence[Passage] = ()) -> list[Suspect]:
                 f"{passage.place} is not of a file of suspects",
                 f"Delete {path}, and find them again: weasel run suspects",
             ) from None
-        if spans_of.get(passage.text, set(passage.spans)) == set(passage.spans):
+        if spans_of.get(passage.identity, set(passage.spans)) == set(passage.spans):
             suspects += [Suspect(passage, *row) for row in rows]
     return sorted(suspects, key=lambda suspect: -suspect.confidence)
 

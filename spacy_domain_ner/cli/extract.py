@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from itertools import islice
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from spacy_domain_ner.cli._app import fail, verb
+from spacy_domain_ner.confidence import least_confidences
 from spacy_domain_ner.corpus import load_model
 from spacy_domain_ner.deployment.extract import Extracted, extract_batch, extract_in_workers
 from spacy_domain_ner.deployment.inputs import Line, find_inputs, in_batches, read_lines
@@ -31,13 +32,19 @@ def extract_cli(
     form: str = typer.Option(None, "--format", help="jsonl or text; told by the files' names without"),
     whole_files: bool = typer.Option(False, "--whole-files", help="Make a text file one passage, not each line"),
     text_key: str = typer.Option("text", help="The key of the text in JSON records"),
+    min_confidence: list[str] = typer.Option(
+        [], help="Keep only entities with at least this confidence, 0 to 1; for one type: TYPE=0.8. Can be repeated"
+    ),
+    precision: float = typer.Option(
+        None, help="Keep of each type what reached this precision on the early-stopping set, 0 to 1"
+    ),
     strict: bool = typer.Option(False, "--strict", help="Exit with 1 if any line could not be read"),
 ) -> None:
     """Find the entities in files of passages. Writes each record again with its `entities` added.
 
     A run that was interrupted goes on where it was when the same command is given again.
     """
-    totals = extract(model, inputs, output, workers, batch_size, form, whole_files, text_key)
+    totals = extract(model, inputs, output, workers, batch_size, form, whole_files, text_key, min_confidence, precision)
     if totals.refused and strict:
         fail(f"{totals.refused} line(s) could not be read.", "They are listed above.")
 
@@ -60,11 +67,15 @@ def extract(
     form: str | None = None,
     whole_files: bool = False,
     text_key: str = "text",
+    min_confidence: Sequence[str] = (),
+    precision: float | None = None,
 ) -> Totals:
     """Find the entities in files of passages and write them as JSON lines.
 
     output: The file to write, None for standard output.
     batch_size: Passages that the model, or a worker, takes at a time.
+    min_confidence: What an entity must at least have, for all types or as TYPE=NUMBER.
+    precision: What each type is to reach, by the thresholds that the model keeps.
     RETURNS: The counts.
     RAISES: UserError where the model or an input can't be read, or an option is no good.
     """
@@ -81,13 +92,16 @@ def extract(
             if source.can_be_read_again and output.samefile(source.path):
                 raise UserError(f"The output {output} is one of the inputs", "Name another file for --output.")
     nlp = load_model(model)
+    least = least_confidences(nlp, min_confidence, precision)
+    for label in sorted(label for label, value in least.items() if label and value > 1):
+        print(f"{label}: none is kept, no confidence reached a precision of {precision}", file=sys.stderr)
     lines = read_lines(sources, whole_files)
     size = batch_size or nlp.batch_size
 
     def results(lines: Iterable[Line]) -> Iterator[tuple[list[Line], Extracted]]:
         batches = in_batches(lines, size)
         if workers == 1:
-            return ((batch, extract_batch(nlp, batch, text_key)) for batch in batches)
+            return ((batch, extract_batch(nlp, batch, text_key, least)) for batch in batches)
         # The batches go to the workers ahead of their results, so they are kept until these come.
         kept: list[list[Line]] = []
 
@@ -96,13 +110,13 @@ def extract(
                 kept.append(batch)
                 yield batch
 
-        return ((kept.pop(0), result) for result in extract_in_workers(model, keep(), workers, text_key))
+        return ((kept.pop(0), result) for result in extract_in_workers(model, keep(), workers, text_key, least))
 
     totals = Totals()
     with ExitStack() as stack:
         saved = None
         if output is not None:
-            run = identify_run(nlp, sources, whole_files, text_key)
+            run = identify_run(nlp, sources, whole_files, text_key, sorted(least.items()))
             saved = stack.enter_context(ResumableOutput(output, run))
             totals.passages, totals.entities, totals.refused = saved.passages, saved.entities, saved.refused
             if saved.lines_done:

@@ -17,12 +17,12 @@ from typing import Any
 import numpy
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
-from spacy.scorer import get_ner_prf
 from spacy.tokens import Doc, Span
 from spacy.training import Example, validate_get_examples
 from spacy.util import filter_spans, registry
 from spacy.vocab import Vocab
-from thinc.api import Linear, Model, chain, with_array
+from thinc.api import Linear, Model, chain, resizable, with_array
+from thinc.layers.resizable import resize_linear_weighted, resize_model
 from thinc.types import Floats2d
 
 FACTORY = "spacy_domain_ner_biluo_v1"
@@ -35,6 +35,10 @@ DEFAULT_MODEL = {
 
 # The score of what can't be. Not infinite, so that differences stay numbers.
 NEVER = -1e6
+# The least weight: what can't be is none.
+TINY = 1e-300
+# The logarithm of a probability that counts as certain.
+CERTAIN = -1e-3
 # Tags of a type, in this order behind O.
 BEGIN, IN, LAST, UNIT = range(4)
 # Docs of about the same length are padded to the longest of them, up to so many tokens in all.
@@ -52,7 +56,7 @@ def create_biluo_tagger(
     nO: The number of tags, by default from the data.
     """
     width = tok2vec.get_dim("nO") if tok2vec.has_dim("nO") else None
-    output = Linear(nO, width)
+    output = resizable(Linear(nO, width), resize_layer=resize_linear_weighted)
     model: Model[list[Doc], list[Floats2d]] = chain(tok2vec, with_array(output))
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", output)
@@ -60,13 +64,27 @@ def create_biluo_tagger(
 
 
 class BiluoNER(TrainablePipe):
-    """Sets `doc.ents`, as spaCy's `ner` does."""
+    """Sets `doc.ents`, as spaCy's `ner` does, and of each entity `span._.confidence`: how probable it is that its
+    boundaries and its type are right, 0 to 1. That is calibrated where `calibration` is set, else the model's own
+    estimate.
+    """
 
-    def __init__(self, vocab: Vocab, model: Model[list[Doc], list[Floats2d]], name: str = FACTORY) -> None:
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model[list[Doc], list[Floats2d]],
+        name: str = FACTORY,
+        *,
+        incorrect_spans_key: str | None = None,
+        scorer: Callable[..., dict[str, Any]] | None = None,
+    ) -> None:
+        """incorrect_spans_key: The key in `doc.spans` of what is known to be no entity of that type, to learn from."""
         self.vocab = vocab
         self.model = model
         self.name = name
-        self.cfg: dict[str, Any] = {"labels": []}
+        self.scorer = scorer
+        self.incorrect_spans_key = incorrect_spans_key
+        self.cfg: dict[str, Any] = {"labels": [], "calibration": None}
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -77,14 +95,24 @@ class BiluoNER(TrainablePipe):
     def label_data(self) -> tuple[str, ...]:
         return self.labels
 
+    @property
+    def calibration(self) -> dict[str, Any] | None:
+        """Slope and intercept of the line that makes an entity's log-odds calibrated ones, and what else is kept with
+        them; None leaves the model's own estimate."""
+        return self.cfg["calibration"]
+
+    @calibration.setter
+    def calibration(self, values: dict[str, Any] | None) -> None:
+        self.cfg["calibration"] = values
+
     def add_label(self, label: str) -> int:
-        """Add an entity type, before the model is initialized. RETURNS: 0 where it was there, else 1."""
+        """Add an entity type; a model that is trained has to learn it then. RETURNS: 0 where it was there, else 1."""
         if label in self.labels:
             return 0
-        if self.model.get_ref("output_layer").has_dim("nO"):
-            raise ValueError(f"{self.name} is trained for {', '.join(self.labels)}: {label} can't be added any more")
         self.cfg["labels"].append(label)
         self.vocab.strings.add(label)
+        if self.model.get_ref("output_layer").has_dim("nO"):
+            _resize(self.model, 1 + 4 * len(self.labels))
         return 1
 
     def initialize(
@@ -104,28 +132,19 @@ class BiluoNER(TrainablePipe):
             raise ValueError(f"{self.name} has nothing to learn: no example has an entity, and no labels were given")
         output = self.model.get_ref("output_layer")
         if not output.has_dim("nO"):
-            output.set_dim("nO", 1 + 4 * len(self.labels))
+            for layer in (output, *output.layers):
+                layer.set_dim("nO", 1 + 4 * len(self.labels))
         sample = [example.x for example in islice(get_examples(), 10)]
         self.model.initialize(X=sample)
 
-    def predict(self, docs: Sequence[Doc]) -> list[list[tuple[int, int, str]]]:
-        """The entities of each Doc as tokens from and to, and the type."""
-        if not any(len(doc) for doc in docs):
-            return [[] for _ in docs]
-        scores = self.model.predict(docs)
-        results: list[list[tuple[int, int, str]]] = [[] for _ in docs]
-        for numbers in _batches(docs):
-            lattice = self._lattice(docs, scores, numbers)
-            for number, start, end, label in lattice.best():
-                results[numbers[number]].append((start, end, self.labels[label]))
-        return results
+    def predict(self, docs: Sequence[Doc]) -> list[dict[tuple[int, int, str], float]]:
+        """The entities of each Doc: tokens from and to, and the type; with the confidence of each."""
+        return self.probabilities(docs)
 
     def probabilities(
         self, docs: Sequence[Doc], asked: Sequence[Iterable[tuple[int, int, str]]] | None = None
     ) -> list[dict[tuple[int, int, str], float]]:
-        """How probable each entity is that `predict` finds, by its tokens from and to, and its type.
-
-        It is the model's own estimate, not calibrated on other text.
+        """What `predict` gives.
 
         asked: Of each Doc further entities whose probability is wanted.
         """
@@ -136,22 +155,26 @@ class BiluoNER(TrainablePipe):
             for numbers in _batches(docs):
                 lattice = self._lattice(docs, scores, numbers)
                 entities = dict.fromkeys(lattice.best())
-                for place, number in enumerate(numbers):
-                    for start, end, name in asked[number] if asked else ():
-                        if name in numbers_of:
-                            entities[place, start, end, numbers_of[name]] = None
-                for (place, start, end, label), share in zip(
-                    entities, lattice.probabilities(list(entities)), strict=True
-                ):
+                if asked:
+                    for place, number in enumerate(numbers):
+                        for start, end, name in asked[number]:
+                            if name in numbers_of:
+                                entities[place, start, end, numbers_of[name]] = None
+                shares = _calibrated(lattice.probabilities(list(entities)), self.calibration)
+                for (place, start, end, label), share in zip(entities, shares, strict=True):
                     results[numbers[place]][start, end, self.labels[label]] = share
         return results
 
     def _lattice(self, docs: Sequence[Doc], scores: Sequence[Floats2d], numbers: Sequence[int]) -> "Lattice":
         return Lattice(self.model.ops.xp, [scores[n] for n in numbers], [_blanks(docs[n]) for n in numbers])
 
-    def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[list[tuple[int, int, str]]]) -> None:
+    def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[dict[tuple[int, int, str], float]]) -> None:
         for doc, found in zip(docs, predictions, strict=True):
-            spans = [Span(doc, start, end, label=label) for start, end, label in found]
+            spans = []
+            for (start, end, label), confidence in found.items():
+                span = Span(doc, start, end, label=label)
+                span._.confidence = confidence
+                spans.append(span)
             if doc.ents:
                 # What an earlier component has set stays where nothing is found.
                 taken = {token.i for span in spans for token in span}
@@ -173,10 +196,23 @@ class BiluoNER(TrainablePipe):
             loss += lost
             for number, gradient in zip(numbers, of_batch, strict=True):
                 gradients[number] = gradient
+            wrong = [
+                (place, span.start, span.end, numbers_of[span.label_])
+                for place, number in enumerate(numbers)
+                for span in self._incorrect(examples[number])
+                if span.label_ in numbers_of
+            ]
+            if wrong:
+                lost, of_wrong = lattice.loss_of_wrong(wrong)
+                loss += lost
+                for (place, *_), gradient in zip(wrong, of_wrong, strict=True):
+                    gradients[numbers[place]] = gradients[numbers[place]] + gradient
         return loss, gradients
 
-    def score(self, examples: Iterable[Example], **_: Any) -> dict[str, Any]:
-        return get_ner_prf(examples)
+    def _incorrect(self, example: Example) -> list[Span]:
+        key = self.incorrect_spans_key
+        group = example.reference.spans.get(key) if key else None
+        return example.get_aligned_spans_y2x(list(group), allow_overlap=True) if group else []
 
 
 class Lattice:
@@ -250,87 +286,130 @@ class Lattice:
         total, shares = _marginals(xp, self.scores)
         likely, wanted = _marginals(xp, xp.where(mask, self.scores, NEVER))
         # What no sequence can be, whatever the scores: an annotated mention that ends with a blank, for instance.
-        possible = likely > NEVER / 2
+        possible = likely > -xp.inf
         loss = float(xp.where(possible, total - likely, 0).sum())
         gradient = (shares - wanted) * possible[None, :, None]
         return loss, [gradient[:length, number] for number, length in enumerate(self.lengths)]
+
+    def loss_of_wrong(self, entities: Sequence[tuple[int, int, int, int]]) -> tuple[float, list[Any]]:
+        """The negative log-likelihood of entities not being there, and of each the gradient for its doc's scores.
+
+        entities: Doc, first token, behind the last, type.
+        """
+        xp = self.xp
+        scores = self.scores[:, [doc for doc, *_ in entities]]
+        mask = xp.ones(scores.shape, "?")
+        for number, (_, start, end, label) in enumerate(entities):
+            mask[start:end, number] = False
+            for token in range(start, end):
+                part = UNIT if end - start == 1 else BEGIN if token == start else LAST if token == end - 1 else IN
+                mask[token, number, 1 + 4 * label + part] = True
+        total, shares = _marginals(xp, scores)
+        of_those, given = _marginals(xp, xp.where(mask, scores, NEVER))
+        # What is all but sure would else pull without bounds.
+        share = xp.exp(xp.minimum(of_those - total, CERTAIN))
+        gradient = (share / (1 - share)).astype("f")[None, :, None] * (given - shares)
+        lengths = [self.lengths[doc] for doc, *_ in entities]
+        return float(-xp.log1p(-share).sum()), [gradient[:length, number] for number, length in enumerate(lengths)]
 
     def probabilities(self, entities: Sequence[tuple[int, int, int, int]]) -> list[float]:
         """How probable each entity is: the share of the sequences that have it, whatever else they have.
 
         entities: Doc, first token, behind the last, type.
         """
-        sweep = _Sweep(self.xp, self.scores)
-        values = []
-        for doc, start, end, label in entities:
-            parts = [UNIT] if end - start == 1 else [BEGIN, *[IN] * (end - start - 2), LAST]
-            weight = sweep.before[start, doc, 0] + sweep.lost_before[start, doc]
-            weight += sweep.behind[end - 1, doc, 0] + sweep.lost_behind[end - 1, doc]
-            weight += sum(self.scores[start + n, doc, 1 + 4 * label + part] for n, part in enumerate(parts))
-            values.append(min(1.0, float(self.xp.exp(weight - sweep.total[doc]))))
-        return values
+        if not entities:
+            return []
+        xp = self.xp
+        doc, start, end, label = numpy.array(entities).T
+        # Only what these docs have is summed.
+        numbers, doc = numpy.unique(doc, return_inverse=True)
+        scores = self.scores[:, numbers]
+        sweep = _Sweep(xp, scores)
+        _, tags = _parts(scores)
+        inner = xp.zeros((len(scores) + 1, len(numbers), self.types), "d")
+        inner[1:] = tags[..., IN].cumsum(axis=0, dtype="d")
+        longer = tags[start, doc, label, BEGIN] + tags[end - 1, doc, label, LAST]
+        longer = longer + inner[end - 1, doc, label] - inner[xp.minimum(start + 1, end - 1), doc, label]
+        weight = xp.where(xp.asarray(end - start == 1), tags[start, doc, label, UNIT], longer)
+        weight = weight + xp.log(xp.maximum(sweep.before[start, doc, 0], TINY)) + sweep.lost_before[start, doc]
+        weight += xp.log(xp.maximum(sweep.behind[end - 1, doc, 0], TINY)) + sweep.lost_behind[end - 1, doc]
+        return _to_numpy(xp.exp(xp.minimum(weight - sweep.total[doc], 0))).tolist()
 
 
 class _Sweep:
-    """The weights of what may stand before and behind each token, of shape (tokens, docs, 1 + types).
+    """The weights of what may stand before and behind each token: the forward and backward recursions.
 
-    before, behind: The logarithm for nothing open, then for an open entity of each type, less what all of a token have
-        in common, so that nothing grows with the length: lost_before and lost_behind, of shape (tokens, docs).
-    total: The logarithm of the weight of all sequences of each doc.
+    Each step is scaled, so that nothing grows with the length (L. Rabiner, A Tutorial on Hidden Markov Models, 1989).
+
+    weights: Of each token's tags, relative to its highest score; of shape (tokens, docs, 1 + 4 * types).
+    before, behind: Of nothing open, then of an open entity of each type; of shape (tokens, docs, 1 + types).
+    lost_before, lost_behind: The logarithms of what the scaling took away; of shape (tokens, docs).
+    total: The logarithm of the weight of all sequences of each doc; of none, minus infinity.
     """
 
     def __init__(self, xp: Any, scores: Any) -> None:
-        outside, tags = _parts(scores)
-        length, docs, types = tags.shape[:3]
-        self.before, self.behind = xp.empty((2, length, docs, 1 + types), "f")
+        most = scores.max(axis=2)
+        # In double precision: a weight of e^-700 is not yet nothing.
+        self.weights = xp.exp(scores - most[..., None], dtype="d")
+        outside, tags = _parts(self.weights)
+        begin, middle, last, unit = (xp.ascontiguousarray(tags[..., part]) for part in range(4))
+        closed = outside + unit.sum(axis=2)
+        length, docs, types = begin.shape
+        self.before, self.behind = xp.empty((2, length, docs, 1 + types), "d")
         self.lost_before, self.lost_behind = xp.empty((2, length, docs), "d")
-        state = xp.full((docs, 1 + types), NEVER, "f")
-        state[:, 0] = 0
-        last, lost = state.copy(), xp.zeros(docs, "d")
+        lost, state = xp.zeros(docs, "d"), xp.zeros((docs, 1 + types), "d")
+        state[:, 0] = 1
         for t in range(length):
             self.before[t], self.lost_before[t] = state, lost
-            closed, opened = self.before[t, :, :1], self.before[t, :, 1:]
-            state[:, 0] = _log_sum(
-                xp, outside[t][:, None] + closed, tags[t, ..., UNIT] + closed, tags[t, ..., LAST] + opened
-            )
-            state[:, 1:] = xp.logaddexp(tags[t, ..., BEGIN] + closed, tags[t, ..., IN] + opened)
-            most = state.max(axis=1)
-            state -= most[:, None]
-            lost = lost + most
-        self.total = lost + state[:, 0]
-        state, lost = last, xp.zeros(docs, "d")
+            old = self.before[t]
+            state[:, 0] = closed[t] * old[:, 0] + (last[t] * old[:, 1:]).sum(axis=1)
+            state[:, 1:] = begin[t] * old[:, :1] + middle[t] * old[:, 1:]
+            scale = xp.maximum(state.max(axis=1), TINY)
+            state /= scale[:, None]
+            lost = lost + most[t] + xp.log(scale)
+        self.total = xp.where(state[:, 0] > 0, lost + xp.log(xp.maximum(state[:, 0], TINY)), -xp.inf)
+        lost, state[:] = xp.zeros(docs, "d"), 0
+        state[:, 0] = 1
         for t in range(length - 1, -1, -1):
             self.behind[t], self.lost_behind[t] = state, lost
-            closed, opened = self.behind[t, :, :1], self.behind[t, :, 1:]
-            state[:, 0] = _log_sum(
-                xp, outside[t][:, None] + closed, tags[t, ..., UNIT] + closed, tags[t, ..., BEGIN] + opened
-            )
-            state[:, 1:] = xp.logaddexp(tags[t, ..., LAST] + closed, tags[t, ..., IN] + opened)
-            most = state.max(axis=1)
-            state -= most[:, None]
-            lost = lost + most
+            old = self.behind[t]
+            state[:, 0] = closed[t] * old[:, 0] + (begin[t] * old[:, 1:]).sum(axis=1)
+            state[:, 1:] = last[t] * old[:, :1] + middle[t] * old[:, 1:]
+            scale = xp.maximum(state.max(axis=1), TINY)
+            state /= scale[:, None]
+            lost = lost + most[t] + xp.log(scale)
 
 
 def _marginals(xp: Any, scores: Any) -> tuple[Any, Any]:
     """The logarithm of the weight of all sequences of each doc, and the probability of each tag of each token."""
     sweep = _Sweep(xp, scores)
-    before, behind = sweep.before, sweep.behind
-    weights = scores.copy()
-    _, tags = _parts(weights)
-    weights[..., 0] += before[..., 0] + behind[..., 0]
-    tags[..., BEGIN] += before[..., :1] + behind[..., 1:]
-    tags[..., IN] += before[..., 1:] + behind[..., 1:]
-    tags[..., LAST] += before[..., 1:] + behind[..., :1]
-    tags[..., UNIT] += before[..., :1] + behind[..., :1]
-    weights -= weights.max(axis=2, keepdims=True)
-    weights = xp.exp(weights)
-    return sweep.total, weights / weights.sum(axis=2, keepdims=True)
+    before, behind, shares = sweep.before, sweep.behind, sweep.weights
+    _, tags = _parts(shares)
+    shares[..., 0] *= before[..., 0] * behind[..., 0]
+    tags[..., BEGIN] *= before[..., :1] * behind[..., 1:]
+    tags[..., IN] *= before[..., 1:] * behind[..., 1:]
+    tags[..., LAST] *= before[..., 1:] * behind[..., :1]
+    tags[..., UNIT] *= before[..., :1] * behind[..., :1]
+    return sweep.total, (shares / xp.maximum(shares.sum(axis=2, keepdims=True), TINY)).astype("f")
 
 
-def _log_sum(xp: Any, *values: Any) -> Any:
-    together = xp.concatenate(values, axis=1)
-    most = together.max(axis=1)
-    return most + xp.log(xp.exp(together - most[:, None]).sum(axis=1))
+def _calibrated(shares: Sequence[float], calibration: dict[str, Any] | None) -> list[float]:
+    if not calibration:
+        return list(shares)
+    values = numpy.clip(numpy.asarray(shares, "d"), 1e-9, 1 - 1e-9)
+    log_odds = calibration["slope"] * numpy.log(values / (1 - values)) + calibration["intercept"]
+    found: list[float] = (1 / (1 + numpy.exp(-log_odds))).tolist()
+    return found
+
+
+def _resize(model: Model, size: int) -> None:
+    """Give a model more tags; at first the new ones have no weight."""
+    output = model.get_ref("output_layer")
+    before = output.get_dim("nO")
+    resize_model(output, size)
+    for node in (model, model.layers[-1]):
+        if node.has_dim("nO") and node.get_dim("nO") == before:
+            node.set_dim("nO", size, force=True)
 
 
 def _parts(scores: Any) -> tuple[Any, Any]:
@@ -373,9 +452,19 @@ def _to_numpy(array: Any) -> numpy.ndarray:
     return array if isinstance(array, numpy.ndarray) else array.get()
 
 
-def create_biluo_ner(nlp: Language, name: str, model: Model[list[Doc], list[Floats2d]]) -> BiluoNER:
+def create_biluo_ner(
+    nlp: Language,
+    name: str,
+    model: Model[list[Doc], list[Floats2d]],
+    incorrect_spans_key: str | None,
+    scorer: Callable[..., dict[str, Any]] | None,
+) -> BiluoNER:
     """The factory of BiluoNER, whose arguments these are."""
-    return BiluoNER(nlp.vocab, model, name)
+    return BiluoNER(nlp.vocab, model, name, incorrect_spans_key=incorrect_spans_key, scorer=scorer)
+
+
+if not Span.has_extension("confidence"):
+    Span.set_extension("confidence", default=None)
 
 
 # Where this plugin and a package that carries a copy of this module are both imported, the first one stays.
@@ -383,7 +472,11 @@ if Language.get_factory_name(FACTORY) not in registry.factories:
     Language.factory(
         FACTORY,
         assigns=["doc.ents", "token.ent_iob", "token.ent_type"],
-        default_config={"model": DEFAULT_MODEL},
+        default_config={
+            "model": DEFAULT_MODEL,
+            "incorrect_spans_key": None,
+            "scorer": {"@scorers": "spacy.ner_scorer.v1"},
+        },
         default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
         func=create_biluo_ner,
     )

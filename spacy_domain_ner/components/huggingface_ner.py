@@ -3,6 +3,7 @@
 This module stands alone: a packaged model carries a copy of it. It needs spaCy, PyTorch and transformers.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,10 +21,13 @@ from spacy.vocab import Vocab
 from thinc.api import get_torch_default_device
 
 FACTORY = "spacy_domain_ner_huggingface"
+# Beside the model's own files.
+CALIBRATION = "calibration.json"
 
 
 class HuggingFaceNER(Pipe):
-    """Sets `doc.ents` by a model that transformers has trained for token classification.
+    """Sets `doc.ents` by a model that transformers has trained for token classification, and of each entity
+    `span._.confidence`: the product of its tags' probabilities, calibrated where `calibration` is set.
 
     The model's labels are `O`, and `B-` and `I-` with each type. It has none until `load` or `from_disk`.
     """
@@ -39,6 +43,8 @@ class HuggingFaceNER(Pipe):
         self.vocab = vocab
         self.name = name
         self.cfg = {"max_length": max_length, "overlap": overlap, "batch_size": batch_size}
+        # Slope and intercept of the line that makes log-odds calibrated ones, and what else is kept with them.
+        self.calibration: dict[str, Any] | None = None
         self.model: Any = None
         self.tokenizer: Any = None
 
@@ -76,22 +82,58 @@ class HuggingFaceNER(Pipe):
             except Exception as error:
                 error_handler(self.name, self, docs, error)
 
-    def predict(self, docs: Sequence[Doc]) -> list[list[tuple[int, int, str]]]:
-        """The entities of each Doc as tokens from and to, and the type."""
+    def predict(self, docs: Sequence[Doc]) -> list[dict[tuple[int, int, str], float]]:
+        """The entities of each Doc: tokens from and to, and the type; with the confidence of each."""
+        return self.probabilities(docs)
+
+    def probabilities(
+        self, docs: Sequence[Doc], asked: Sequence[Iterable[tuple[int, int, str]]] | None = None
+    ) -> list[dict[tuple[int, int, str], float]]:
+        """What `predict` gives.
+
+        asked: Of each Doc further entities whose probability is wanted.
+        """
         if self.model is None:
             raise ValueError(f"The component {self.name} has no model yet: load one, or load the pipeline from disk.")
-        results = []
+        results: list[dict[tuple[int, int, str], float]] = []
         for probabilities, starts in self._read([doc.text for doc in docs], [_bounds(doc) for doc in docs]):
             tags = [self.model.config.id2label[int(best)] for best in probabilities.argmax(axis=1)]
             for number in numpy.flatnonzero((starts[1:] == starts[:-1]) & (starts[1:] >= 0)) + 1:
                 # Two tokens in one word piece, as in "()": what begins, begins at the first.
                 tags[number] = "I" + tags[number][1:] if tags[number] != "O" else "O"
-            results.append(list(decode(tags, starts >= 0)))
+            entities = dict.fromkeys(decode(tags, starts >= 0))
+            entities |= dict.fromkeys(asked[len(results)] if asked else ())
+            results.append({entity: self._confidence(probabilities, starts, entity) for entity in entities})
         return results
 
-    def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[list[tuple[int, int, str]]]) -> None:
+    def _confidence(self, probabilities: numpy.ndarray, starts: numpy.ndarray, entity: tuple[int, int, str]) -> float:
+        """That the first token begins the entity, the others go on with it, and the next one does not."""
+        start, end, label = entity
+        numbers = self.model.config.label2id
+        if f"B-{label}" not in numbers:
+            return 0.0
+        begins, goes_on = numbers[f"B-{label}"], numbers[f"I-{label}"]
+        # A token without a word piece of its own has no tag.
+        own = numpy.diff(starts, prepend=-1) != 0
+        inner = [n for n in range(start + 1, end) if starts[n] >= 0 and own[n]]
+        behind = next((n for n in range(end, len(starts)) if starts[n] >= 0 and own[n]), None)
+        # What begins with I- behind something else begins as well.
+        share = float(probabilities[start, begins] + probabilities[start, goes_on])
+        share *= float(probabilities[inner, goes_on].prod())
+        share *= 1.0 if behind is None else 1 - float(probabilities[behind, goes_on])
+        if not self.calibration:
+            return min(1.0, share)
+        share = min(max(share, 1e-9), 1 - 1e-9)
+        log_odds = self.calibration["slope"] * math.log(share / (1 - share)) + self.calibration["intercept"]
+        return 1 / (1 + math.exp(-log_odds))
+
+    def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[dict[tuple[int, int, str], float]]) -> None:
         for doc, found in zip(docs, predictions, strict=True):
-            spans = [Span(doc, start, end, label=label) for start, end, label in found]
+            spans = []
+            for (start, end, label), confidence in found.items():
+                span = Span(doc, start, end, label=label)
+                span._.confidence = confidence
+                spans.append(span)
             # What an earlier component has set stays where nothing is found.
             taken = {token.i for span in spans for token in span}
             doc.set_ents(filter_spans([*spans, *(ent for ent in doc.ents if not any(t.i in taken for t in ent))]))
@@ -158,8 +200,11 @@ class HuggingFaceNER(Pipe):
         if self.model is not None:
             self.model.save_pretrained(path)
             self.tokenizer.save_pretrained(path)
+            srsly.write_json(Path(path) / CALIBRATION, self.calibration)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "HuggingFaceNER":
+        if (Path(path) / CALIBRATION).is_file():
+            self.calibration = srsly.read_json(Path(path) / CALIBRATION)
         return self.load(path) if (Path(path) / "config.json").is_file() else self
 
 
@@ -247,6 +292,9 @@ def create_huggingface_ner(nlp: Language, name: str, max_length: int, overlap: i
     """The factory of HuggingFaceNER, whose arguments these are."""
     return HuggingFaceNER(nlp.vocab, name, max_length=max_length, overlap=overlap, batch_size=batch_size)
 
+
+if not Span.has_extension("confidence"):
+    Span.set_extension("confidence", default=None)
 
 # Where this plugin and a package that carries a copy of this module are both imported, the first one stays.
 if Language.get_factory_name(FACTORY) not in registry.factories:

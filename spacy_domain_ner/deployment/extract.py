@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext, suppress
@@ -31,9 +31,9 @@ def extract_entities(nlp: Language, text: str) -> list[dict[str, Any]]:
     nlp: A trained pipeline.
     text: The text.
     RETURNS: For each entity its surface form `name`, its `type`, and `start` and `end` in code points, `end`
-        exclusive, so that `text[start:end] == name`.
+        exclusive, so that `text[start:end] == name`; and `confidence`, 0 to 1, where the model says it.
     """
-    return _entities(nlp(text))
+    return _entities(nlp(text), {})
 
 
 @dataclass
@@ -46,12 +46,15 @@ class Extracted:
     refusals: list[str] = field(default_factory=list)
 
 
-def extract_batch(nlp: Language, lines: Iterable[Line], text_key: str = "text") -> Extracted:
+def extract_batch(
+    nlp: Language, lines: Iterable[Line], text_key: str = "text", least: Mapping[str, float] | None = None
+) -> Extracted:
     """Find the entities in a batch of input lines.
 
     nlp: A trained pipeline.
     lines: The input, as `deployment.inputs` reads it.
     text_key: The key of the text in JSON records.
+    least: The confidence that an entity must have to be kept, by type, "" being all others.
     RETURNS: A JSON line for each passage: the input's record with `entities` added.
     """
     result = Extracted()
@@ -67,7 +70,7 @@ def extract_batch(nlp: Language, lines: Iterable[Line], text_key: str = "text") 
     with nlp.memory_zone() if len(nlp.vocab) > KEPT_WORDS else nullcontext():
         texts = [record[text_key] for record in records]
         for record, doc in zip(records, nlp.pipe(texts, batch_size=max(1, len(texts))), strict=True):
-            record["entities"] = _entities(doc)
+            record["entities"] = _entities(doc, least or {})
             result.entities += len(record["entities"])
             rows.append(_row(record))
     result.passages = len(rows)
@@ -76,7 +79,11 @@ def extract_batch(nlp: Language, lines: Iterable[Line], text_key: str = "text") 
 
 
 def extract_in_workers(
-    model: str, batches: Iterable[list[Line]], workers: int, text_key: str = "text"
+    model: str,
+    batches: Iterable[list[Line]],
+    workers: int,
+    text_key: str = "text",
+    least: Mapping[str, float] | None = None,
 ) -> Iterator[Extracted]:
     """Find the entities in batches of lines, several at once, each in a process of its own.
 
@@ -99,7 +106,7 @@ def extract_in_workers(
     def extract(batch: list[Line]) -> Extracted:
         worker = free.get()
         try:
-            return worker.extract(batch, text_key)
+            return worker.extract(batch, text_key, dict(least or {}))
         finally:
             free.put(worker)
 
@@ -137,9 +144,9 @@ class _Worker:
         self.process.start()
         theirs.close()
 
-    def extract(self, lines: list[Line], text_key: str) -> Extracted:
+    def extract(self, lines: list[Line], text_key: str, least: dict[str, float]) -> Extracted:
         try:
-            self._connection.send((lines, text_key))
+            self._connection.send((lines, text_key, least))
             result = self._connection.recv()
         except (EOFError, OSError):
             raise BrokenProcessPool("a worker process was killed") from None
@@ -168,9 +175,9 @@ def _work(connection: Connection, model: str) -> None:
     # Without a parent the pipe has ended, and so does this process.
     with suppress(EOFError, OSError):
         while True:
-            lines, text_key = connection.recv()
+            lines, text_key, least = connection.recv()
             try:
-                result: Extracted | Exception = extract_batch(nlp, lines, text_key)
+                result: Extracted | Exception = extract_batch(nlp, lines, text_key, least)
             except Exception as error:  # for the parent to raise
                 result = error
             connection.send(result)
@@ -199,5 +206,13 @@ def _row(record: dict[str, Any]) -> bytes:
         return json.dumps(record).encode("ascii") + b"\n"
 
 
-def _entities(doc: Doc) -> list[dict[str, Any]]:
-    return [{"name": ent.text, "type": ent.label_, "start": ent.start_char, "end": ent.end_char} for ent in doc.ents]
+def _entities(doc: Doc, least: Mapping[str, float]) -> list[dict[str, Any]]:
+    entities = []
+    for ent in doc.ents:
+        # Only recognizers that say it have brought the attribute.
+        confidence = ent._.confidence if ent._.has("confidence") else None
+        if confidence is not None and confidence < least.get(ent.label_, least.get("", 0.0)):
+            continue
+        entity = {"name": ent.text, "type": ent.label_, "start": ent.start_char, "end": ent.end_char}
+        entities.append(entity if confidence is None else {**entity, "confidence": round(confidence, 4)})
+    return entities

@@ -15,6 +15,7 @@ from spacy_domain_ner.corpus.docs import load_tokenizing_pipeline
 from spacy_domain_ner.corpus.jsonl import read_valid_passages
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.errors import UserError, reason
+from spacy_domain_ner.training.calibrating import calibrate_model
 from spacy_domain_ner.training.replacing import replacing_models
 from spacy_domain_ner.training.spacy_training import no_entities
 
@@ -125,6 +126,7 @@ def train_with_huggingface(
         component: Any = nlp.add_pipe(FACTORY, config={"max_length": settings.max_length, "overlap": settings.overlap})
         component.load(scratch / "best")
         _save(nlp, scratch / "model-best", settings.name)
+        calibrate_model(scratch / "model-best", passages[1])
 
 
 def tagged(window: Mapping[str, Any], spans: Sequence[Span], numbers: Mapping[str, int]) -> dict[str, Any]:

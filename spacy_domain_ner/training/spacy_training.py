@@ -9,7 +9,9 @@ from spacy.cli.train import train as spacy_train
 from spacy.tokens import DocBin
 from thinc.api import Config
 
+from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.errors import UserError, reason
+from spacy_domain_ner.training.calibrating import calibrate_model
 from spacy_domain_ner.training.replacing import replacing_models
 
 
@@ -61,6 +63,7 @@ def train_with_spacy(
         _train(config_path, scratch, gpu, given)
         for name in ("model-best", "model-last"):
             _for_any_machine(scratch / name, transformers)
+        calibrate_model(scratch / "model-best", _passages(dev_path))
 
 
 def steps_per_epoch(config_path: Path, overrides: Mapping[str, Any] | None = None) -> int:
@@ -106,6 +109,15 @@ def _falls(config: Config) -> bool:
     """Whether the learning rate rises first and then falls to nothing."""
     schedule = config.get("training", {}).get("optimizer", {}).get("learn_rate")
     return isinstance(schedule, dict) and schedule.get("@schedules") == "warmup_linear.v1"
+
+
+def _passages(path: Path) -> list[Passage]:
+    """The passages of a .spacy file, with what its tokens can express of their annotation."""
+    nlp = util.get_lang_class("xx")()
+    return [
+        Passage(doc.text, [Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents])
+        for doc in DocBin().from_disk(path).get_docs(nlp.vocab)
+    ]
 
 
 def _schedule(total: int) -> dict[str, Any]:

@@ -186,12 +186,77 @@ def test_it_comes_back_from_disk_and_from_bytes(trained, tmp_path):
     assert found(again.pipe(texts)) == found(trained.pipe(texts))
 
 
-def test_a_label_can_be_added_before_training_only(trained):
-    pipe = spacy.blank("en").add_pipe(FACTORY)
-    assert (pipe.add_label("A"), pipe.add_label("A"), pipe.labels) == (1, 0, ("A",))
-    assert trained.get_pipe("ner").add_label("INFRA") == 0
-    with pytest.raises(ValueError, match="can't be added"):
-        trained.get_pipe("ner").add_label("NEW")
+def test_a_trained_one_learns_a_further_label_and_keeps_what_it_knew(trained, tmp_path):
+    trained.to_disk(tmp_path / "model")
+    nlp = spacy.load(tmp_path / "model")
+    ner = nlp.get_pipe("ner")
+    assert (ner.add_label("INFRA"), ner.add_label("VERB"), ner.labels) == (0, 1, ("INFRA", "SERVICE", "VERB"))
+    text, spans = TEXTS[0]
+    examples = [*examples_of(nlp), *examples_of(nlp, [(text, [*spans, (13, 18, "VERB")])])]
+    optimizer = nlp.resume_training()
+    for _ in range(30):
+        nlp.update(examples[1:], sgd=optimizer)
+    assert found(map(nlp, [text, TEXTS[3][0]])) == [sorted([*spans, (13, 18, "VERB")]), TEXTS[3][1]]
+    nlp.to_disk(tmp_path / "again")
+    assert spacy.load(tmp_path / "again").get_pipe("ner").labels == ("INFRA", "SERVICE", "VERB")
+
+
+def test_the_loss_of_what_is_wrong_is_that_of_all_sequences_without_it(batch):
+    scores, sequences, weights = batch
+    every = [
+        (number, *entity)
+        for number, of_doc in enumerate(sequences)
+        for entity in sorted({entity for tags in of_doc for entity in entities(tags)})
+    ]
+    wanted = 0.0
+    loss, gradients = lattice(scores).loss_of_wrong(every)
+    for (number, *entity), gradient in zip(every, gradients, strict=True):
+        tags_of, of_weights, rows = sequences[number], weights[number], scores[number]
+        right = numpy.array([tuple(entity) not in entities(tags) for tags in tags_of])
+        total, rest = numpy.logaddexp.reduce(of_weights), numpy.logaddexp.reduce(of_weights[right])
+        wanted += total - rest
+        shares = numpy.zeros(rows.shape, "d")
+        for tags, weight, is_right in zip(tags_of, of_weights, right, strict=True):
+            share = numpy.exp(weight - total) - (numpy.exp(weight - rest) if is_right else 0)
+            shares[numpy.arange(len(rows)), tags] += share
+        if total - rest < 5:  # above it is cut off
+            numpy.testing.assert_allclose(gradient, shares, atol=1e-4, rtol=1e-3)
+    assert loss == pytest.approx(wanted, rel=0.05)
+
+
+def test_a_rejected_span_is_unlearned(trained, tmp_path):
+    """A rejected row says only that: all other tokens are without annotation."""
+    trained.to_disk(tmp_path / "model")
+    config = {"components": {"ner": {"incorrect_spans_key": "rejected"}}}
+    nlp = spacy.load(tmp_path / "model", config=config)
+    text = TEXTS[0][0]
+    reference = nlp.make_doc(text)
+    reference.set_ents([], default="missing")
+    reference.spans["rejected"] = [reference.char_span(19, 24, label="INFRA")]
+    before = nlp.get_pipe("ner").probabilities([nlp.make_doc(text)])[0]
+    optimizer = nlp.resume_training()
+    for _ in range(20):
+        nlp.update([Example(nlp.make_doc(text), reference)], sgd=optimizer)
+    assert (0, 12, "SERVICE") in found([nlp(text)])[0]
+    assert (19, 24, "INFRA") not in found([nlp(text)])[0]
+    assert {label for *_, label in before} == {"SERVICE", "INFRA"}
+
+
+def test_each_entity_has_its_confidence_and_calibration_changes_nothing_else(trained, tmp_path):
+    text = TEXTS[0][0]
+    plain = {ent.text: ent._.confidence for ent in trained(text).ents}
+    assert all(0.8 < confidence <= 1 for confidence in plain.values())
+    trained.to_disk(tmp_path / "model")
+    nlp = spacy.load(tmp_path / "model")
+    assert nlp.get_pipe("ner").calibration is None
+    nlp.get_pipe("ner").calibration = {"slope": 1.0, "intercept": -3.0}
+    nlp.to_disk(tmp_path / "calibrated")
+    again = spacy.load(tmp_path / "calibrated")
+    lower = {ent.text: ent._.confidence for ent in again(text).ents}
+    assert again.get_pipe("ner").calibration == {"slope": 1.0, "intercept": -3.0}
+    assert lower == {
+        name: pytest.approx(1 / (1 + (1 - share) / share * numpy.exp(3)), abs=1e-6) for name, share in plain.items()
+    }
 
 
 def test_examples_without_any_entity_are_refused():

@@ -1,0 +1,38 @@
+"""How sure a model is of its entities, and whether it is right to be."""
+
+from spacy_domain_ner.confidence.calibration import (
+    Bin,
+    Calibration,
+    Coverage,
+    Judged,
+    calibrate,
+    expected_calibration_error,
+    find_recognizer,
+    find_thresholds,
+    fit_line,
+    judge_predictions,
+    least_confidences,
+    read_calibration,
+    reliability,
+    risk_coverage,
+)
+from spacy_domain_ner.confidence.prediction import Prediction, predict_with_probabilities
+
+__all__ = [
+    "Bin",
+    "Calibration",
+    "Coverage",
+    "Judged",
+    "Prediction",
+    "calibrate",
+    "expected_calibration_error",
+    "find_recognizer",
+    "find_thresholds",
+    "fit_line",
+    "judge_predictions",
+    "least_confidences",
+    "predict_with_probabilities",
+    "read_calibration",
+    "reliability",
+    "risk_coverage",
+]

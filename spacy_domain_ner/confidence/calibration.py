@@ -1,0 +1,268 @@
+"""Making a model's confidence mean what it says: of the entities with a confidence of 0.9, nine in ten are right."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import numpy
+from spacy.language import Language
+
+from spacy_domain_ner.confidence.prediction import predict_with_probabilities
+from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.errors import UserError
+
+BINS = 10
+# The attribute of a component that can be calibrated.
+ATTRIBUTE = "calibration"
+# Of the line's slope around 1 and intercept around 0, so that a few entities don't turn it.
+PRIOR_DEVIATION = 1.0
+NEWTON_STEPS = 50
+SMALLEST = 1e-9
+
+
+class Judged(NamedTuple):
+    """A predicted entity: its type, how sure the model is (0 to 1), whether boundaries and type are right."""
+
+    label: str
+    confidence: float
+    right: bool
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is known from the early-stopping set about a model's own estimates.
+
+    slope, intercept: Of the line from their log-odds to those of being right.
+    thresholds: For each type pairs of a calibrated confidence, rising, and the precision, rising, of the entities that
+        are at least that sure.
+    """
+
+    slope: float
+    intercept: float
+    thresholds: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a component keeps it."""
+        return {"slope": self.slope, "intercept": self.intercept, "thresholds": self.thresholds}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Calibration":
+        thresholds = {label: [(one, other) for one, other in pairs] for label, pairs in values["thresholds"].items()}
+        return cls(values["slope"], values["intercept"], thresholds)
+
+    def apply(self, probability: float) -> float:
+        """The calibrated confidence of one estimate."""
+        return float(_sigmoid(self.slope * _log_odds(numpy.array([probability])) + self.intercept)[0])
+
+    def reaching(self, precision: float) -> dict[str, float | None]:
+        """For each type the least confidence from which on that precision is reached; None where none is."""
+        return {
+            label: next((threshold for threshold, reached in pairs if reached >= precision), None)
+            for label, pairs in self.thresholds.items()
+        }
+
+
+def judge_predictions(nlp: Language, passages: Sequence[Passage]) -> list[Judged]:
+    """A model's entities in annotated passages, and whether they are right; none where it gives no confidence."""
+    judged = []
+    for passage, found in zip(passages, predict_with_probabilities(nlp, passages), strict=True):
+        if found.probabilities is not None:
+            right = set(passage.spans)
+            judged += [Judged(span.label, found.probabilities[span], span in right) for span in found.spans]
+    return judged
+
+
+def calibrate(nlp: Language, passages: Sequence[Passage]) -> Calibration | None:
+    """Calibrate a pipeline's recognizer on annotated passages that it was not trained on.
+
+    RETURNS: What the recognizer now keeps; None where it can't be calibrated, or finds nothing in the passages.
+    """
+    recognizer = find_recognizer(nlp)
+    if recognizer is None:
+        return None
+    setattr(recognizer, ATTRIBUTE, None)
+    judged = judge_predictions(nlp, passages)
+    if not judged:
+        return None
+    slope, intercept = fit_line([one.confidence for one in judged], [one.right for one in judged])
+    line = Calibration(slope, intercept)
+    calibrated = [one._replace(confidence=line.apply(one.confidence)) for one in judged]
+    found = Calibration(slope, intercept, find_thresholds(calibrated))
+    setattr(recognizer, ATTRIBUTE, found.to_dict())
+    return found
+
+
+def find_recognizer(nlp: Language) -> Any:
+    """The component that can be calibrated; None where there is none."""
+    return next((pipe for _, pipe in nlp.pipeline if hasattr(pipe, ATTRIBUTE)), None)
+
+
+def read_calibration(nlp: Language) -> Calibration | None:
+    """What a pipeline's recognizer keeps; None where it was not calibrated."""
+    values = getattr(find_recognizer(nlp), ATTRIBUTE, None)
+    return Calibration.from_dict(values) if values else None
+
+
+def fit_line(probabilities: Sequence[float], right: Sequence[bool]) -> tuple[float, float]:
+    """Fit the line from log-odds to log-odds under which what was right is most likely, by Newton's method.
+
+    J. Platt, Probabilistic Outputs for Support Vector Machines, 1999; with a normal prior around the line that changes
+    nothing in place of his smoothed targets.
+
+    probabilities: The model's own estimates. right: Whether each was right.
+    RETURNS: Slope, at least 0.05, so that the order stays; and intercept.
+    """
+    values = numpy.stack([_log_odds(numpy.asarray(probabilities, "d")), numpy.ones(len(probabilities))])
+    targets, prior = numpy.asarray(right, "d"), numpy.array([1.0, 0.0])
+    line = prior.copy()
+    for _ in range(NEWTON_STEPS):
+        shares = _sigmoid(line @ values)
+        gradient = values @ (shares - targets) + (line - prior) / PRIOR_DEVIATION**2
+        curvature = (values * (shares * (1 - shares))) @ values.T + numpy.eye(2) / PRIOR_DEVIATION**2
+        step = numpy.linalg.solve(curvature, gradient)
+        # Far from the best line a full step can go too far.
+        line = line - step / max(1.0, float(numpy.abs(step).max()))
+        if numpy.abs(step).max() < 1e-8:
+            break
+    # As many digits as survive a JSON file.
+    return round(max(0.05, float(line[0])), 6), round(float(line[1]), 6)
+
+
+def find_thresholds(judged: Iterable[Judged]) -> dict[str, list[tuple[float, float]]]:
+    """For each type the confidences that are worth choosing from, each with the precision from there on.
+
+    A precision is (right + 1) / (entities + 2), Laplace's rule: three of three are not yet 100 %.
+
+    RETURNS: Pairs, both rising: a higher threshold that does not reach more is left out.
+    """
+    of_type: dict[str, list[Judged]] = defaultdict(list)
+    for one in judged:
+        of_type[one.label].append(one)
+    return {label: _frontier(those) for label, those in sorted(of_type.items())}
+
+
+def _frontier(judged: list[Judged]) -> list[tuple[float, float]]:
+    pairs: list[tuple[float, float]] = []
+    entities = right = 0
+    ranked = sorted(judged, key=lambda one: -one.confidence)
+    for confidence, equal in groupby(ranked, key=lambda one: one.confidence):
+        those = list(equal)
+        entities, right = entities + len(those), right + sum(one.right for one in those)
+        precision = (right + 1) / (entities + 2)
+        # A lower threshold that reaches as much is better: it keeps more.
+        while pairs and pairs[-1][1] <= precision:
+            pairs.pop()
+        # Rounded down, so that what was kept here is kept.
+        pairs.append((int(confidence * 10_000) / 10_000, round(precision, 4)))
+    return pairs[::-1]
+
+
+@dataclass(frozen=True)
+class Bin:
+    """The entities whose confidence lies in one tenth: how many, their mean confidence, and the part that is right."""
+
+    count: int
+    confidence: float
+    right: float
+
+
+def reliability(judged: Sequence[Judged], bins: int = BINS) -> list[Bin]:
+    """Compare confidence and precision in bins of equal width; empty ones are left out."""
+    of_bin: dict[int, list[Judged]] = defaultdict(list)
+    for one in judged:
+        of_bin[min(bins - 1, int(one.confidence * bins))].append(one)
+    return [
+        Bin(
+            len(those),
+            sum(one.confidence for one in those) / len(those),
+            sum(one.right for one in those) / len(those),
+        )
+        for _, those in sorted(of_bin.items())
+    ]
+
+
+def expected_calibration_error(judged: Sequence[Judged], bins: int = BINS) -> float | None:
+    """The mean distance of confidence and precision over bins of equal width, weighted by their entities.
+
+    M. Pakdaman Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, 2015. None without any.
+    """
+    if not judged:
+        return None
+    found = reliability(judged, bins)
+    return sum(one.count * abs(one.confidence - one.right) for one in found) / len(judged)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The part of the entities that are at least so sure, that confidence, and the part of them that is right."""
+
+    covered: float
+    confidence: float
+    precision: float
+
+
+def risk_coverage(judged: Sequence[Judged]) -> list[Coverage]:
+    """What precision is left when only the surest entities are kept: a point for each number that can be kept.
+
+    The curve of R. El-Yaniv and Y. Wiener, On the Foundations of Noise-free Selective Classification, 2010, with
+    precision in place of risk.
+    """
+    points: list[Coverage] = []
+    entities = right = 0
+    ranked = sorted(judged, key=lambda one: -one.confidence)
+    for confidence, equal in groupby(ranked, key=lambda one: one.confidence):
+        those = list(equal)
+        entities, right = entities + len(those), right + sum(one.right for one in those)
+        points.append(Coverage(entities / len(judged), confidence, right / entities))
+    return points
+
+
+def least_confidences(nlp: Language, given: Sequence[str], precision: float | None) -> dict[str, float]:
+    """What entities must at least have to be kept, by type, "" being all others.
+
+    given: Numbers, or TYPE=NUMBER. precision: Wanted of each type, on the early-stopping set.
+    RAISES: UserError where a value is no good, or the model has no confidence or was not calibrated.
+    """
+    least: dict[str, float] = {}
+    if precision is not None:
+        if not 0 < precision < 1:
+            raise UserError(f"The precision is {precision}", "Give one between 0 and 1, for instance 0.9.")
+        calibration = read_calibration(nlp)
+        if calibration is None:
+            raise UserError(
+                "This model keeps no thresholds",
+                "Train it again with this version, or give --min-confidence.",
+            )
+        # Where no threshold reaches it, no entity is sure enough.
+        least |= {
+            label: threshold if threshold is not None else 2.0
+            for label, threshold in calibration.reaching(precision).items()
+        }
+        # A type that the early-stopping set has nothing of, too.
+        least[""] = 2.0
+    labels = {label for pipe in nlp.pipe_labels.values() for label in pipe}
+    for text in given:
+        label, _, number = text.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 1:
+            raise UserError(f"--min-confidence is {text!r}", "Give a number from 0 to 1, or TYPE=NUMBER.")
+        if label and label not in labels:
+            raise UserError(f"The model has no type {label!r}", f"It has {', '.join(sorted(labels))}.")
+        least[label] = value
+    if any(least.values()) and find_recognizer(nlp) is None:
+        raise UserError("This model says nothing of how sure it is", "Leave --min-confidence and --precision out.")
+    return least
+
+
+def _log_odds(probabilities: numpy.ndarray) -> numpy.ndarray:
+    clipped = numpy.clip(probabilities, SMALLEST, 1 - SMALLEST)
+    return numpy.log(clipped / (1 - clipped))
+
+
+def _sigmoid(values: numpy.ndarray) -> numpy.ndarray:
+    return 1 / (1 + numpy.exp(-numpy.clip(values, -700, 700)))

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 import numpy
+from spacy.attrs import IS_SPACE
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span
@@ -37,6 +38,8 @@ DEFAULT_MODEL = {
 NEVER = -1e6
 # The least weight: what can't be is none.
 TINY = 1e-300
+# Of a recursion between two scalings: one token's weights differ by e^100 at most, double precision holds e^700.
+STEPS = 5
 # The logarithm of a probability that counts as certain.
 CERTAIN = -1e-3
 # Tags of a type, in this order behind O.
@@ -349,41 +352,56 @@ class _Sweep:
 
     def __init__(self, xp: Any, scores: Any) -> None:
         most = scores.max(axis=2)
-        # In double precision: a weight of e^-700 is not yet nothing.
-        self.weights = xp.exp(scores - most[..., None], dtype="d")
+        self.weights = xp.exp(scores - most[..., None])
         outside, tags = _parts(self.weights)
-        begin, middle, last, unit = (xp.ascontiguousarray(tags[..., part]) for part in range(4))
-        closed = outside + unit.sum(axis=2)
-        length, docs, types = begin.shape
+        closed = outside + tags[..., UNIT].sum(axis=2)
+        length, docs, types = tags.shape[:3]
+        # In double precision: what a few steps without scaling leave may be small.
         self.before, self.behind = xp.empty((2, length, docs, 1 + types), "d")
         self.lost_before, self.lost_behind = xp.empty((2, length, docs), "d")
-        lost, state = xp.zeros(docs, "d"), xp.zeros((docs, 1 + types), "d")
-        state[:, 0] = 1
+        state = self._begin(xp, docs, types)
+        lost = xp.zeros(docs, "d")
         for t in range(length):
-            self.before[t], self.lost_before[t] = state, lost
             old = self.before[t]
-            state[:, 0] = closed[t] * old[:, 0] + (last[t] * old[:, 1:]).sum(axis=1)
-            state[:, 1:] = begin[t] * old[:, :1] + middle[t] * old[:, 1:]
-            scale = xp.maximum(state.max(axis=1), TINY)
-            state /= scale[:, None]
-            lost = lost + most[t] + xp.log(scale)
-        self.total = xp.where(state[:, 0] > 0, lost + xp.log(xp.maximum(state[:, 0], TINY)), -xp.inf)
-        lost, state[:] = xp.zeros(docs, "d"), 0
-        state[:, 0] = 1
+            old[:], self.lost_before[t] = state, lost
+            begin, middle, last, _ = (tags[t, ..., part] for part in range(4))
+            state[:, 0] = closed[t] * old[:, 0] + (last * old[:, 1:]).sum(axis=1)
+            state[:, 1:] = begin * old[:, :1] + middle * old[:, 1:]
+            if t % STEPS == 0:
+                lost += self._scale(xp, state)
+        below = most.cumsum(axis=0, dtype="d")
+        self.total = xp.where(state[:, 0] > 0, below[-1] + lost + xp.log(xp.maximum(state[:, 0], TINY)), -xp.inf)
+        self.lost_before[1:] += below[:-1]
+        state = self._begin(xp, docs, types)
+        lost = xp.zeros(docs, "d")
         for t in range(length - 1, -1, -1):
-            self.behind[t], self.lost_behind[t] = state, lost
             old = self.behind[t]
-            state[:, 0] = closed[t] * old[:, 0] + (begin[t] * old[:, 1:]).sum(axis=1)
-            state[:, 1:] = last[t] * old[:, :1] + middle[t] * old[:, 1:]
-            scale = xp.maximum(state.max(axis=1), TINY)
-            state /= scale[:, None]
-            lost = lost + most[t] + xp.log(scale)
+            old[:], self.lost_behind[t] = state, lost
+            begin, middle, last, _ = (tags[t, ..., part] for part in range(4))
+            state[:, 0] = closed[t] * old[:, 0] + (begin * old[:, 1:]).sum(axis=1)
+            state[:, 1:] = last * old[:, :1] + middle * old[:, 1:]
+            if t % STEPS == 0:
+                lost += self._scale(xp, state)
+        self.lost_behind += below[-1] - below
+
+    @staticmethod
+    def _begin(xp: Any, docs: int, types: int) -> Any:
+        state = xp.zeros((docs, 1 + types), "d")
+        state[:, 0] = 1
+        return state
+
+    @staticmethod
+    def _scale(xp: Any, state: Any) -> Any:
+        """Make the highest weight of each doc 1. RETURNS: The logarithms of what they were."""
+        scale = xp.maximum(state.max(axis=1), TINY)
+        state /= scale[:, None]
+        return xp.log(scale)
 
 
 def _marginals(xp: Any, scores: Any) -> tuple[Any, Any]:
     """The logarithm of the weight of all sequences of each doc, and the probability of each tag of each token."""
     sweep = _Sweep(xp, scores)
-    before, behind, shares = sweep.before, sweep.behind, sweep.weights
+    before, behind, shares = sweep.before, sweep.behind, sweep.weights.astype("d")
     _, tags = _parts(shares)
     shares[..., 0] *= before[..., 0] * behind[..., 0]
     tags[..., BEGIN] *= before[..., :1] * behind[..., 1:]
@@ -431,7 +449,8 @@ def _batches(docs: Sequence[Doc]) -> Iterator[list[int]]:
 
 
 def _blanks(doc: Doc) -> numpy.ndarray:
-    return numpy.array([token.is_space for token in doc], "?")
+    blanks: numpy.ndarray = doc.to_array(IS_SPACE).astype("?")
+    return blanks
 
 
 def _allowed(example: Example, numbers: dict[str, int]) -> numpy.ndarray:

@@ -2,12 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy
 from spacy.language import Language
 
+from spacy_domain_ner.confidence import Judged, expected_calibration_error, reliability, risk_coverage
 from spacy_domain_ner.corpus.docs import misaligned_spans
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.evaluation import bootstrap
@@ -16,16 +17,23 @@ from spacy_domain_ner.evaluation.errors import KINDS, Error, confusions, find_er
 from spacy_domain_ner.evaluation.matching import Match, Scheme, SchemeScore, match, score_schemes
 from spacy_domain_ner.evaluation.scores import Evaluation, Score, score
 
+# The parts of the surest entities whose precision metrics.json has.
+COVERAGES = (0.2, 0.4, 0.6, 0.8, 1.0)
 # A key of `meta` divides the passages into groups where it has so many values.
 FEWEST_GROUPS, MOST_GROUPS = 2, 20
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """What a model makes of a passage. misaligned: The annotated spans that its tokens can't express."""
+    """What a model makes of a passage.
+
+    misaligned: The annotated spans that its tokens can't express.
+    confidences: How sure it is of its spans, 0 to 1, where it says so.
+    """
 
     spans: list[Span]
     misaligned: frozenset[Span] = frozenset()
+    confidences: Mapping[Span, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,7 @@ class Analysis:
     micro: Those of all mentions together.
     trained_on: How often training had each type; None where that is not known.
     groups: For each key of the passages' `meta` that divides them into a few groups: each value's passages and score.
+    judged: The predicted entities whose confidence the model says.
     """
 
     passages: list[Passage]
@@ -92,6 +101,7 @@ class Analysis:
     micro: Result
     trained_on: Counter[str] | None
     groups: dict[str, dict[str, tuple[int, Score]]]
+    judged: list[Judged] = field(default_factory=list)
 
     @property
     def macro(self) -> Estimate | None:
@@ -128,19 +138,28 @@ class Analysis:
                 {"annotated": gold or None, "predicted": predicted or None, "count": count}
                 for (gold, predicted), count in sorted(self.confusions.items())
             ],
+            "confidence": _confidence(self.judged) if self.judged else None,
         }  # fmt: skip
 
 
 def predict(nlp: Language, passages: Iterable[Passage]) -> list[Predicted]:
     """A model's spans for each passage, and which annotated ones its tokens can't express."""
     pairs = nlp.pipe(((passage.text, passage) for passage in passages), as_tuples=True)
-    return [
-        Predicted(
-            [Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents],
-            frozenset(span for span, _ in misaligned_spans(doc, passage.spans)),
+    predicted = []
+    for doc, passage in pairs:
+        # Only recognizers that say it have brought the attribute.
+        found = {
+            Span(ent.start_char, ent.end_char, ent.label_): ent._.confidence if ent._.has("confidence") else None
+            for ent in doc.ents
+        }
+        predicted.append(
+            Predicted(
+                list(found),
+                frozenset(span for span, _ in misaligned_spans(doc, passage.spans)),
+                {span: confidence for span, confidence in found.items() if confidence is not None},
+            )
         )
-        for doc, passage in pairs
-    ]
+    return predicted
 
 
 def analyse(
@@ -199,7 +218,37 @@ def analyse(
         micro,
         None if forms is None else Counter({label: of_type.total() for label, of_type in forms.items()}),
         _groups(passages, micro.counts),
+        _judge(passages, predicted),
     )
+
+
+def _judge(passages: Sequence[Passage], predicted: Sequence[Predicted]) -> list[Judged]:
+    judged = []
+    for passage, found in zip(passages, predicted, strict=True):
+        right = set(passage.spans)
+        judged += [Judged(span.label, confidence, span in right) for span, confidence in found.confidences.items()]
+    return judged
+
+
+def _confidence(judged: list[Judged]) -> dict[str, Any]:
+    points = risk_coverage(judged)
+    surest = {share: [point for point in points if point.covered <= share] for share in COVERAGES}
+    return {
+        "expected_calibration_error": round(expected_calibration_error(judged) or 0.0, 4),
+        "bins": [
+            {"entities": one.count, "confidence": round(one.confidence, 4), "precision": round(one.right, 4)}
+            for one in reliability(judged)
+        ],
+        "coverage": [
+            {
+                "covered": round(found[-1].covered, 4),
+                "confidence": round(found[-1].confidence, 4),
+                "precision": round(found[-1].precision, 4),
+            }
+            for found in surest.values()
+            if found
+        ],
+    }
 
 
 def _score_forms(

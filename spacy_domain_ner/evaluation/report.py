@@ -31,7 +31,7 @@ from spacy_domain_ner.evaluation.rendering import (
     to_code,
     with_interval,
 )
-from spacy_domain_ner.evaluation.report_charts import CurveCharts, F1Chart
+from spacy_domain_ner.evaluation.report_charts import ConfidenceCharts, CurveCharts, F1Chart
 from spacy_domain_ner.evaluation.scores import Gates
 from spacy_domain_ner.evaluation.snippets import CONTEXT, SHORT_CONTEXT, SLACK, snippet
 from spacy_domain_ner.evaluation.suspects import Inconsistency, Suspect
@@ -265,6 +265,11 @@ class Report:
     @cached_property
     def curves(self) -> CurveCharts | None:
         return CurveCharts(self.curve, self.gates) if self.curve and self.curve.points else None
+
+    @cached_property
+    def confidence(self) -> ConfidenceCharts | None:
+        """Where the model says how sure it is, and has found anything."""
+        return ConfidenceCharts(self.analysis.judged) if self.analysis.judged else None
 
     @cached_property
     def matrix(self) -> list[tuple[str, list[Cell]]]:

@@ -1,8 +1,9 @@
 """The geometry of the evaluation report's charts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from spacy_domain_ner.confidence import Judged, expected_calibration_error, reliability, risk_coverage
 from spacy_domain_ner.corpus.jsonl import shorten
 from spacy_domain_ner.evaluation.analysis import Analysis
 from spacy_domain_ner.evaluation.bootstrap import Estimate
@@ -12,6 +13,8 @@ from spacy_domain_ner.evaluation.scores import Gates
 
 # In pixels: a type's heading and the mark below it.
 ROW = 46
+# The parts of the surest entities that are spoken of.
+SUREST = (0.5, 0.8, 1.0)
 # A small chart: its size, and the ends of its axes.
 WIDTH, HEIGHT = 320, 196
 LEFT, RIGHT, TOP, BOTTOM = 36, 296, 14, 160
@@ -64,7 +67,7 @@ class F1Chart:
 
 @dataclass(frozen=True)
 class Dot:
-    """A point of a learning curve, in pixels."""
+    """A point of a small chart, in pixels."""
 
     x: float
     y: float
@@ -123,6 +126,56 @@ class CurveCharts:
             ]
             if points:
                 yield _curve(label, "examples", points, curve.forecasts.get(label), self)
+
+
+class ConfidenceCharts:
+    """Two small charts of how far confidence can be trusted, both from 0 to 1 on each axis.
+
+    bins: The reliability diagram: mean confidence across, precision down, of the entities in each tenth; with their
+        part of all entities as the height of a bar.
+    covered: The risk-coverage curve: the part of the entities that is kept across, its precision down.
+    """
+
+    def __init__(self, judged: Sequence[Judged]) -> None:
+        self.error = expected_calibration_error(judged) or 0.0
+        self.ticks = [(value / 10, self.down(value / 10), self.across(value / 10)) for value in range(0, 11, 2)]
+        found = reliability(judged)
+        most = max(one.count for one in found)
+        self.bins = [
+            Dot(
+                self.across(one.confidence),
+                self.down(one.right),
+                f"{one.count} entities, confidence {one.confidence:.2f}: {one.right:.2f} are right",
+            )
+            for one in found
+        ]
+        # A quarter of the chart's height is the fullest bin.
+        self.bars = [
+            (self.across(one.confidence), round((BOTTOM - TOP) / 4 * one.count / most, 1), dot.title)
+            for one, dot in zip(found, self.bins, strict=True)
+        ]
+        points = risk_coverage(judged)
+        self.covered = " ".join(f"{self.across(point.covered)},{self.down(point.precision)}" for point in points)
+        self.surest = [max(points, key=lambda point: (point.covered <= share, point.covered)) for share in SUREST]
+        self.dots = [
+            Dot(
+                self.across(point.covered),
+                self.down(point.precision),
+                f"the surest {100 * point.covered:.0f} % (confidence {point.confidence:.2f} and above): "
+                f"{100 * point.precision:.0f} % are right",
+            )
+            for point in self.surest
+        ]
+
+    @staticmethod
+    def across(value: float) -> float:
+        """Where a share is, in pixels from the left."""
+        return round(LEFT + (RIGHT - LEFT) * value, 1)
+
+    @staticmethod
+    def down(value: float) -> float:
+        """Where a share is, in pixels from the top."""
+        return round(BOTTOM - (BOTTOM - TOP) * value, 1)
 
 
 def _curve(

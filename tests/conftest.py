@@ -17,6 +17,10 @@ REPOSITORY = Path(__file__).parents[1]
 
 # No test asks a hub for anything. It is read when transformers is first imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Tests run side by side: threads of each would only wait for each other. Read when numpy and PyTorch are imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -139,6 +139,33 @@ def test_what_an_earlier_component_has_found_stays_where_nothing_is(nlp, texts, 
     assert any(ent.label_ == "WORD" for doc in ruled.pipe(texts) for ent in doc.ents)
 
 
+def test_each_entity_has_its_confidence_and_calibration_travels(nlp, texts, tmp_path, project):
+    again = spacy.load(project / "training/model-best")
+    component = again.get_pipe(FACTORY)
+    assert component.calibration["slope"] > 0
+    component.calibration = None
+    before = [ent._.confidence for doc in again.pipe(texts) for ent in doc.ents]
+    # Known by heart, but for tags that are a little less than sure.
+    assert sum(before) / len(before) > 0.8
+    component.calibration = {"slope": 1.0, "intercept": -2.0}
+    again.to_disk(tmp_path / "model")
+    loaded = spacy.load(tmp_path / "model")
+    after = [ent._.confidence for doc in loaded.pipe(texts) for ent in doc.ents]
+    assert loaded.get_pipe(FACTORY).calibration == component.calibration
+    assert all(low < high for low, high in zip(after, before, strict=True))
+
+
+def test_what_is_not_found_is_less_probable_than_what_is(nlp, texts):
+    component = nlp.get_pipe(FACTORY)
+    docs = [nlp.make_doc(text) for text in texts]
+    for doc, found in zip(nlp.pipe(texts), component.predict(docs), strict=True):
+        for start, end, label in found:
+            other = next(name for name in component.labels if name != label)
+            [asked] = component.probabilities([nlp.make_doc(doc.text)], [[(start, end, other), (start, end, "NONE")]])
+            assert asked[start, end, other] <= asked[start, end, label]
+            assert asked[start, end, "NONE"] == 0
+
+
 def test_a_component_without_a_model_says_so():
     nlp = spacy.blank("en")
     nlp.add_pipe(FACTORY)

@@ -145,7 +145,8 @@ def test_the_wheel_works_where_only_spacy_is_installed(project, tmp_path):
         "assert importlib.util.find_spec('spacy_domain_ner') is None\n"
         "nlp = spacy.load('en_software_ner')\n"
         "docs = nlp.pipe(json.load(sys.stdin))\n"
-        "rows = [[[e.text, e.label_, e.start_char, e.end_char] for e in doc.ents] for doc in docs]\n"
+        "rows = [[[e.text, e.label_, e.start_char, e.end_char, round(e._.confidence, 4)] for e in doc.ents]"
+        " for doc in docs]\n"
         "print(json.dumps({'rows': rows, 'meta': nlp.meta}))\n"
     )
     done = subprocess.run(
@@ -153,9 +154,10 @@ def test_the_wheel_works_where_only_spacy_is_installed(project, tmp_path):
     )
     loaded = json.loads(done.stdout)
     trained = spacy.load(project / "training/model-best")
-    expected = [[[e["name"], e["type"], e["start"], e["end"]] for e in extract_entities(trained, t)] for t in texts]
+    expected = [[list(entity.values()) for entity in extract_entities(trained, text)] for text in texts]
     assert loaded["rows"] == expected
     assert any(expected)
+    assert trained.get_pipe("ner").calibration["slope"] > 0
     assert loaded["meta"]["author"] == 'Zoë "Z" O\'Neil'
     assert loaded["meta"]["performance"]["ents_f"] == srsly.read_json(project / "metrics/metrics.json")["micro"]["f1"]
 

@@ -22,6 +22,7 @@ from pathlib import Path
 import spacy
 
 from spacy_domain_ner.cli.extract import extract
+from spacy_domain_ner.corpus import load_model
 from spacy_domain_ner.deployment.extract import Extracted, extract_batch, extract_in_workers
 from spacy_domain_ner.deployment.inputs import find_inputs, in_batches, read_lines
 
@@ -107,7 +108,7 @@ def steady(results: Iterator[Extracted], passages: int) -> float:
 
 def one_worker(model: str, source: Path) -> Iterator[Extracted]:
     """Results as the verb gets them, without writing them."""
-    nlp = spacy.load(model)
+    nlp = load_model(model)
     return (extract_batch(nlp, lines) for lines in in_batches(read_lines(find_inputs([str(source)])), nlp.batch_size))
 
 

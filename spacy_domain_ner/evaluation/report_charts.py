@@ -15,6 +15,7 @@ from spacy_domain_ner.evaluation.scores import Gates
 ROW = 46
 # The parts of the surest entities that are spoken of.
 SUREST = (0.5, 0.8, 1.0)
+FEWEST_COVERED = 20
 # A small chart: its size, and the ends of its axes.
 WIDTH, HEIGHT = 320, 196
 LEFT, RIGHT, TOP, BOTTOM = 36, 296, 14, 160
@@ -155,14 +156,16 @@ class ConfidenceCharts:
             for one, dot in zip(found, self.bins, strict=True)
         ]
         points = risk_coverage(judged)
-        self.covered = " ".join(f"{self.across(point.covered)},{self.down(point.precision)}" for point in points)
+        # Of the first few a precision says nothing.
+        drawn = [point for point in points if point.covered * len(judged) >= FEWEST_COVERED] or points
+        self.covered = " ".join(f"{self.across(point.covered)},{self.down(point.precision)}" for point in drawn)
         self.surest = [max(points, key=lambda point: (point.covered <= share, point.covered)) for share in SUREST]
         self.dots = [
             Dot(
                 self.across(point.covered),
                 self.down(point.precision),
-                f"the surest {100 * point.covered:.0f} % (confidence {point.confidence:.2f} and above): "
-                f"{100 * point.precision:.0f} % are right",
+                (f"the surest {100 * point.covered:.0f} %" if point.covered < 1 else "all")
+                + f" (confidence {point.confidence:.2f} and above): {100 * point.precision:.0f} % are right",
             )
             for point in self.surest
         ]

@@ -334,3 +334,38 @@ def test_markdown_calls_nobody():
     assert escape_markdown("ask @dora, not dora@home") == "ask @<!-- -->dora, not dora@home"
     assert to_code("a ``b`` @dora") == "```a ``b`` @dora```"
     assert to_code("`") == "`` ` ``"
+
+
+def confident(count: int) -> Analysis:
+    """So many predictions; those below a confidence of 0.5 are wrong."""
+    span = Span(0, 4, "A")
+    shares = [(number + 0.5) / count for number in range(count)]
+    passages = [Passage("Name is here", [span] if share > 0.5 else []) for share in shares]
+    return analyse(passages, [Predicted([span], confidences={span: share}) for share in shares], ["A"])
+
+
+def test_confidence_is_shown_and_stands_in_the_metrics(tmp_path):
+    analysis = confident(100)
+    html, _ = write(tmp_path, analysis)
+    text = " ".join(re.sub("<[^>]+>", " ", html.partition('id="confidence"')[2]).split())
+    # Ten bins, each as far from its precision, 0 or 1, as its middle.
+    assert "25.0 points apart" in text
+    assert "The surest 50 % (confidence 0.50 and above): 100 % are right." in text
+    assert "All (confidence 0.01 and above): 50 % are right." in text
+    figures = analysis.to_dict()["confidence"]
+    assert figures["expected_calibration_error"] == pytest.approx(0.25)
+    assert [one["entities"] for one in figures["bins"]] == [10] * 10
+    assert figures["coverage"][-1] == {"covered": 1.0, "confidence": 0.005, "precision": 0.5}
+
+
+def test_a_model_that_says_no_confidence_has_no_such_section(tmp_path):
+    html, _ = write(tmp_path, make(A_found=20))
+    assert 'id="confidence"' not in html
+    assert make(A_found=20).to_dict()["confidence"] is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_few_predictions_make_a_chart_as_well(tmp_path, count):
+    html, _ = write(tmp_path, confident(count))
+    assert 'id="confidence"' in html
+    assert "nan" not in html.partition('id="confidence"')[2].partition("</section>")[0].lower()

@@ -1,9 +1,9 @@
 """Whether planted errors are found: python benchmarks/suspects.py --corpora bc5cdr fin_sec stackoverflow_ner --seeds 7
 
-Of a corpus' annotations 5 % are made wrong, in one of four ways by chance: another type, taken out, a word too long, and
-one put where nothing is. Then `suspects` looks for what models contradict, with the template's CPU config. The figure is
-the part of the first 20, 50 and 100 suspects that overlap a planted error; what else they show may be the corpus' own
-errors, and counts as wrong here.
+Of a corpus' annotations 5 % are made wrong, in one of four ways by chance: another type, taken out, a word too long,
+and one put where nothing is. Then `suspects` looks for what models contradict, with the template's CPU config. The
+figure is the part of the first 20, 50 and 100 suspects that overlap a planted error; what else they show may be the
+corpus' own errors, and counts as wrong here.
 
 Each run leaves a JSON file in the results folder and is not repeated while that is there.
 """

@@ -1,7 +1,11 @@
 """All figures of an evaluation, against counts by hand."""
 
+import random
+
 import pytest
 import spacy
+from spacy.scorer import Scorer
+from spacy.training import Example
 
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.evaluation import Gates, analyse, predict, to_metrics
@@ -103,3 +107,36 @@ def test_an_evaluation_of_nothing_is_all_undefined():
     assert metrics["micro"]["f1"] is None
     assert metrics["macro"] == {"f1": None, "intervals": {"f1": None}}
     assert metrics["types"]["A"]["verdict"] == "unknown"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_scores_are_those_of_spacys_scorer(seed):
+    draw = random.Random(seed)
+    nlp = spacy.blank("en")
+
+    def annotate(words: list[str]) -> list[Span]:
+        spans, start = [], 0
+        for word in words:
+            if draw.random() < 0.4:
+                spans.append(Span(start, start + len(word), draw.choice("ABC")))
+            start += len(word) + 1
+        return spans
+
+    passages, predicted, examples = [], [], []
+    for _ in range(40):
+        words = [draw.choice(["one", "two", "three"]) for _ in range(draw.randint(1, 6))]
+        passage = Passage(" ".join(words), annotate(words))
+        found = annotate(words) if draw.random() < 0.7 else passage.spans
+        passages.append(passage)
+        predicted.append(Predicted(found))
+        docs = [nlp.make_doc(passage.text) for _ in range(2)]
+        for doc, spans in zip(docs, (found, passage.spans), strict=True):
+            doc.ents = [doc.char_span(span.start, span.end, label=span.label) for span in spans]
+        examples.append(Example(*docs))
+    theirs = Scorer.score_spans(examples, "ents")
+    ours = analyse(passages, predicted)
+    for result, (precision, recall, f1) in (
+        (ours.micro, (theirs["ents_p"], theirs["ents_r"], theirs["ents_f"])),
+        *((ours.types[label], (of["p"], of["r"], of["f"])) for label, of in theirs["ents_per_type"].items()),
+    ):
+        assert (result.score.precision, result.score.recall, result.score.f1) == pytest.approx((precision, recall, f1))

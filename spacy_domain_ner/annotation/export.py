@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import tee
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,10 @@ def tasks_to_label(passages: Iterable[Passage], tool: Tool, nlp: Language | None
             for passage in passages:
                 yield label_studio.task_to_label(passage, model_version=OWN_SPANS)
         return
-    to_row: Callable[[Passage], dict[str, Any]] = doccano.row_to_label if tool is Tool.doccano else prodigy.row_to_label
-    if nlp is not None:
-        passages = (passage for passage, _ in _predicted(nlp, passages))
-    yield from map(to_row, passages)
+    found = ((passage, None) for passage in passages) if nlp is None else _predicted(nlp, passages)
+    for passage, scores in found:
+        # doccano has no place for a score.
+        yield doccano.row_to_label(passage) if tool is Tool.doccano else prodigy.row_to_label(passage, scores)
 
 
 def read_to_label(path: Path) -> ReadResult:

@@ -99,6 +99,8 @@ def test_a_models_spans_go_along_with_scores_and_the_models_version() -> None:
     scores = [result["score"] for result in prediction["result"]]
     assert all(0 <= score <= 1 for score in scores)
     assert prediction["score"] == min(scores)
+    [row] = tasks_to_label([Passage(text)], Tool.prodigy, nlp)
+    assert [span["score"] for span in row["spans"]] == pytest.approx(scores, abs=1e-3)
 
 
 def test_passages_without_spans_and_model_get_no_prediction() -> None:

@@ -6,7 +6,7 @@ that it is right or wrong, and of the rest of the passage nothing: they are neve
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from spacy_domain_ner.corpus.formats.version import Status, Version, name_of, text_of
@@ -73,11 +73,13 @@ def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
     yield version
 
 
-def row_to_label(passage: Passage) -> dict[str, Any]:
-    """A passage as a task to annotate."""
+def row_to_label(passage: Passage, scores: Sequence[float] | None = None) -> dict[str, Any]:
+    """A passage as a task to annotate. scores: A model's confidence in each span, where it has one."""
     row: dict[str, Any] = {"text": passage.text, "meta": passage.meta}
     if passage.spans:
         row["spans"] = [{"start": span.start, "end": span.end, "label": span.label} for span in passage.spans]
+        for span, score in zip(row["spans"], scores or (), strict=False):
+            span["score"] = round(score, 4)
     return row
 
 

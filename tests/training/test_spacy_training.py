@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import spacy
 
+from spacy_domain_ner.confidence import read_calibration
 from spacy_domain_ner.corpus import Passage, Span, write_docs
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation import predict_spans, score
@@ -37,6 +38,8 @@ def test_a_model_learns_what_it_is_shown(tmp_path, cnn_config, docs, passages):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"model-best", "model-last"}
     nlp = spacy.load(tmp_path / "out/model-best")
     assert score(passages, predict_spans(nlp, passages), []).micro.f1 > 0.5
+    calibration = read_calibration(nlp)
+    assert set(calibration.thresholds) == {span.label for passage in passages for span in passage.spans}
 
 
 @pytest.mark.slow

@@ -31,6 +31,9 @@ class ModelCard:
 
     def for_spacy(self) -> str:
         """The card of the wheel, in Markdown."""
+        # A model that says none has no entry.
+        confidence = self.metrics.get("confidence")
+        shown = "ent.text, ent.label_, ent._.confidence" if confidence else "ent.text, ent.label_"
         usage = [
             "```bash",
             f"pip install {self.language_name}-{self.meta['version']}-py3-none-any.whl",
@@ -41,9 +44,16 @@ class ModelCard:
             "",
             f'nlp = spacy.load("{self.language_name}")',
             'doc = nlp("Any text of the domain")',
-            "print([(ent.text, ent.label_) for ent in doc.ents])",
+            f"print([({shown}) for ent in doc.ents])",
             "```",
         ]
+        if confidence:
+            apart = 100 * confidence["expected_calibration_error"]
+            usage += [
+                "",
+                "The confidence, 0 to 1, is the probability that boundaries and type are right. On the evaluation passages "
+                f"confidence and precision are {apart:.1f} points apart (expected calibration error).",
+            ]
         return "\n".join([f"# {line(self.title)}", "", *self._about(usage)])
 
     def for_huggingface(self) -> str:

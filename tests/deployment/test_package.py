@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from spacy_domain_ner.deployment import package
+from spacy_domain_ner.deployment.model_card import ModelCard
 from spacy_domain_ner.deployment.package import check_name, package_model, wheel_path
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.schema import EntitySchema, EntityType
@@ -231,3 +232,13 @@ def test_the_command_names_the_file_that_is_no_good(
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "packages").exists()
+
+
+def test_the_card_of_a_model_that_says_how_sure_it_is_says_how_far_to_trust_it() -> None:
+    meta = {"lang": "en", "name": "x_ner", "version": "0.1.0", "license": "MIT"}
+    confidence = {"confidence": {"expected_calibration_error": 0.0421}}
+    plain = ModelCard("en_x_ner", meta, "X", SCHEMA, METRICS, COUNTS).for_spacy()
+    sure = ModelCard("en_x_ner", meta, "X", SCHEMA, METRICS | confidence, COUNTS).for_spacy()
+    assert "confidence" not in plain
+    assert "(ent.text, ent.label_, ent._.confidence) for ent in doc.ents" in sure
+    assert "4.2 points apart" in sure

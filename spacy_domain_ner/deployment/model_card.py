@@ -51,8 +51,8 @@ class ModelCard:
             apart = 100 * confidence["expected_calibration_error"]
             usage += [
                 "",
-                "The confidence, 0 to 1, is the probability that boundaries and type are right. On the evaluation passages "
-                f"confidence and precision are {apart:.1f} points apart (expected calibration error).",
+                "The confidence, 0 to 1, is the probability that boundaries and type are right. On the evaluation "
+                f"passages confidence and precision are {apart:.1f} points apart (expected calibration error).",
             ]
         return "\n".join([f"# {line(self.title)}", "", *self._about(usage)])
 

@@ -235,7 +235,7 @@ def test_the_command_names_the_file_that_is_no_good(
 
 
 def test_the_card_of_a_model_that_says_how_sure_it_is_says_how_far_to_trust_it() -> None:
-    meta = {"lang": "en", "name": "x_ner", "version": "0.1.0", "license": "MIT"}
+    meta = {"lang": "en", "name": "x_ner", "version": "0.1.0", "license": "MIT", "spacy_version": ">=3.8"}
     confidence = {"confidence": {"expected_calibration_error": 0.0421}}
     plain = ModelCard("en_x_ner", meta, "X", SCHEMA, METRICS, COUNTS).for_spacy()
     sure = ModelCard("en_x_ner", meta, "X", SCHEMA, METRICS | confidence, COUNTS).for_spacy()

@@ -72,3 +72,9 @@ def _window(text: str, start: int, end: int, context: int) -> tuple[int, int]:
     if high < len(text):
         high = next((place for place in range(high, max(end, high - SLACK), -1) if text[place].isspace()), high)
     return low, high
+
+
+def around(text: str, span: Span, context: int) -> str:
+    """A span in its context, unmarked."""
+    cut = snippet(text, span, None, context)
+    return f"{'… ' if cut.before else ''}{''.join(piece.text for piece in cut.pieces)}{' …' if cut.after else ''}"

@@ -18,7 +18,8 @@ from spacy_domain_ner.evaluation.analysis import Predicted
 from spacy_domain_ner.evaluation.learning_curve import Forecast, LearningCurve, Point
 from spacy_domain_ner.evaluation.progress import compare_runs
 from spacy_domain_ner.evaluation.rendering import escape_markdown, to_code
-from spacy_domain_ner.evaluation.report import ERRORS_SHOWN, LISTED, write_report
+from spacy_domain_ner.evaluation.report import write_report
+from spacy_domain_ner.evaluation.report_contents import ERRORS_SHOWN, LISTED
 from spacy_domain_ner.evaluation.snippets import CONTEXT, snippet
 from spacy_domain_ner.evaluation.suspects import Inconsistency, Suspect
 

@@ -11,7 +11,8 @@ import pytest
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.evaluation import Analysis, analyse
 from spacy_domain_ner.evaluation.analysis import Predicted
-from spacy_domain_ner.evaluation.report import ERRORS_SHOWN, write_report
+from spacy_domain_ner.evaluation.report import write_report
+from spacy_domain_ner.evaluation.report_contents import ERRORS_SHOWN
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 

@@ -324,9 +324,9 @@ class Lattice:
             return []
         xp = self.xp
         doc, start, end, label = numpy.array(entities).T
-        # Only what these docs have is summed.
+        # Only what these docs have is summed; in double precision, since how far a probability is from 1 counts.
         numbers, doc = numpy.unique(doc, return_inverse=True)
-        scores = self.scores[:, numbers]
+        scores = self.scores[:, numbers].astype("d")
         sweep = _Sweep(xp, scores)
         _, tags = _parts(scores)
         inner = xp.zeros((len(scores) + 1, len(numbers), self.types), "d")

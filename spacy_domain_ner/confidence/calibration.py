@@ -16,9 +16,11 @@ from spacy_domain_ner.errors import UserError
 BINS = 10
 # The attribute of a component that can be calibrated.
 ATTRIBUTE = "calibration"
-# Of the line's slope around 1 and intercept around 0, so that a few entities don't turn it.
-PRIOR_DEVIATION = 1.0
-NEWTON_STEPS = 50
+# How far a line's slope may well be from 1, and its intercept from 0: a few entities don't turn it.
+PRIOR_DEVIATIONS = (1.0, 10.0)
+# The order of a model's estimates stays.
+LEAST_SLOPE = 0.02
+NEWTON_STEPS = 100
 SMALLEST = 1e-9
 
 
@@ -112,22 +114,36 @@ def fit_line(probabilities: Sequence[float], right: Sequence[bool]) -> tuple[flo
     nothing in place of his smoothed targets.
 
     probabilities: The model's own estimates. right: Whether each was right.
-    RETURNS: Slope, at least 0.05, so that the order stays; and intercept.
+    RETURNS: Slope, at least 0.02, and intercept.
     """
     values = numpy.stack([_log_odds(numpy.asarray(probabilities, "d")), numpy.ones(len(probabilities))])
     targets, prior = numpy.asarray(right, "d"), numpy.array([1.0, 0.0])
+    weights = 1 / numpy.array(PRIOR_DEVIATIONS) ** 2
+
+    def loss(line: numpy.ndarray) -> float:
+        log_odds = line @ values
+        likely = numpy.logaddexp(0, log_odds) - targets * log_odds
+        return float(likely.sum() + (weights * (line - prior) ** 2).sum() / 2)
+
     line = prior.copy()
     for _ in range(NEWTON_STEPS):
         shares = _sigmoid(line @ values)
-        gradient = values @ (shares - targets) + (line - prior) / PRIOR_DEVIATION**2
-        curvature = (values * (shares * (1 - shares))) @ values.T + numpy.eye(2) / PRIOR_DEVIATION**2
+        gradient = values @ (shares - targets) + weights * (line - prior)
+        curvature = (values * (shares * (1 - shares))) @ values.T + numpy.diag(weights)
         step = numpy.linalg.solve(curvature, gradient)
-        # Far from the best line a full step can go too far.
-        line = line - step / max(1.0, float(numpy.abs(step).max()))
-        if numpy.abs(step).max() < 1e-8:
+        # Where a model is all but certain the curve is flat, and a full step goes far beyond the best line.
+        while numpy.abs(step).max() > 1e-9 and loss(line - step) > loss(line):
+            step = step / 2
+        line = line - step
+        if numpy.abs(step).max() <= 1e-9:
             break
+    slope, intercept = (float(value) for value in line)
+    if slope < LEAST_SLOPE:
+        # What the model is less sure of was right more often: then all that is known is how often it is right.
+        share = (targets.sum() + 1) / (len(targets) + 2)
+        slope, intercept = LEAST_SLOPE, float(numpy.log(share / (1 - share)) - LEAST_SLOPE * values[0].mean())
     # As many digits as survive a JSON file.
-    return round(max(0.05, float(line[0])), 6), round(float(line[1]), 6)
+    return round(slope, 6), round(intercept, 6)
 
 
 def find_thresholds(judged: Iterable[Judged]) -> dict[str, list[tuple[float, float]]]:

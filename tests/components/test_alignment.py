@@ -111,7 +111,9 @@ class Oracle:
     """Stands for a model that has learned everything: it gives each window the tags that training shows it."""
 
     device = "cpu"
-    config = SimpleNamespace(id2label={number: tag for tag, number in numbers_of_labels().items()})
+    config = SimpleNamespace(
+        id2label={number: tag for tag, number in numbers_of_labels().items()}, label2id=numbers_of_labels()
+    )
 
     def __init__(self, windows: list[dict]) -> None:
         self.answers = {tuple(window["input_ids"]): window["labels"] for window in windows}
@@ -140,7 +142,7 @@ def through_tags(tokenizer, doc, spans: list[Span], max_length: int, overlap: in
     if not component.model.can_know:
         return None
     [found] = component.predict([doc])
-    return found
+    return list(found)
 
 
 def real_pieces(tokenizer, text: str) -> list[tuple[int, int]]:

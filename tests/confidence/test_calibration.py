@@ -5,6 +5,8 @@ import random
 import numpy
 import pytest
 import spacy
+from spacy.training import Example
+from spacy.util import fix_random_seed
 
 from spacy_domain_ner.confidence import (
     Calibration,
@@ -57,6 +59,14 @@ def test_few_or_extreme_entities_make_a_usable_line(right, probability):
     assert all(0 <= value <= 1 for value in values)
 
 
+@pytest.mark.parametrize("probability", [1 - 1e-12, 1 - 1e-6, 0.999, 0.5, 1e-3])
+@pytest.mark.parametrize("right", [0.1, 0.5, 0.9])
+def test_a_model_that_is_always_as_sure_is_right_as_often_as_it_was(probability, right):
+    count = 400
+    line = Calibration(*fit_line([probability] * count, [number < right * count for number in range(count)]))
+    assert line.apply(probability) == pytest.approx(right, abs=0.03)
+
+
 def test_the_calibration_error_by_hand():
     judged = [Judged("A", 0.95, True), Judged("A", 0.91, False), Judged("A", 0.25, False), Judged("A", 0.25, True)]
     # Upper bin: 0.93 against 0.5; lower bin: 0.25 against 0.5; half of the entities in each.
@@ -92,8 +102,7 @@ REDIS, CHECKOUT = Span(19, 24, "INFRA"), Span(0, 12, "SERVICE")
 
 @pytest.fixture
 def nlp():
-    from spacy.training import Example
-
+    fix_random_seed(0)
     nlp = spacy.blank("en")
     nlp.add_pipe("spacy_domain_ner_biluo_v1", name="ner")
     doc = nlp.make_doc(TEXT)
@@ -113,7 +122,7 @@ def test_a_model_that_is_wrong_is_less_sure_after_calibration_and_keeps_it(nlp, 
     nlp.to_disk(tmp_path / "model")
     again = spacy.load(tmp_path / "model")
     kept = read_calibration(again)
-    assert (kept.slope, kept.intercept) == (found.slope, found.intercept)
+    assert (kept.slope, kept.intercept) == pytest.approx((found.slope, found.intercept))
     assert kept.thresholds.keys() == {"INFRA", "SERVICE"}
     after = {ent.text: ent._.confidence for ent in again(TEXT).ents}
     assert sum(after.values()) / 2 == pytest.approx(0.5, abs=0.1)

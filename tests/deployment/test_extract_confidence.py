@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import spacy
 from spacy.training import Example
+from spacy.util import fix_random_seed
 
 from spacy_domain_ner import extract_entities
 from spacy_domain_ner.cli.extract import extract
@@ -21,6 +22,7 @@ SERVICE, INFRA = Span(0, 12, "SERVICE"), Span(19, 24, "INFRA")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """A model that finds two entities, and by its early-stopping set is right in the second only."""
+    fix_random_seed(0)
     nlp = spacy.blank("en")
     nlp.add_pipe(FACTORY, name="ner")
     reference = nlp.make_doc(TEXT)

@@ -78,7 +78,7 @@ def test_it_ends_at_the_most_epochs_and_leaves_one_model(project, capfd):
     assert "Training on" in output
     assert [path.name for path in model.parent.iterdir() if path.name != "config.cfg"] == ["model-best"]
     assert {path.name for path in (model / FACTORY).iterdir()} == {
-        "config.json", "model.safetensors", "special_tokens_map.json", "tokenizer.json",
+        "calibration.json", "config.json", "model.safetensors", "special_tokens_map.json", "tokenizer.json",
         "tokenizer_config.json", "vocab.txt",
     }  # fmt: skip
 

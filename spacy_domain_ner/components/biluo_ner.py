@@ -326,14 +326,15 @@ class Lattice:
         doc, start, end, label = numpy.array(entities).T
         # Only what these docs have is summed; in double precision, since how far a probability is from 1 counts.
         numbers, doc = numpy.unique(doc, return_inverse=True)
-        scores = self.scores[:, numbers].astype("d")
+        doc, start, end, label = (xp.asarray(values) for values in (doc, start, end, label))
+        scores = self.scores[:, xp.asarray(numbers)].astype("d")
         sweep = _Sweep(xp, scores)
         _, tags = _parts(scores)
         inner = xp.zeros((len(scores) + 1, len(numbers), self.types), "d")
         inner[1:] = tags[..., IN].cumsum(axis=0, dtype="d")
         longer = tags[start, doc, label, BEGIN] + tags[end - 1, doc, label, LAST]
         longer = longer + inner[end - 1, doc, label] - inner[xp.minimum(start + 1, end - 1), doc, label]
-        weight = xp.where(xp.asarray(end - start == 1), tags[start, doc, label, UNIT], longer)
+        weight = xp.where(end - start == 1, tags[start, doc, label, UNIT], longer)
         weight = weight + xp.log(xp.maximum(sweep.before[start, doc, 0], TINY)) + sweep.lost_before[start, doc]
         weight += xp.log(xp.maximum(sweep.behind[end - 1, doc, 0], TINY)) + sweep.lost_behind[end - 1, doc]
         return _to_numpy(xp.exp(xp.minimum(weight - sweep.total[doc], 0))).tolist()

@@ -30,7 +30,13 @@ import spacy
 from cpu_config import CORPORA, MAX_EPOCHS, REPOSITORY, Division, divide, once, versions, write_template_config
 from starter_corpus import PACK, draw
 
-from spacy_domain_ner.confidence import expected_calibration_error, find_recognizer, judge_predictions, risk_coverage
+from spacy_domain_ner.confidence import (
+    expected_calibration_error,
+    find_recognizer,
+    judge_predictions,
+    risk_coverage,
+    surest,
+)
 from spacy_domain_ner.corpus import Passage, Span, load_tokenizing_pipeline, read_valid_passages, write_docs
 from spacy_domain_ner.evaluation.scores import predict_spans, score
 from spacy_domain_ner.files import replacing
@@ -99,11 +105,11 @@ def calibration(nlp: spacy.Language, component: Any, passages: list[Passage]) ->
     kept, component.calibration = component.calibration, None
     plain = judge_predictions(nlp, passages)
     component.calibration = kept
-    surest = [point for point in risk_coverage(calibrated) if point.covered <= 0.8]
+    points = risk_coverage(calibrated)
     return {
         "calibration_error": round(expected_calibration_error(calibrated) or 0, 4),
         "calibration_error_before": round(expected_calibration_error(plain) or 0, 4),
-        "precision_of_surest_80_percent": round(surest[-1].precision, 4) if surest else None,
+        "precision_of_surest_80_percent": round(surest(points, 0.8).precision, 4) if points else None,
     }
 
 

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from outcome import Outcome
 
 from spacy_domain_ner.corpus import Passage, Span
 
@@ -113,14 +113,6 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
-
-
-class Outcome(NamedTuple):
-    """How a command ended, and what it said."""
-
-    code: object
-    out: str
-    err: str
 
 
 @pytest.fixture

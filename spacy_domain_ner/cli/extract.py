@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from itertools import islice
+from math import isinf
 from pathlib import Path
 
 import typer
@@ -93,7 +94,7 @@ def extract(
                 raise UserError(f"The output {output} is one of the inputs", "Name another file for --output.")
     nlp = load_model(model)
     least = least_confidences(nlp, min_confidence, precision)
-    for label in sorted(label for label, value in least.items() if label and value > 1):
+    for label in sorted(label for label, value in least.items() if isinf(value)):
         print(f"{label}: none is kept, no confidence reached a precision of {precision}", file=sys.stderr)
     lines = read_lines(sources, whole_files)
     size = batch_size or nlp.batch_size

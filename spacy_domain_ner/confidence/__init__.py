@@ -15,6 +15,7 @@ from spacy_domain_ner.confidence.calibration import (
     read_calibration,
     reliability,
     risk_coverage,
+    surest,
 )
 from spacy_domain_ner.confidence.prediction import Prediction, predict_with_probabilities
 
@@ -35,4 +36,5 @@ __all__ = [
     "read_calibration",
     "reliability",
     "risk_coverage",
+    "surest",
 ]

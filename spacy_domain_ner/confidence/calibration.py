@@ -1,5 +1,6 @@
 """Making a model's confidence mean what it says: of the entities with a confidence of 0.9, nine in ten are right."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -235,8 +236,15 @@ def risk_coverage(judged: Sequence[Judged]) -> list[Coverage]:
     return points
 
 
+def surest(points: Sequence[Coverage], share: float) -> Coverage:
+    """The point of a curve that keeps as much as it can of that share; where equal confidences allow no so few, the
+    first one."""
+    return max((point for point in points if point.covered <= share), key=lambda one: one.covered, default=points[0])
+
+
 def least_confidences(nlp: Language, given: Sequence[str], precision: float | None) -> dict[str, float]:
-    """What entities must at least have to be kept, by type, "" being all others.
+    """What entities must at least have to be kept, by type, "" being all others; of a type of which none can be kept,
+    infinity.
 
     given: Numbers, or TYPE=NUMBER. precision: Wanted of each type, on the early-stopping set.
     RAISES: UserError where a value is no good, or the model has no confidence or was not calibrated.
@@ -251,13 +259,11 @@ def least_confidences(nlp: Language, given: Sequence[str], precision: float | No
                 "This model keeps no thresholds",
                 "Train it again with this version, or give --min-confidence.",
             )
-        # Where no threshold reaches it, no entity is sure enough.
-        least |= {
-            label: threshold if threshold is not None else 2.0
-            for label, threshold in calibration.reaching(precision).items()
-        }
-        # A type that the early-stopping set has nothing of, too.
-        least[""] = 2.0
+        reaching = calibration.reaching(precision)
+        for label in find_recognizer(nlp).labels:
+            threshold = reaching.get(label)
+            # Where none reaches it, or the early-stopping set had nothing of the type, no entity is sure enough.
+            least[label] = math.inf if threshold is None else threshold
     labels = {label for pipe in nlp.pipe_labels.values() for label in pipe}
     for text in given:
         label, _, number = text.rpartition("=")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 from spacy.language import Language
 
-from spacy_domain_ner.confidence import Judged, expected_calibration_error, reliability, risk_coverage
+from spacy_domain_ner.confidence import Judged, expected_calibration_error, reliability, risk_coverage, surest
 from spacy_domain_ner.corpus.docs import misaligned_spans
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.evaluation import bootstrap
@@ -232,7 +232,6 @@ def _judge(passages: Sequence[Passage], predicted: Sequence[Predicted]) -> list[
 
 def _confidence(judged: list[Judged]) -> dict[str, Any]:
     points = risk_coverage(judged)
-    surest = {share: [point for point in points if point.covered <= share] for share in COVERAGES}
     return {
         "expected_calibration_error": round(expected_calibration_error(judged) or 0.0, 4),
         "bins": [
@@ -241,12 +240,11 @@ def _confidence(judged: list[Judged]) -> dict[str, Any]:
         ],
         "coverage": [
             {
-                "covered": round(found[-1].covered, 4),
-                "confidence": round(found[-1].confidence, 4),
-                "precision": round(found[-1].precision, 4),
+                "covered": round(point.covered, 4),
+                "confidence": round(point.confidence, 4),
+                "precision": round(point.precision, 4),
             }
-            for found in surest.values()
-            if found
+            for point in dict.fromkeys(surest(points, share) for share in COVERAGES)
         ],
     }
 

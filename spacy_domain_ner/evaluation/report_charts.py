@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from spacy_domain_ner.confidence import Judged, expected_calibration_error, reliability, risk_coverage
+from spacy_domain_ner.confidence import Judged, expected_calibration_error, reliability, risk_coverage, surest
 from spacy_domain_ner.corpus.jsonl import shorten
 from spacy_domain_ner.evaluation.analysis import Analysis
 from spacy_domain_ner.evaluation.bootstrap import Estimate
@@ -159,7 +159,6 @@ class ConfidenceCharts:
         # Of the first few a precision says nothing.
         drawn = [point for point in points if point.covered * len(judged) >= FEWEST_COVERED] or points
         self.covered = " ".join(f"{self.across(point.covered)},{self.down(point.precision)}" for point in drawn)
-        self.surest = [max(points, key=lambda point: (point.covered <= share, point.covered)) for share in SUREST]
         self.dots = [
             Dot(
                 self.across(point.covered),
@@ -167,7 +166,7 @@ class ConfidenceCharts:
                 (f"the surest {100 * point.covered:.0f} %" if point.covered < 1 else "all")
                 + f" (confidence {point.confidence:.2f} and above): {100 * point.precision:.0f} % are right",
             )
-            for point in self.surest
+            for point in dict.fromkeys(surest(points, share) for share in SUREST)
         ]
 
     @staticmethod

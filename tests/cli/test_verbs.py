@@ -7,25 +7,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import srsly
+from outcome import Outcome
 
-from spacy_domain_ner.cli import main
 from spacy_domain_ner.corpus import read_passages, write_passages
 
 TYPES = "entity_types: [{name: SERVICE}, {name: INFRA}]\n"
 GOOD = {"text": "Redis is down", "spans": [{"start": 0, "end": 5, "label": "INFRA"}]}
 LINE = json.dumps(GOOD) + "\n"
-
-
-class Outcome(NamedTuple):
-    code: object
-    out: str
-    err: str
 
 
 @pytest.fixture
@@ -37,20 +29,6 @@ def project(tmp_path, passages, monkeypatch) -> Path:
     (tmp_path / "training/config.cfg").write_text('[nlp]\nlang = "xx"\n')
     write_passages(tmp_path / "annotations.jsonl", passages)
     return tmp_path
-
-
-@pytest.fixture
-def verb(capsys, monkeypatch) -> Callable[..., Outcome]:
-    """`domain-ner ...` in this process. No error may come out of it but an exit."""
-
-    def verb(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["domain-ner", *map(str, arguments)])
-        with pytest.raises(SystemExit) as raised:
-            main()
-        captured = capsys.readouterr()
-        return Outcome(raised.value.code or 0, captured.out, captured.err)
-
-    return verb
 
 
 def refused(outcome: Outcome, *expected: str) -> None:
@@ -84,25 +62,25 @@ def test_a_corpus_with_a_fault_exits_with_1_and_no_traceback(run, project, comma
 
 
 @pytest.mark.slow
-def test_every_verb_does_its_part_of_the_path(verb, project, cnn_config):
+def test_every_verb_does_its_part_of_the_path(domain_ner, project, cnn_config):
     cnn_config.replace(project / "training/config.cfg")
-    assert verb("check", "annotations.jsonl", "--output", "metrics/check.json").code == 0
+    assert domain_ner("check", "annotations.jsonl", "--output", "metrics/check.json").code == 0
     assert srsly.read_json(project / "metrics/check.json")["types"]["SERVICE"]["mentions"] == 20
-    split = verb("split", "annotations.jsonl", "corpus", "--state", "assets/split.json")
+    split = domain_ner("split", "annotations.jsonl", "corpus", "--state", "assets/split.json")
     assert split.code == 0, split
     sides = [(project / f"corpus/{side}.jsonl").read_text().count("\n") for side in ("train", "dev", "eval")]
     assert sum(sides) == 20
     assert all(sides)
-    converted = verb("convert", *(f"corpus/{side}.jsonl" for side in ("train", "dev", "eval")))
+    converted = domain_ner("convert", *(f"corpus/{side}.jsonl" for side in ("train", "dev", "eval")))
     assert converted.code == 0, converted
     assert converted.out.count("0 span(s) that training can't use") == 3
-    trained = verb("train", "training/config.cfg", "training", "--train", "corpus/train.spacy", "--dev",
+    trained = domain_ner("train", "training/config.cfg", "training", "--train", "corpus/train.spacy", "--dev",
                    "corpus/dev.spacy", "--max-epochs", 3, "--training.dropout", 0.123)  # fmt: skip
     assert trained.code == 0, trained
     assert "dropout = 0.123\n" in (project / "training/model-best/config.cfg").read_text()
-    curve = verb("learning-curve", "training/config.cfg", "--sizes", "0.8,0.9,1", "--max-epochs", 1)
+    curve = domain_ner("learning-curve", "training/config.cfg", "--sizes", "0.8,0.9,1", "--max-epochs", 1)
     assert curve.code == 0, curve
-    done = verb("evaluate", "training/model-best", "corpus/eval.jsonl", "--train", "corpus/train.jsonl",
+    done = domain_ner("evaluate", "training/model-best", "corpus/eval.jsonl", "--train", "corpus/train.jsonl",
                 "--output", "metrics/metrics.json", "--errors", "metrics/errors.jsonl", "--report",
                 "metrics/report.html", "--predictions", "metrics/predictions.jsonl", "--learning-curve",
                 "metrics/learning_curve.json")  # fmt: skip
@@ -119,34 +97,34 @@ def test_every_verb_does_its_part_of_the_path(verb, project, cnn_config):
     assert metrics["types"]["INFRA"]["trained_on"] == sides[0]
     assert metrics["learning_curve"]["points"][-1]["passages"] == sides[0]
     # A curve of another evaluation set is none of this one.
-    done = verb("evaluate", "training/model-best", "corpus/dev.jsonl", "--output", "metrics/metrics.json",
+    done = domain_ner("evaluate", "training/model-best", "corpus/dev.jsonl", "--output", "metrics/metrics.json",
                 "--learning-curve", "metrics/learning_curve.json")  # fmt: skip
     assert done.code == 0, done
     assert "weasel run learning-curve" in done.out
     assert srsly.read_json(project / "metrics/metrics.json")["learning_curve"] is None
 
 
-def test_a_curve_that_is_not_there_yet_is_no_fault_and_one_that_is_spoilt_is_named(verb, project):
+def test_a_curve_that_is_not_there_yet_is_no_fault_and_one_that_is_spoilt_is_named(domain_ner, project):
     arguments = ("evaluate", "blank:en", "annotations.jsonl", "--output", "m.json", "--learning-curve", "curve.json")
-    done = verb(*arguments)
+    done = domain_ner(*arguments)
     assert done.code == 0, done
     assert "curve" not in done.out + done.err
     assert srsly.read_json(project / "m.json")["learning_curve"] is None
     (project / "curve.json").write_text("{}")
     (project / "m.json").write_text("old")
-    refused(verb(*arguments), "curve.json is no learning curve", "weasel run learning-curve")
+    refused(domain_ner(*arguments), "curve.json is no learning curve", "weasel run learning-curve")
     assert (project / "m.json").read_text() == "old"
 
 
-def test_a_second_split_moves_nothing_and_names_what_it_leaves_out(verb, project):
-    assert verb("split", "annotations.jsonl", "corpus", "--state", "split.json").code == 0
+def test_a_second_split_moves_nothing_and_names_what_it_leaves_out(domain_ner, project):
+    assert domain_ner("split", "annotations.jsonl", "corpus", "--state", "split.json").code == 0
     state = (project / "split.json").read_bytes()
     before = {side: (project / f"corpus/{side}.jsonl").read_text() for side in ("train", "dev", "eval")}
     source = json.loads(before["train"].splitlines()[0])["meta"]["source"]
     text = json.loads(before["eval"].splitlines()[0])["text"]
     with (project / "annotations.jsonl").open("a") as stream:
         stream.write(json.dumps({"text": text, "meta": {"source": source}}) + "\n")
-    done = verb("split", "annotations.jsonl", "corpus", "--state", "split.json")
+    done = domain_ner("split", "annotations.jsonl", "corpus", "--state", "split.json")
     assert "annotations.jsonl:21: left out, the same text is on another side" in done.out
     assert (project / "split.json").read_bytes() == state
     assert {side: (project / f"corpus/{side}.jsonl").read_text() for side in before} == before
@@ -191,18 +169,18 @@ for _name, (_start, _end, _expected) in SPANS.items():
 
 
 @pytest.mark.parametrize(("content", "expected"), CORRUPT.values(), ids=CORRUPT.keys())
-def test_a_corrupted_file_is_refused_with_the_place_and_what_to_do(verb, project, content, expected):
+def test_a_corrupted_file_is_refused_with_the_place_and_what_to_do(domain_ner, project, content, expected):
     (project / "bad.jsonl").write_bytes(content)
-    refused(verb("check", "bad.jsonl"), "bad.jsonl", expected)
+    refused(domain_ner("check", "bad.jsonl"), "bad.jsonl", expected)
 
 
 @pytest.mark.parametrize(("content", "expected"), CORRUPT.values(), ids=CORRUPT.keys())
-def test_no_corrupted_file_makes_a_later_verb_fail_with_a_traceback(verb, project, content, expected):
+def test_no_corrupted_file_makes_a_later_verb_fail_with_a_traceback(domain_ner, project, content, expected):
     for side in ("train", "dev", "eval"):
         (project / f"corpus-{side}").mkdir()
     (project / "bad.jsonl").write_bytes(content)
     for arguments in (["split", "bad.jsonl", "corpus"], ["convert", "bad.jsonl"]):
-        outcome = verb(*arguments)
+        outcome = domain_ner(*arguments)
         assert outcome.code in (0, 1)
         if outcome.code:
             refused(outcome)
@@ -210,9 +188,9 @@ def test_no_corrupted_file_makes_a_later_verb_fail_with_a_traceback(verb, projec
 
 @pytest.mark.parametrize("prefix", [b"\xef\xbb\xbf", b""])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_byte_order_mark_and_windows_line_ends_are_no_fault(verb, project, prefix, end):
+def test_a_byte_order_mark_and_windows_line_ends_are_no_fault(domain_ner, project, prefix, end):
     (project / "a.jsonl").write_bytes(prefix + LINE.replace("\n", end).encode())
-    assert verb("check", "a.jsonl").code == 0
+    assert domain_ner("check", "a.jsonl").code == 0
 
 
 @pytest.mark.parametrize(
@@ -226,9 +204,9 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_fault(verb, project, pre
         pytest.param("", "holds no entity types", id="empty"),
     ],
 )
-def test_faulty_entity_types_are_refused_before_the_corpus_is_read(verb, project, content, expected):
+def test_faulty_entity_types_are_refused_before_the_corpus_is_read(domain_ner, project, content, expected):
     (project / "entity_types.yml").write_text(content)
-    refused(verb("check", "annotations.jsonl"), "entity_types.yml", expected)
+    refused(domain_ner("check", "annotations.jsonl"), "entity_types.yml", expected)
 
 
 MISSING = [
@@ -271,75 +249,77 @@ MISSING = [
 
 
 @pytest.mark.parametrize("arguments", MISSING, ids=lambda arguments: " ".join(arguments)[:60])
-def test_what_is_missing_or_out_of_range_is_named_with_what_to_do(verb, project, arguments):
+def test_what_is_missing_or_out_of_range_is_named_with_what_to_do(domain_ner, project, arguments):
     before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
-    refused(verb(*arguments))
+    refused(domain_ner(*arguments))
     for path, content in before.items():
         assert path.read_bytes() == content
     assert not [path for path in project.rglob("*") if path.name.endswith(".tmp")]
 
 
-def test_options_that_are_not_there_exit_with_2(verb, project):
-    outcome = verb("check", "annotations.jsonl", "--no-such-option")
+def test_options_that_are_not_there_exit_with_2(domain_ner, project):
+    outcome = domain_ner("check", "annotations.jsonl", "--no-such-option")
     assert outcome.code == 2
     assert "--no-such-option" in outcome.err
 
 
 @pytest.mark.parametrize("name", ["corpus/train.jsonl", "corpus/eval.jsonl", "split.json"])
-def test_a_failed_split_leaves_the_old_sets(verb, project, name):
+def test_a_failed_split_leaves_the_old_sets(domain_ner, project, name):
     (project / "corpus").mkdir()
     (project / name).write_text("old")
     (project / "annotations.jsonl").write_text(LINE * 20 + "broken")
-    refused(verb("split", "annotations.jsonl", "corpus"), "annotations.jsonl:21")
+    refused(domain_ner("split", "annotations.jsonl", "corpus"), "annotations.jsonl:21")
     assert (project / name).read_text() == "old"
 
 
-def test_a_failed_conversion_leaves_the_old_set(verb, project):
+def test_a_failed_conversion_leaves_the_old_set(domain_ner, project):
     (project / "annotations.spacy").write_text("old")
     (project / "annotations.jsonl").write_text(LINE + "broken")
-    refused(verb("convert", "annotations.jsonl"), "annotations.jsonl:2")
+    refused(domain_ner("convert", "annotations.jsonl"), "annotations.jsonl:2")
     assert (project / "annotations.spacy").read_text() == "old"
 
 
-def test_a_failed_evaluation_leaves_the_old_scores(verb, project):
+def test_a_failed_evaluation_leaves_the_old_scores(domain_ner, project):
     (project / "metrics.json").write_text("old")
-    refused(verb("evaluate", "missing", "annotations.jsonl", "--output", "metrics.json"), "'missing' can't be loaded")
-    refused(verb("evaluate", "blank:en", "annotations.jsonl", "--output", "metrics.json", "--fail-under", "2"))
-    refused(verb("evaluate", "blank:en", "annotations.jsonl", "--report", "report.md"), "report.md is no name")
+    refused(
+        domain_ner("evaluate", "missing", "annotations.jsonl", "--output", "metrics.json"), "'missing' can't be loaded"
+    )
+    refused(domain_ner("evaluate", "blank:en", "annotations.jsonl", "--output", "metrics.json", "--fail-under", "2"))
+    refused(domain_ner("evaluate", "blank:en", "annotations.jsonl", "--report", "report.md"), "report.md is no name")
     assert (project / "metrics.json").read_text() == "old"
 
 
-def test_a_gate_that_is_missed_exits_with_1_and_keeps_the_scores(verb, project):
-    outcome = verb("evaluate", "blank:en", "annotations.jsonl", "--output", "m.json", "--fail-under", "0.5")
+def test_a_gate_that_is_missed_exits_with_1_and_keeps_the_scores(domain_ner, project):
+    outcome = domain_ner("evaluate", "blank:en", "annotations.jsonl", "--output", "m.json", "--fail-under", "0.5")
     refused(outcome, "F1 is below 0.5 for SERVICE, INFRA")
     assert srsly.read_json(project / "m.json")["micro"]["f1"] == 0
 
 
-def test_strict_makes_a_warning_an_error(verb, project):
+def test_strict_makes_a_warning_an_error(domain_ner, project):
     (project / "a.jsonl").write_text(LINE * 2)
-    assert verb("check", "a.jsonl").code == 0
-    refused(verb("check", "a.jsonl", "--strict"), "a.jsonl:2: the same passage is at a.jsonl:1")
+    assert domain_ner("check", "a.jsonl").code == 0
+    refused(domain_ner("check", "a.jsonl", "--strict"), "a.jsonl:2: the same passage is at a.jsonl:1")
 
 
-def test_many_findings_are_cut_short_and_the_rest_is_pointed_to(verb, project):
+def test_many_findings_are_cut_short_and_the_rest_is_pointed_to(domain_ner, project):
     (project / "a.jsonl").write_text("broken\n" * 50)
-    refused(verb("check", "a.jsonl"), "and 30 more", "The first 20 are listed above. --output FILE writes all")
-    refused(verb("check", "a.jsonl", "--output", "r.json"), "All of them are in r.json")
+    refused(domain_ner("check", "a.jsonl"), "and 30 more", "The first 20 are listed above. --output FILE writes all")
+    refused(domain_ner("check", "a.jsonl", "--output", "r.json"), "All of them are in r.json")
     assert len(srsly.read_json(project / "r.json")["findings"]) == 50
 
 
-def test_long_lines_are_not_folded(verb, project):
+def test_long_lines_are_not_folded(domain_ner, project):
     name = "a-long-folder-name/" * 6 + "a.jsonl"
     (project / name).parent.mkdir(parents=True)
     (project / name).write_text(f"{LINE}broken\n")
-    outcome = verb("check", name)
+    outcome = domain_ner("check", name)
     assert any(f"{name}:2: no valid JSON (Expecting value at column 1): 'broken'" in line
                for line in outcome.out.splitlines())  # fmt: skip
 
 
-def test_conversion_names_the_spans_that_training_can_not_use(verb, project):
+def test_conversion_names_the_spans_that_training_can_not_use(domain_ner, project):
     (project / "a.jsonl").write_text(LINE + json.dumps({**GOOD, "spans": [{"start": 0, "end": 3, "label": "INFRA"}]}))
-    outcome = verb("convert", "a.jsonl")
+    outcome = domain_ner("convert", "a.jsonl")
     assert outcome.code == 0
     assert "a.jsonl:2: 'Red' misses token boundaries or overlaps another span (tokens: Redis)" in outcome.out
     assert "2 passages, 1 span(s) that training can't use" in outcome.out
@@ -361,6 +341,8 @@ def test_a_reader_that_goes_away_is_no_error(project):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_without_permission_to_write_is_named(verb, project):
+def test_a_folder_without_permission_to_write_is_named(domain_ner, project):
     (project / "locked").mkdir(mode=0o500)
-    refused(verb("check", "annotations.jsonl", "--output", "locked/check.json"), "locked/check.json", "Permission")
+    refused(
+        domain_ner("check", "annotations.jsonl", "--output", "locked/check.json"), "locked/check.json", "Permission"
+    )

@@ -5,18 +5,20 @@ import itertools
 import numpy
 import pytest
 import spacy
+from memorized import examples_of, memorized
 from spacy.tokens import Doc
 from spacy.training import Example
-from spacy.util import fix_random_seed
 
 from spacy_domain_ner.components.biluo_ner import FACTORY, Lattice
+from spacy_domain_ner.corpus import Passage, Span
 
-TEXTS = [
-    ("checkout-api calls Redis", [(0, 12, "SERVICE"), (19, 24, "INFRA")]),
-    ("nothing is here", []),
-    ("the billing api is slow", [(4, 15, "SERVICE")]),
-    ("Kafka and Redis", [(0, 5, "INFRA"), (10, 15, "INFRA")]),
+PASSAGES = [
+    Passage("checkout-api calls Redis", [Span(0, 12, "SERVICE"), Span(19, 24, "INFRA")]),
+    Passage("nothing is here"),
+    Passage("the billing api is slow", [Span(4, 15, "SERVICE")]),
+    Passage("Kafka and Redis", [Span(0, 5, "INFRA"), Span(10, 15, "INFRA")]),
 ]
+TEXTS = [passage.text for passage in PASSAGES]
 
 
 def well_formed(tags: tuple[int, ...]) -> bool:
@@ -134,51 +136,35 @@ def test_no_entity_begins_or_ends_with_a_blank():
     assert (start, end) == (1, 2)
 
 
-def examples_of(nlp, texts=TEXTS):
-    made = []
-    for text, spans in texts:
-        doc = nlp.make_doc(text)
-        doc.ents = [doc.char_span(*span[:2], label=span[2]) for span in spans]
-        made.append(Example(nlp.make_doc(text), doc))
-    return made
-
-
 @pytest.fixture(scope="module")
 def trained():
-    fix_random_seed(0)
     # By default spaCy's tokenizer divides "checkout-api" in three.
-    nlp = spacy.blank("en")
-    nlp.add_pipe(FACTORY, name="ner")
-    examples = examples_of(nlp)
-    optimizer = nlp.initialize(lambda: examples)
-    for _ in range(30):
-        nlp.update(examples, sgd=optimizer)
-    return nlp
+    return memorized(FACTORY, PASSAGES)
 
 
 def found(docs):
-    return [[(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents] for doc in docs]
+    return [[Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents] for doc in docs]
 
 
 def test_it_learns_what_it_is_shown(trained):
-    assert found(trained.pipe(text for text, _ in TEXTS)) == [spans for _, spans in TEXTS]
-    assert trained.evaluate(examples_of(trained))["ents_f"] == 1.0
+    assert found(trained.pipe(TEXTS)) == [passage.spans for passage in PASSAGES]
+    assert trained.evaluate(examples_of(trained, PASSAGES))["ents_f"] == 1.0
     assert trained.get_pipe("ner").labels == ("INFRA", "SERVICE")
 
 
 def test_docs_of_any_length_in_one_batch_are_as_each_alone(trained):
-    texts = ["", " ", "Redis", " ".join(text for text, _ in TEXTS), *(text for text, _ in TEXTS)]
+    texts = ["", " ", "Redis", " ".join(TEXTS), *TEXTS]
     assert found(trained.pipe(texts)) == found(map(trained, texts))
 
 
 def test_a_text_of_thirty_thousand_tokens_is_read_to_its_end(trained):
     [entities] = found([trained("Kafka and Redis " * 10_000)])
     assert len(entities) > 15_000
-    assert entities[-1][1] > 159_000
+    assert entities[-1].end > 159_000
 
 
 def test_what_it_is_sure_of_has_a_high_probability(trained):
-    docs = [trained.make_doc(text) for text in (TEXTS[0][0], "", "Zebra over Redis")]
+    docs = [trained.make_doc(text) for text in (TEXTS[0], "", "Zebra over Redis")]
     sure, empty, _ = trained.get_pipe("ner").probabilities(docs)
     assert {(docs[0][start:end].text, label) for start, end, label in sure} == {
         ("checkout-api", "SERVICE"), ("Redis", "INFRA"),
@@ -189,12 +175,11 @@ def test_what_it_is_sure_of_has_a_high_probability(trained):
 
 def test_it_comes_back_from_disk_and_from_bytes(trained, tmp_path):
     trained.to_disk(tmp_path / "model")
-    texts = [text for text, _ in TEXTS]
-    assert found(spacy.load(tmp_path / "model").pipe(texts)) == found(trained.pipe(texts))
+    assert found(spacy.load(tmp_path / "model").pipe(TEXTS)) == found(trained.pipe(TEXTS))
     again = spacy.blank("en")
     again.add_pipe(FACTORY, name="ner")
     again.from_bytes(trained.to_bytes())
-    assert found(again.pipe(texts)) == found(trained.pipe(texts))
+    assert found(again.pipe(TEXTS)) == found(trained.pipe(TEXTS))
 
 
 def test_a_trained_one_learns_a_further_label_and_keeps_what_it_knew(trained, tmp_path):
@@ -202,12 +187,12 @@ def test_a_trained_one_learns_a_further_label_and_keeps_what_it_knew(trained, tm
     nlp = spacy.load(tmp_path / "model")
     ner = nlp.get_pipe("ner")
     assert (ner.add_label("INFRA"), ner.add_label("VERB"), ner.labels) == (0, 1, ("INFRA", "SERVICE", "VERB"))
-    text, spans = TEXTS[0]
-    examples = [*examples_of(nlp), *examples_of(nlp, [(text, [*spans, (13, 18, "VERB")])])]
+    more = Passage(TEXTS[0], sorted([*PASSAGES[0].spans, Span(13, 18, "VERB")]))
+    examples = examples_of(nlp, [*PASSAGES, more])
     optimizer = nlp.resume_training()
     for _ in range(30):
         nlp.update(examples[1:], sgd=optimizer)
-    assert found(map(nlp, [text, TEXTS[3][0]])) == [sorted([*spans, (13, 18, "VERB")]), TEXTS[3][1]]
+    assert found(map(nlp, [TEXTS[0], TEXTS[3]])) == [more.spans, PASSAGES[3].spans]
     nlp.to_disk(tmp_path / "again")
     assert spacy.load(tmp_path / "again").get_pipe("ner").labels == ("INFRA", "SERVICE", "VERB")
 
@@ -240,7 +225,7 @@ def test_a_rejected_span_is_unlearned(trained, tmp_path):
     trained.to_disk(tmp_path / "model")
     config = {"components": {"ner": {"incorrect_spans_key": "rejected"}}}
     nlp = spacy.load(tmp_path / "model", config=config)
-    text = TEXTS[0][0]
+    text = TEXTS[0]
     reference = nlp.make_doc(text)
     reference.set_ents([], default="missing")
     reference.spans["rejected"] = [reference.char_span(19, 24, label="INFRA")]
@@ -248,13 +233,14 @@ def test_a_rejected_span_is_unlearned(trained, tmp_path):
     optimizer = nlp.resume_training()
     for _ in range(60):
         nlp.update([Example(nlp.make_doc(text), reference)], sgd=optimizer)
-    assert (0, 12, "SERVICE") in found([nlp(text)])[0]
-    assert (19, 24, "INFRA") not in found([nlp(text)])[0]
+    [service, infra] = PASSAGES[0].spans
+    assert service in found([nlp(text)])[0]
+    assert infra not in found([nlp(text)])[0]
     assert {label for *_, label in before} == {"SERVICE", "INFRA"}
 
 
 def test_each_entity_has_its_confidence_and_calibration_changes_nothing_else(trained, tmp_path):
-    text = TEXTS[0][0]
+    text = TEXTS[0]
     plain = {ent.text: ent._.confidence for ent in trained(text).ents}
     assert all(0.8 < confidence <= 1 for confidence in plain.values())
     trained.to_disk(tmp_path / "model")
@@ -274,13 +260,13 @@ def test_examples_without_any_entity_are_refused():
     nlp = spacy.blank("en")
     nlp.add_pipe(FACTORY)
     with pytest.raises(ValueError, match="has nothing to learn"):
-        nlp.initialize(lambda: examples_of(nlp, [("nothing is here", [])]))
+        nlp.initialize(lambda: examples_of(nlp, [PASSAGES[1]]))
 
 
 def test_tokens_without_annotation_teach_nothing():
     nlp = spacy.blank("en")
     pipe = nlp.add_pipe(FACTORY)
-    nlp.initialize(lambda: examples_of(nlp))
+    nlp.initialize(lambda: examples_of(nlp, PASSAGES))
     doc = nlp.make_doc("checkout-api calls Redis")
     reference = Doc(nlp.vocab, words=[token.text for token in doc], spaces=[bool(t.whitespace_) for t in doc])
     reference.set_ents([], default="missing")
@@ -293,7 +279,7 @@ def test_tokens_without_annotation_teach_nothing():
 def test_training_goes_on_from_a_trained_pipeline(trained, tmp_path):
     trained.to_disk(tmp_path / "model")
     nlp = spacy.load(tmp_path / "model")
-    examples = examples_of(nlp, [("Redis calls billing api", [(12, 23, "SERVICE")])])
+    examples = examples_of(nlp, [Passage("Redis calls billing api", [Span(12, 23, "SERVICE")])])
     optimizer = nlp.resume_training()
     losses = [nlp.update(examples, sgd=optimizer)[nlp.pipe_names[0]] for _ in range(10)]
     assert losses[-1] < losses[0]
@@ -303,4 +289,5 @@ def test_what_an_earlier_component_has_found_stays_where_nothing_is(trained, tmp
     trained.to_disk(tmp_path / "model")
     nlp = spacy.load(tmp_path / "model")
     nlp.add_pipe("entity_ruler", before="ner").add_patterns([{"label": "WORD", "pattern": "calls"}])
-    assert found([nlp(TEXTS[0][0])]) == [[(0, 12, "SERVICE"), (13, 18, "WORD"), (19, 24, "INFRA")]]
+    [service, infra] = PASSAGES[0].spans
+    assert found([nlp(TEXTS[0])]) == [[service, Span(13, 18, "WORD"), infra]]

@@ -1,13 +1,14 @@
 """Calibration: against made-up models whose truth is known, and as it is kept with a trained one."""
 
+import math
 import random
 
 import numpy
 import pytest
 import spacy
-from spacy.training import Example
-from spacy.util import fix_random_seed
+from memorized import memorized
 
+from spacy_domain_ner.components.biluo_ner import FACTORY
 from spacy_domain_ner.confidence import (
     Calibration,
     Coverage,
@@ -20,6 +21,7 @@ from spacy_domain_ner.confidence import (
     read_calibration,
     reliability,
     risk_coverage,
+    surest,
 )
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.errors import UserError
@@ -102,17 +104,7 @@ REDIS, CHECKOUT = Span(19, 24, "INFRA"), Span(0, 12, "SERVICE")
 
 @pytest.fixture
 def nlp():
-    fix_random_seed(0)
-    nlp = spacy.blank("en")
-    nlp.add_pipe("spacy_domain_ner_biluo_v1", name="ner")
-    doc = nlp.make_doc(TEXT)
-    reference = nlp.make_doc(TEXT)
-    reference.ents = [reference.char_span(*span[:2], label=span[2]) for span in ((0, 12, "SERVICE"), (19, 24, "INFRA"))]
-    examples = [Example(doc, reference)]
-    optimizer = nlp.initialize(lambda: examples)
-    for _ in range(15):
-        nlp.update(examples, sgd=optimizer)
-    return nlp
+    return memorized(FACTORY, [Passage(TEXT, [CHECKOUT, REDIS])])
 
 
 def test_a_model_that_is_wrong_is_less_sure_after_calibration_and_keeps_it(nlp, tmp_path):
@@ -130,7 +122,21 @@ def test_a_model_that_is_wrong_is_less_sure_after_calibration_and_keeps_it(nlp, 
     # Of INFRA all were right, of SERVICE none.
     assert least_confidences(again, [], 0.9)["INFRA"] <= after["Redis"]
     assert least_confidences(again, ["SERVICE=0.1"], 0.9)["SERVICE"] == 0.1
-    assert least_confidences(again, [], 0.9)["SERVICE"] > 1
+    assert least_confidences(again, [], 0.9)["SERVICE"] == math.inf
+
+
+def test_of_a_type_that_the_passages_had_nothing_of_none_is_sure_enough(nlp):
+    calibrate(nlp, [Passage(TEXT, [CHECKOUT, REDIS])] * 30)
+    kept = nlp.get_pipe("ner").calibration
+    nlp.get_pipe("ner").calibration = {**kept, "thresholds": {"INFRA": kept["thresholds"]["INFRA"]}}
+    least = least_confidences(nlp, [], 0.9)
+    assert least["INFRA"] <= 1
+    assert least["SERVICE"] == math.inf
+
+
+def test_the_surest_part_of_a_curve():
+    points = risk_coverage([Judged("A", 0.9, True), Judged("A", 0.5, False), Judged("A", 0.5, True)])
+    assert [surest(points, share).covered for share in (0.1, 0.5, 1.0)] == [pytest.approx(1 / 3)] * 2 + [1.0]
 
 
 def test_calibrating_again_begins_anew(nlp):

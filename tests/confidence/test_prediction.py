@@ -2,7 +2,7 @@
 
 import pytest
 import spacy
-from spacy.training import Example
+from memorized import memorized
 
 from spacy_domain_ner.components.biluo_ner import FACTORY
 from spacy_domain_ner.confidence import Prediction, predict_with_probabilities
@@ -13,15 +13,7 @@ TEXT = "billing calls Redis"
 
 
 def trained(factory: str):
-    nlp = spacy.blank("en")
-    nlp.add_pipe(factory, name="ner")
-    doc = nlp.make_doc(TEXT)
-    doc.ents = [doc.char_span(span.start, span.end, label=span.label) for span in (API, REDIS)]
-    examples = [Example(nlp.make_doc(TEXT), doc)]
-    optimizer = nlp.initialize(lambda: examples)
-    for _ in range(40):
-        nlp.update(examples, sgd=optimizer)
-    return nlp
+    return memorized(factory, [Passage(TEXT, [API, REDIS])], steps=40)
 
 
 @pytest.mark.parametrize("factory", [FACTORY, "ner"])

@@ -12,6 +12,7 @@ NAMES = [
     # The registry is thinc's own, and so is the name of its group.
     ("optimizers", "spacy_domain_ner.two_rates.v1"),
     ("architectures", "spacy_domain_ner.BiluoTagger.v1"),
+    ("architectures", "spacy_domain_ner.MaxoutWindowEncoder.v1"),
     ("architectures", "spacy_domain_ner.MemoizedEmbed.v1"),
     ("span_getters", "spacy_domain_ner.byte_windows.v1"),
 ]

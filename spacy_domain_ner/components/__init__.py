@@ -7,6 +7,7 @@ from typing import Any
 # The names by which configs refer to them, and the packages that each needs. A component that spacy-transformers
 # registers makes spaCy's packaging require that.
 MODULES = {
+    "spacy_domain_ner.MaxoutWindowEncoder.v1": ("window_encoder", ()),
     "spacy_domain_ner.MemoizedEmbed.v1": ("memoized_embed", ()),
     "spacy_domain_ner.byte_windows.v1": ("windows", ()),
     "spacy_domain_ner_biluo_v1": ("biluo_ner", ()),

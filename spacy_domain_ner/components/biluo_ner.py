@@ -262,19 +262,19 @@ class Lattice:
         return self._trace(_to_numpy(closing), _to_numpy(goes_on))
 
     def _trace(self, closing: Any, goes_on: Any) -> Iterator[tuple[int, int, int, int]]:
-        length, docs = closing.shape
-        inside, end = numpy.full(docs, -1), numpy.zeros(docs, int)
-        for t in range(length - 1, -1, -1):
-            tag = numpy.where(inside < 0, closing[t], 0)
-            for doc in numpy.flatnonzero((tag > 0) & (tag <= self.types)).tolist():
-                yield doc, t, t + 1, int(tag[doc]) - 1
-            begun = numpy.flatnonzero(inside >= 0)
-            begun = begun[~goes_on[t, begun, inside[begun]]]
-            for doc in begun.tolist():
-                yield doc, t, int(end[doc]), int(inside[doc])
-            inside[begun] = -1
-            ends = numpy.flatnonzero(tag > self.types)
-            inside[ends], end[ends] = tag[ends] - 1 - self.types, t + 1
+        # From the end, what closes; but nothing that lies in an entity that closes further behind.
+        free = [len(closing)] * len(self.lengths)
+        for t, doc in zip(*(numbers[::-1].tolist() for numbers in closing.nonzero()), strict=True):
+            if t < free[doc]:
+                tag = int(closing[t, doc]) - 1
+                start = t
+                if tag >= self.types:
+                    tag -= self.types
+                    start -= 1
+                    while goes_on[start, doc, tag]:
+                        start -= 1
+                free[doc] = start
+                yield doc, start, t + 1, tag
 
     def loss(self, allowed: Sequence[Any]) -> tuple[float, list[Any]]:
         """The negative log-likelihood of what the annotation allows, and its gradient for the scores of each doc.
@@ -355,41 +355,36 @@ class _Sweep:
         most = scores.max(axis=2)
         self.weights = xp.exp(scores - most[..., None])
         outside, tags = _parts(self.weights)
-        closed = outside + tags[..., UNIT].sum(axis=2)
         length, docs, types = tags.shape[:3]
+        # The backward recursion is the forward one from the end, with what begins and what ends exchanged: both in one.
+        closed, opens, middle, closes = (
+            xp.concatenate([forward, backward[::-1]], axis=1)
+            for forward, backward in (
+                (outside + tags[..., UNIT].sum(axis=2),) * 2,
+                (tags[..., BEGIN], tags[..., LAST]),
+                (tags[..., IN], tags[..., IN]),
+                (tags[..., LAST], tags[..., BEGIN]),
+            )
+        )
         # In double precision: what a few steps without scaling leave may be small.
-        self.before, self.behind = xp.empty((2, length, docs, 1 + types), "d")
-        self.lost_before, self.lost_behind = xp.empty((2, length, docs), "d")
-        state = self._begin(xp, docs, types)
-        lost = xp.zeros(docs, "d")
+        states = xp.zeros((length + 1, 2 * docs, 1 + types), "d")
+        states[0, :, 0] = 1
+        lost = xp.zeros((length + 1, 2 * docs), "d")
         for t in range(length):
-            old = self.before[t]
-            old[:], self.lost_before[t] = state, lost
-            begin, middle, last, _ = (tags[t, ..., part] for part in range(4))
-            state[:, 0] = closed[t] * old[:, 0] + (last * old[:, 1:]).sum(axis=1)
-            state[:, 1:] = begin * old[:, :1] + middle * old[:, 1:]
+            old, new = states[t], states[t + 1]
+            new[:, 0] = closed[t] * old[:, 0] + (closes[t] * old[:, 1:]).sum(axis=1)
+            new[:, 1:] = opens[t] * old[:, :1] + middle[t] * old[:, 1:]
+            lost[t + 1] = lost[t]
             if t % STEPS == 0:
-                lost += self._scale(xp, state)
+                lost[t + 1] += self._scale(xp, new)
         below = most.cumsum(axis=0, dtype="d")
-        self.total = xp.where(state[:, 0] > 0, below[-1] + lost + xp.log(xp.maximum(state[:, 0], TINY)), -xp.inf)
+        self.before, self.behind = states[:-1, :docs], states[-2::-1, docs:]
+        self.lost_before, self.lost_behind = lost[:-1, :docs], lost[-2::-1, docs:] + below[-1] - below
         self.lost_before[1:] += below[:-1]
-        state = self._begin(xp, docs, types)
-        lost = xp.zeros(docs, "d")
-        for t in range(length - 1, -1, -1):
-            old = self.behind[t]
-            old[:], self.lost_behind[t] = state, lost
-            begin, middle, last, _ = (tags[t, ..., part] for part in range(4))
-            state[:, 0] = closed[t] * old[:, 0] + (begin * old[:, 1:]).sum(axis=1)
-            state[:, 1:] = last * old[:, :1] + middle * old[:, 1:]
-            if t % STEPS == 0:
-                lost += self._scale(xp, state)
-        self.lost_behind += below[-1] - below
-
-    @staticmethod
-    def _begin(xp: Any, docs: int, types: int) -> Any:
-        state = xp.zeros((docs, 1 + types), "d")
-        state[:, 0] = 1
-        return state
+        all_closed = states[-1, :docs, 0]
+        self.total = xp.where(
+            all_closed > 0, below[-1] + lost[-1, :docs] + xp.log(xp.maximum(all_closed, TINY)), -xp.inf
+        )
 
     @staticmethod
     def _scale(xp: Any, state: Any) -> Any:

@@ -1,0 +1,97 @@
+"""spaCy's MaxoutWindowEncoder, which predicts faster on a CPU: the same sums, in memory that is taken once.
+
+Half of the time of spaCy's own is spent outside of the matrix multiplication, in arrays that each layer makes anew. At
+prediction nothing of them is needed later, so all layers here use the same few. Multiplied is by numpy's BLAS.
+
+This module stands alone: a packaged model carries a copy of it. It needs spaCy.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy
+from spacy.ml.models import MaxoutWindowEncoder
+from spacy.util import registry
+from thinc.api import Model, NumpyOps
+from thinc.types import Floats2d
+
+ARCHITECTURE = "spacy_domain_ner.MaxoutWindowEncoder.v1"
+# As in thinc's layer normalization.
+LEAST_VARIANCE = 1e-8
+
+
+@registry.architectures(ARCHITECTURE)
+def create_maxout_window_encoder(
+    width: int, window_size: int, maxout_pieces: int, depth: int
+) -> Model[list[Floats2d], list[Floats2d]]:
+    """Encode context as `spacy.MaxoutWindowEncoder.v2` does, with the same parameters. Training and GPUs use that.
+
+    width: Of the vectors that come in and go out.
+    window_size: How many tokens to each side a layer sees.
+    maxout_pieces: Of how many sums the highest counts.
+    depth: The number of layers.
+    """
+    encoder = MaxoutWindowEncoder(width=width, window_size=window_size, maxout_pieces=maxout_pieces, depth=depth)
+    return Model(
+        "maxout_window_encoder",
+        forward,
+        init=init,
+        dims={"nO": width},
+        layers=[encoder],
+        attrs={"window_size": window_size},
+    )
+
+
+def init(model: Model, X: Any = None, Y: Any = None) -> None:  # noqa: N803 (as in thinc)
+    model.layers[0].initialize(X=X, Y=Y)
+
+
+def forward(model: Model, vectors: list[Floats2d], is_train: bool) -> tuple[list[Floats2d], Callable[[Any], Any]]:
+    [encoder] = model.layers
+    if is_train or not isinstance(model.ops, NumpyOps):
+        return encoder(vectors, is_train)
+    return _encode(encoder, model.attrs["window_size"], vectors), _no_backprop
+
+
+def _encode(encoder: Model, window: int, vectors: Sequence[numpy.ndarray]) -> list[Any]:
+    nodes = list(encoder.walk())
+    layers = zip(
+        (node for node in nodes if node.name == "maxout"),
+        (node for node in nodes if node.name == "layernorm"),
+        strict=True,
+    )
+    pad, width = encoder.attrs["pad"], encoder.get_dim("nO")
+    lengths = [len(rows) for rows in vectors]
+    starts = numpy.cumsum([pad, *(length + pad for length in lengths)])[:-1].tolist()
+    size = sum(lengths) + pad * (len(lengths) + 1)
+    # Between the passages are rows of zeros, which the layers change as they do all rows.
+    rows = numpy.zeros((size, width), "f")
+    for start, length, given in zip(starts, lengths, vectors, strict=True):
+        rows[start : start + length] = given
+    # Behind the edges there is nothing, in every layer.
+    windows = numpy.zeros((size, 2 * window + 1, width), "f")
+    sums = best = None
+    for maxout, norm in layers:
+        for place, shift in enumerate(range(-window, window + 1)):
+            to, of = slice(max(0, -shift), size - max(0, shift)), slice(max(0, shift), size - max(0, -shift))
+            windows[to, place] = rows[of]
+        weights = maxout.get_param("W")
+        pieces = weights.shape[1]
+        sums = numpy.matmul(windows.reshape(size, -1), weights.reshape(width * pieces, -1).T, out=sums)
+        sums += maxout.get_param("b").reshape(-1)
+        if best is None:
+            best = numpy.empty((size, width), "f")
+        best[:] = sums[:, ::pieces]
+        for piece in range(1, pieces):
+            numpy.maximum(best, sums[:, piece::pieces], out=best)
+        best -= best.mean(axis=1, keepdims=True)
+        deviation = numpy.sqrt(numpy.einsum("ij,ij->i", best, best) / width + LEAST_VARIANCE)
+        best /= deviation[:, None]
+        best *= norm.get_param("G")
+        best += norm.get_param("b")
+        rows += best
+    return [rows[start : start + length] for start, length in zip(starts, lengths, strict=True)]
+
+
+def _no_backprop(_: Any) -> Any:
+    raise ValueError("What was predicted this way has no gradient: call the model with is_train.")

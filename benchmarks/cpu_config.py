@@ -2,13 +2,18 @@
 
     python benchmarks/cpu_config.py --data ../shared/data/corpora --seeds 7 8
 
-Both train on the same passages, stop early on the same others, and are scored on the same held-out ones, on the
+- quickstart: `spacy init config --optimize efficiency`.
+- ner: the template's config with spaCy's own recognizer on the same token network.
+- cnn: the template's config.
+
+All train on the same passages, stop early on the same others, and are scored on the same held-out ones, on the
 annotation's own character offsets: a span counts where start, end and label are all right. A corpus is a folder with
 `train.jsonl` and `dev.jsonl` in the canonical form; `dev.jsonl` is what is scored, and where there is only one of the
-two, a part of it is held out. The seed draws the passages and seeds the training.
+two, a part of it is held out. The seed draws the passages and seeds the training. Of cnn's confidence there is the
+expected calibration error on the held-out passages, before and after the line that the early-stopping set gives.
 
 Each run leaves a JSON file and its model in the results folder and is not repeated while that file is there: an
-interrupted benchmark goes on where it was. Speeds are passages per second of CPU time, both models in turn in one
+interrupted benchmark goes on where it was. Speeds are passages per second of CPU time, the models in turn in one
 process. Run it with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1, so that threads are not what is timed.
 """
 
@@ -28,6 +33,13 @@ import thinc
 from spacy.cli.init_config import init_config
 from spacy.cli.train import train as spacy_train
 
+from spacy_domain_ner.confidence import (
+    expected_calibration_error,
+    find_recognizer,
+    judge_predictions,
+    risk_coverage,
+    surest,
+)
 from spacy_domain_ner.corpus import Passage, load_tokenizing_pipeline, read_valid_passages, write_docs
 from spacy_domain_ner.evaluation.scores import predict_spans, score
 from spacy_domain_ner.files import replacing
@@ -38,6 +50,12 @@ TEMPLATE_CONFIG = REPOSITORY / "{{cookiecutter.domain}}" / "configs" / "cnn.cfg"
 SUMMARY = REPOSITORY / "benchmarks" / "results" / "cpu_config.json"
 CORPORA = ("stackoverflow_ner", "wnut17", "bc5cdr", "fin_sec", "indian_legal_ner")
 TRAINING, EARLY_STOPPING, SCORED = 1000, 300, 1500
+SYSTEMS = ("quickstart", "ner", "cnn")
+# As spaCy's quickstart for the CPU has it.
+PARSER = {
+    "@architectures": "spacy.TransitionBasedParser.v2", "state_type": "ner", "extra_state_tokens": False,
+    "hidden_width": 64, "maxout_pieces": 2, "use_upper": False, "nO": None,
+}  # fmt: skip
 # Of a corpus with only one file, the part that is held out.
 HELD_OUT = 0.25
 FEWEST_WORDS = 5
@@ -70,13 +88,13 @@ def main() -> None:
 
 
 def compare(corpus: Path, seed: int, results: Path) -> dict[str, Any]:
-    """Train and score both configs on a corpus, and time them. RETURNS: A row of the table."""
+    """Train and score the systems on a corpus, and time them. RETURNS: A row of the table."""
     division = divide(corpus, seed)
     runs = {
         name: once(results / f"{corpus.name}-{seed}-{name}.json", partial(run, name, division, corpus, seed, results))
-        for name in ("quickstart", "cnn")
+        for name in SYSTEMS
     }
-    speeds = once(results / f"{corpus.name}-{seed}-speed.json", partial(time_both, corpus, seed, division[2], results))
+    speeds = once(results / f"{corpus.name}-{seed}-speed.json", partial(time_all, corpus, seed, division[2], results))
     sizes = dict(zip(("training", "early_stopping", "scored"), map(len, division), strict=True))
     return {"corpus": corpus.name, "seed": seed, "passages": sizes, **runs, "passages_per_cpu_second": speeds}
 
@@ -117,19 +135,19 @@ def hold_out(passages: list[Passage], generator: random.Random) -> tuple[list[Pa
 
 
 def run(name: str, division: Division, corpus: Path, seed: int, results: Path) -> dict[str, Any]:
-    """Train a config and score its best model."""
+    """Train a system and score its best model."""
     folder = results / f"{corpus.name}-{seed}-{name}"
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.cfg"
-    if name == "cnn":
-        write_template_config(config)
-    else:
+    if name == "quickstart":
         init_config(lang="en", pipeline=["ner"], optimize="efficiency", gpu=False).to_disk(config)
+    else:
+        write_template_config(config, plain=name == "ner")
     nlp = load_tokenizing_pipeline(config)
     paths = [folder / "train.spacy", folder / "dev.spacy"]
     misaligned = [len(write_docs(nlp, passages, path)) for passages, path in zip(division, paths, strict=False)]
     started = time.perf_counter(), time.process_time()
-    if name == "cnn":
+    if name != "quickstart":
         train(config, folder / "model", *paths, max_epochs=MAX_EPOCHS, seed=seed)
     else:
         overrides = {"paths.train": str(paths[0]), "paths.dev": str(paths[1]), "training.max_epochs": MAX_EPOCHS}
@@ -143,20 +161,43 @@ def run(name: str, division: Division, corpus: Path, seed: int, results: Path) -
         "training_seconds": round(ended[0] - started[0]),
         "training_cpu_seconds": round(ended[1] - started[1]),
         "misaligned_training_spans": misaligned[0],
+        **calibration(best, division[2]),
     }
 
 
-def write_template_config(path: Path) -> None:
-    """Write the template's CPU config; the language is the only thing that cookiecutter fills in."""
+def calibration(nlp: spacy.Language, passages: list[Passage]) -> dict[str, Any]:
+    """How far a model's confidence is from its precision, and the precision of the surest 80 %."""
+    recognizer = find_recognizer(nlp)
+    if recognizer is None:
+        return {}
+    calibrated = judge_predictions(nlp, passages)
+    kept, recognizer.calibration = recognizer.calibration, None
+    plain = judge_predictions(nlp, passages)
+    recognizer.calibration = kept
+    points = risk_coverage(calibrated)
+    return {
+        "calibration_error": round(expected_calibration_error(calibrated) or 0, 4),
+        "calibration_error_before": round(expected_calibration_error(plain) or 0, 4),
+        "precision_of_surest_80_percent": round(surest(points, 0.8).precision, 4) if points else None,
+    }
+
+
+def write_template_config(path: Path, *, plain: bool = False) -> None:
+    """Write the template's CPU config; the language is the only thing that cookiecutter fills in.
+
+    plain: With spaCy's own recognizer on the same token network.
+    """
     path.write_text(TEMPLATE_CONFIG.read_text("utf8").replace("{{ cookiecutter.language }}", "en"), "utf8")
+    if plain:
+        config = spacy.util.load_config(path, interpolate=False)
+        tok2vec = config["components"]["ner"]["model"]["tok2vec"]
+        config["components"]["ner"] = {"factory": "ner", "model": {**PARSER, "tok2vec": tok2vec}}
+        config.to_disk(path)
 
 
-def time_both(corpus: Path, seed: int, passages: list[Passage], results: Path) -> dict[str, float]:
-    """The passages per second of CPU time of both models: in turn, so that a busy machine slows both alike."""
-    models = {
-        name: spacy.load(results / f"{corpus.name}-{seed}-{name}" / "model" / "model-best")
-        for name in ("quickstart", "cnn")
-    }
+def time_all(corpus: Path, seed: int, passages: list[Passage], results: Path) -> dict[str, float]:
+    """The passages per second of CPU time of the models: in turn, so that a busy machine slows all alike."""
+    models = {name: spacy.load(results / f"{corpus.name}-{seed}-{name}" / "model" / "model-best") for name in SYSTEMS}
     seconds: dict[str, list[float]] = {name: [] for name in models}
     texts = [passage.text for passage in passages]
     for number in range(SPEED_ROUNDS + 1):
@@ -180,16 +221,18 @@ def once(path: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def print_table(rows: list[dict[str, Any]]) -> None:
     """Print what is known so far, as a Markdown table."""
-    print("\n| corpus | seed | passages | quickstart F1 (P/R) | cnn F1 (P/R) | training s | speed, cnn : quickstart |")
-    print("|-|-|-|-|-|-|-|")
+    columns = [f"{name} F1 (P/R)" for name in SYSTEMS]
+    print("\n| corpus | seed | passages |", " | ".join(columns), "| calibration | training s | cnn : others, speed |")
+    print("|-|-|-|-|-|-|-|-|-|")
     for row in rows:
-        both = [row["quickstart"], row["cnn"]]
-        scores = [f"{one['f1']:.3f} ({one['precision']:.2f}/{one['recall']:.2f})" for one in both]
+        every = [row[name] for name in SYSTEMS]
+        scores = [f"{one['f1']:.3f} ({one['precision']:.2f}/{one['recall']:.2f})" for one in every]
+        error = "{calibration_error_before:.2f}, {calibration_error:.2f}".format(**row["cnn"])
         sizes = "+".join(str(size) for size in row["passages"].values())
-        seconds = " / ".join(str(one["training_seconds"]) for one in both)
+        seconds = " / ".join(str(one["training_seconds"]) for one in every)
         speeds = row["passages_per_cpu_second"]
-        ratio = f"{speeds['cnn'] / speeds['quickstart']:.2f}"
-        print(f"| {row['corpus']} | {row['seed']} | {sizes} | {scores[0]} | {scores[1]} | {seconds} | {ratio} |")
+        ratios = ", ".join(f"{speeds['cnn'] / speeds[name]:.2f}" for name in SYSTEMS[:-1])
+        print("|", " | ".join([row["corpus"], str(row["seed"]), sizes, *scores, error, seconds, ratios]), "|")
 
 
 def versions() -> dict[str, str]:

@@ -2,6 +2,8 @@
 
     python benchmarks/starter_corpus.py --real ../shared/data/real-passages/open.jsonl --seeds 7 8
 
+The config is the template's for the CPU; --recognizers ner biluo adds spaCy's own recognizer on its token network.
+
 Real text is passages that none of the corpus was written from, annotated by the same decisions; a span counts where its
 start, end and label are all right. Each run draws its passages and holds an eighth of them back to stop early on, never
 passages of one source on both sides. Use OMP_NUM_THREADS=1: more threads are not faster here.
@@ -14,11 +16,12 @@ import argparse
 import json
 import random
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import spacy
-from cpu_config import MAX_EPOCHS, REPOSITORY, once, versions, write_template_config
+from cpu_config import MAX_EPOCHS, REPOSITORY, calibration, once, versions, write_template_config
 
 from spacy_domain_ner.corpus import Passage, load_tokenizing_pipeline, read_valid_passages, write_docs
 from spacy_domain_ner.evaluation.scores import predict_spans, score
@@ -37,29 +40,33 @@ def main() -> None:
     parser.add_argument("--real", type=Path, default=default, help="annotated real passages to score on")
     parser.add_argument("--sizes", nargs="+", type=int, default=[250, 500, 1000, 0], help="passages; 0: all")
     parser.add_argument("--seeds", nargs="+", type=int, default=[7])
+    parser.add_argument(
+        "--recognizers", nargs="+", default=["biluo"], choices=["biluo", "ner"], help="ner: spaCy's own"
+    )
     parser.add_argument("--results", type=Path, default=REPOSITORY / "build" / "starter_corpus")
     arguments = parser.parse_args()
     if not arguments.real.is_file():
         parser.error(f"{arguments.real} does not exist; name annotated real passages with --real")
     corpus, real = read_valid_passages(PACK / "starter.jsonl"), read_valid_passages(arguments.real)
     rows = []
-    for seed in arguments.seeds:
-        for size in arguments.sizes:
-            folder = arguments.results / f"{size or 'all'}-{seed}"
-            row = once(folder.with_suffix(".json"), partial(measure, corpus, real, size, seed, folder))
-            rows.append(row)
-            print(json.dumps(row))
+    for seed, recognizer, size in product(arguments.seeds, arguments.recognizers, arguments.sizes):
+        folder = arguments.results / f"{size or 'all'}-{seed}-{recognizer}"
+        compute = partial(measure, recognizer, corpus, real, size, seed, folder)
+        rows.append({"recognizer": recognizer, **once(folder.with_suffix(".json"), compute)})
+        print(json.dumps(rows[-1]))
     with replacing(SUMMARY) as stream:
         json.dump({"versions": versions(), "real_passages": len(real), "rows": rows}, stream, indent=2)
         stream.write("\n")
 
 
-def measure(corpus: list[Passage], real: list[Passage], size: int, seed: int, folder: Path) -> dict[str, Any]:
+def measure(
+    recognizer: str, corpus: list[Passage], real: list[Passage], size: int, seed: int, folder: Path
+) -> dict[str, Any]:
     """Train on so many passages and score on the real ones."""
     training, stopping = draw(corpus, size or len(corpus), seed)
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.cfg"
-    write_template_config(config)
+    write_template_config(config, plain=recognizer == "ner")
     nlp = load_tokenizing_pipeline(config)
     paths = [folder / "train.spacy", folder / "dev.spacy"]
     for passages, path in zip((training, stopping), paths, strict=True):
@@ -72,6 +79,7 @@ def measure(corpus: list[Passage], real: list[Passage], size: int, seed: int, fo
         "passages": len(training) + len(stopping),
         "seed": seed,
         "f1_early_stopping": score(stopping, predict_spans(best, stopping), labels).micro.to_dict()["f1"],
+        **calibration(best, real),
         "real": {"micro": found.micro.to_dict(), **{name: one.to_dict() for name, one in found.types.items()}},
     }
 

@@ -1,7 +1,6 @@
 """From passages to spaCy's Doc: the tokenizer that a training config makes, and the DocBin that it trains on."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
 
 import spacy
@@ -10,7 +9,6 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.tokens import Span as DocSpan
 from spacy.util import filter_spans
-from thinc.api import NumpyOps, get_current_ops, use_ops
 
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.errors import UserError, reason
@@ -88,15 +86,10 @@ def write_docs(nlp: Language, passages: Iterable[Passage], path: Path) -> list[t
 def load_model(model: str | Path) -> Language:
     """Load a trained model by its folder or its package's name.
 
-    On a CPU it multiplies by numpy's BLAS, which is faster than thinc's own (benchmarks/extract.py).
-
     RAISES: UserError where it can't be loaded.
     """
-    # A processor of its own has better ones, and so has a GPU.
-    plain = type(get_current_ops()) is NumpyOps
     try:
-        with use_ops("numpy", use_blis=False) if plain else nullcontext():
-            return spacy.load(model)
+        return spacy.load(model)
     except Exception as error:  # each file of a model has a reader with errors of its own
         raise UserError(
             f"The model {str(model)!r} can't be loaded: {reason(error)}",

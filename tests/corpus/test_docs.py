@@ -5,7 +5,6 @@ import spacy
 from hypothesis import given
 from hypothesis import strategies as st
 from spacy.tokens import DocBin
-from thinc.api import get_current_ops
 
 from spacy_domain_ner.corpus import Passage, Span, load_model, load_tokenizing_pipeline, write_docs
 from spacy_domain_ner.corpus.docs import misaligned_spans, to_doc
@@ -145,18 +144,6 @@ def test_a_damaged_model_is_refused_with_its_name(tmp_path, part, cut):
     with pytest.raises(UserError, match=r"model' can't be loaded: \S") as raised:
         load_model(tmp_path / "model")
     assert "training/model-best" in raised.value.hint
-
-
-def test_a_model_is_loaded_with_numpys_own_multiplication(tmp_path):
-    nlp = spacy.blank("en")
-    nlp.add_pipe("tok2vec")
-    nlp.initialize()
-    nlp.to_disk(tmp_path / "model")
-    layers = list(load_model(tmp_path / "model").get_pipe("tok2vec").model.walk())
-    assert len(layers) > 5
-    assert {layer.ops.use_blis for layer in layers} == {False}
-    # Whatever comes after is left as it was.
-    assert get_current_ops().use_blis == spacy.load(tmp_path / "model").get_pipe("tok2vec").model.ops.use_blis
 
 
 @pytest.mark.parametrize("name", ["en_no_such_model", "", "."])

@@ -9,8 +9,9 @@ Offsets are Unicode code points, `end` is exclusive. `spans`, `answer` and `meta
 import codecs
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -93,18 +94,30 @@ def read_valid_passages(path: Path) -> list[Passage]:
     return result.passages
 
 
-def write_passages(path: Path, passages: Iterable[Passage]) -> None:
-    """Write passages as canonical JSON lines; the file is there whole or not at all."""
+def write_passages(path: Path, passages: Iterable[Passage], confidences: Sequence[Mapping[Span, float]] = ()) -> None:
+    """Write passages as canonical JSON lines; the file is there whole or not at all.
+
+    confidences: Where the spans are a model's: how sure it is of them, 0 to 1, for each passage.
+    """
     with replacing(path) as stream:
-        for passage in passages:
-            stream.write(json.dumps(to_record(passage), ensure_ascii=False) + "\n")
+        for passage, sure in zip(passages, confidences or repeat({}), strict=bool(confidences)):
+            stream.write(json.dumps(to_record(passage, sure), ensure_ascii=False) + "\n")
 
 
-def to_record(passage: Passage) -> dict[str, Any]:
+def to_record(passage: Passage, confidences: Mapping[Span, float] | None = None) -> dict[str, Any]:
     """A passage as a canonical record, its other keys behind the canonical ones."""
+    sure = confidences or {}
     return {
         "text": passage.text,
-        "spans": [{"start": span.start, "end": span.end, "label": span.label} for span in passage.spans],
+        "spans": [
+            {
+                "start": span.start,
+                "end": span.end,
+                "label": span.label,
+                **({"confidence": round(sure[span], 4)} if span in sure else {}),
+            }
+            for span in passage.spans
+        ],
         "answer": "accept",
         "meta": passage.meta,
         **passage.extra,

@@ -91,6 +91,7 @@ class Analysis:
     trained_on: How often training had each type; None where that is not known.
     groups: For each key of the passages' `meta` that divides them into a few groups: each value's passages and score.
     judged: The predicted entities whose confidence the model says.
+    confidences: Of each passage how sure the model is of its spans, where it says so.
     """
 
     passages: list[Passage]
@@ -102,6 +103,7 @@ class Analysis:
     trained_on: Counter[str] | None
     groups: dict[str, dict[str, tuple[int, Score]]]
     judged: list[Judged] = field(default_factory=list)
+    confidences: list[Mapping[Span, float]] = field(default_factory=list)
 
     @property
     def macro(self) -> Estimate | None:
@@ -219,6 +221,7 @@ def analyse(
         None if forms is None else Counter({label: of_type.total() for label, of_type in forms.items()}),
         _groups(passages, micro.counts),
         _judge(passages, predicted),
+        [found.confidences for found in predicted],
     )
 
 

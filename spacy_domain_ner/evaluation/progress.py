@@ -104,7 +104,7 @@ def earlier_predictions(path: Path, analysis: Analysis) -> list[Passage]:
     # On the passages of both: an evaluation set that has grown makes no other run of the same model.
     if any(spans_of.get(passage.identity, passage.spans) != passage.spans for passage in last):
         write_passages(before, last)
-    write_passages(path, now)
+    write_passages(path, now, analysis.confidences)
     return read_valid_passages(before) if before.is_file() else []
 
 

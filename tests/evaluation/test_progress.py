@@ -1,6 +1,7 @@
 """A run against an earlier one."""
 
 import pytest
+import srsly
 
 from spacy_domain_ner.corpus import Passage, Span, read_passages
 from spacy_domain_ner.evaluation.analysis import Predicted, analyse
@@ -78,3 +79,19 @@ def test_the_run_before_is_the_latest_that_was_another(tmp_path):
 )
 def test_a_difference_says_whether_it_is_more_than_chance(estimate, words):
     assert in_words(estimate) == words
+
+
+def test_predictions_are_kept_with_their_confidence_where_the_model_has_one(tmp_path):
+    file = tmp_path / "predictions.jsonl"
+    sure = analyse([Passage("a b", [A]), Passage("c d")], [Predicted([B, A], confidences={A: 0.98765}), Predicted([])])
+    earlier_predictions(file, sure)
+    first, second = srsly.read_jsonl(file)
+    assert first["spans"] == [
+        {"start": 0, "end": 1, "label": "A", "confidence": 0.9877},
+        {"start": 2, "end": 3, "label": "B"},
+    ]
+    assert second["spans"] == []
+    assert [passage.spans for passage in read_passages(file).passages] == [[A, B], []]
+    # The same model, more or less sure: no other run.
+    less = analyse([Passage("a b", [A]), Passage("c d")], [Predicted([B, A], confidences={A: 0.5}), Predicted([])])
+    assert earlier_predictions(file, less) == []

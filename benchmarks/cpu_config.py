@@ -60,7 +60,7 @@ PARSER = {
 HELD_OUT = 0.25
 FEWEST_WORDS = 5
 MAX_EPOCHS = 30
-SPEED_ROUNDS = 5
+SPEED_ROUNDS = 3
 
 Division = tuple[list[Passage], list[Passage], list[Passage]]
 
@@ -197,16 +197,16 @@ def write_template_config(path: Path, *, plain: bool = False) -> None:
 
 def time_all(corpus: Path, seed: int, passages: list[Passage], results: Path) -> dict[str, float]:
     """The passages per second of CPU time of the models: in turn, so that a busy machine slows all alike."""
-    models = {name: spacy.load(results / f"{corpus.name}-{seed}-{name}" / "model" / "model-best") for name in SYSTEMS}
-    seconds: dict[str, list[float]] = {name: [] for name in models}
+    seconds: dict[str, list[float]] = {name: [] for name in SYSTEMS}
     texts = [passage.text for passage in passages]
-    for number in range(SPEED_ROUNDS + 1):
-        for name, nlp in models.items():
+    for _ in range(SPEED_ROUNDS):
+        for name in SYSTEMS:
+            # Loaded anew, so that no word is known from the round before.
+            nlp = spacy.load(results / f"{corpus.name}-{seed}-{name}" / "model" / "model-best")
             started = time.process_time()
             for _ in nlp.pipe(texts):
                 pass
-            if number:  # the first round only warms up
-                seconds[name].append(time.process_time() - started)
+            seconds[name].append(time.process_time() - started)
     return {name: round(len(texts) / statistics.median(times), 1) for name, times in seconds.items()}
 
 

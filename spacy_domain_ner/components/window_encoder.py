@@ -48,7 +48,8 @@ def init(model: Model, X: Any = None, Y: Any = None) -> None:  # noqa: N803 (as 
 
 def forward(model: Model, vectors: list[Floats2d], is_train: bool) -> tuple[list[Floats2d], Callable[[Any], Any]]:
     [encoder] = model.layers
-    if is_train or not isinstance(model.ops, NumpyOps):
+    # A GPU has operations of its own, and so have some processors.
+    if is_train or type(model.ops) is not NumpyOps:
         return encoder(vectors, is_train)
     return _encode(encoder, model.attrs["window_size"], vectors), _no_backprop
 

@@ -3,7 +3,7 @@
 import numpy
 import pytest
 from spacy.ml.models import MaxoutWindowEncoder
-from thinc.api import Adam
+from thinc.api import Adam, NumpyOps
 
 from spacy_domain_ner.components.window_encoder import create_maxout_window_encoder
 
@@ -82,3 +82,17 @@ def test_it_comes_back_from_bytes():
     again.initialize(X=vectors_of([3]), Y=vectors_of([3]))
     assert_same(again.from_bytes(ours.to_bytes()).predict(vectors_of([9])), ours.predict(vectors_of([9])))
     assert_same(ours.copy().predict(vectors_of([9])), ours.predict(vectors_of([9])))
+
+
+def test_other_operations_than_numpys_are_left_to_compute_it():
+    class OtherOps(NumpyOps):
+        calls = 0
+
+        def maxout(self, X):  # noqa: N803 (as in thinc)
+            OtherOps.calls += 1
+            return super().maxout(X)
+
+    theirs, ours = encoders()
+    ours._to_ops(OtherOps())
+    assert_same(ours.predict(vectors_of([9])), theirs.predict(vectors_of([9])))
+    assert OtherOps.calls == 4

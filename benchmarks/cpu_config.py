@@ -10,7 +10,8 @@ All train on the same passages, stop early on the same others, and are scored on
 annotation's own character offsets: a span counts where start, end and label are all right. A corpus is a folder with
 `train.jsonl` and `dev.jsonl` in the canonical form; `dev.jsonl` is what is scored, and where there is only one of the
 two, a part of it is held out. The seed draws the passages and seeds the training. Of cnn's confidence there is the
-expected calibration error on the held-out passages, before and after the line that the early-stopping set gives.
+expected calibration error on the held-out passages, before and after the line that the early-stopping set gives, and
+what it would be by chance if confidence were exact.
 
 Each run leaves a JSON file and its model in the results folder and is not repeated while that file is there: an
 interrupted benchmark goes on where it was. Speeds are passages per second of CPU time, the models in turn in one
@@ -34,6 +35,7 @@ from spacy.cli.init_config import init_config
 from spacy.cli.train import train as spacy_train
 
 from spacy_domain_ner.confidence import (
+    chance_calibration_error,
     expected_calibration_error,
     find_recognizer,
     judge_predictions,
@@ -177,6 +179,7 @@ def calibration(nlp: spacy.Language, passages: list[Passage]) -> dict[str, Any]:
     points = risk_coverage(calibrated)
     return {
         "calibration_error": round(expected_calibration_error(calibrated) or 0, 4),
+        "calibration_error_by_chance": round(chance_calibration_error(calibrated) or 0, 4),
         "calibration_error_before": round(expected_calibration_error(plain) or 0, 4),
         "precision_of_surest_80_percent": round(surest(points, 0.8).precision, 4) if points else None,
     }

@@ -178,11 +178,15 @@ def _frontier(judged: list[Judged]) -> list[tuple[float, float]]:
 
 @dataclass(frozen=True)
 class Bin:
-    """The entities whose confidence lies in one tenth: how many, their mean confidence, and the part that is right."""
+    """The entities whose confidence lies in one tenth: how many, their mean confidence, and the part that is right.
+
+    deviation: The standard deviation of that part, were each as often right as its confidence says.
+    """
 
     count: int
     confidence: float
     right: float
+    deviation: float
 
 
 def reliability(judged: Sequence[Judged], bins: int = BINS) -> list[Bin]:
@@ -195,6 +199,7 @@ def reliability(judged: Sequence[Judged], bins: int = BINS) -> list[Bin]:
             len(those),
             sum(one.confidence for one in those) / len(those),
             sum(one.right for one in those) / len(those),
+            math.sqrt(sum(one.confidence * (1 - one.confidence) for one in those)) / len(those),
         )
         for _, those in sorted(of_bin.items())
     ]
@@ -209,6 +214,17 @@ def expected_calibration_error(judged: Sequence[Judged], bins: int = BINS) -> fl
         return None
     found = reliability(judged, bins)
     return sum(one.count * abs(one.confidence - one.right) for one in found) / len(judged)
+
+
+def chance_calibration_error(judged: Sequence[Judged], bins: int = BINS) -> float | None:
+    """What the calibration error of a perfectly calibrated model would be on as many entities, by chance alone.
+
+    That of each bin has the mean of a folded normal distribution. None without any.
+    """
+    if not judged:
+        return None
+    found = reliability(judged, bins)
+    return sum(one.count * math.sqrt(2 / math.pi) * one.deviation for one in found) / len(judged)
 
 
 @dataclass(frozen=True)

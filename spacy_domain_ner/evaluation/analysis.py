@@ -8,7 +8,14 @@ from typing import Any
 import numpy
 from spacy.language import Language
 
-from spacy_domain_ner.confidence import Judged, expected_calibration_error, reliability, risk_coverage, surest
+from spacy_domain_ner.confidence import (
+    Judged,
+    chance_calibration_error,
+    expected_calibration_error,
+    reliability,
+    risk_coverage,
+    surest,
+)
 from spacy_domain_ner.corpus.docs import misaligned_spans
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.evaluation import bootstrap
@@ -237,6 +244,7 @@ def _confidence(judged: list[Judged]) -> dict[str, Any]:
     points = risk_coverage(judged)
     return {
         "expected_calibration_error": round(expected_calibration_error(judged) or 0.0, 4),
+        "chance_calibration_error": round(chance_calibration_error(judged) or 0.0, 4),
         "bins": [
             {"entities": one.count, "confidence": round(one.confidence, 4), "precision": round(one.right, 4)}
             for one in reliability(judged)

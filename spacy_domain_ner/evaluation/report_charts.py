@@ -3,7 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from spacy_domain_ner.confidence import Judged, expected_calibration_error, reliability, risk_coverage, surest
+from spacy_domain_ner.confidence import (
+    Judged,
+    chance_calibration_error,
+    expected_calibration_error,
+    reliability,
+    risk_coverage,
+    surest,
+)
 from spacy_domain_ner.corpus.jsonl import shorten
 from spacy_domain_ner.evaluation.analysis import Analysis
 from spacy_domain_ner.evaluation.bootstrap import Estimate
@@ -139,6 +146,7 @@ class ConfidenceCharts:
 
     def __init__(self, judged: Sequence[Judged]) -> None:
         self.error = expected_calibration_error(judged) or 0.0
+        self.by_chance = chance_calibration_error(judged) or 0.0
         self.ticks = [(value / 10, self.down(value / 10), self.across(value / 10)) for value in range(0, 11, 2)]
         found = reliability(judged)
         most = max(one.count for one in found)

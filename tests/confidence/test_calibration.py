@@ -14,6 +14,7 @@ from spacy_domain_ner.confidence import (
     Coverage,
     Judged,
     calibrate,
+    chance_calibration_error,
     expected_calibration_error,
     find_thresholds,
     fit_line,
@@ -76,6 +77,17 @@ def test_the_calibration_error_by_hand():
     assert [one.count for one in reliability(judged)] == [2, 2]
     assert expected_calibration_error([]) is None
     assert expected_calibration_error([Judged("A", 1.0, True)]) == 0
+
+
+def test_by_chance_a_perfect_model_has_an_error_as_well():
+    generator = numpy.random.default_rng(0)
+    for count in (50, 1000):
+        sure = generator.beta(2, 1, size=count)
+        drawn = [[Judged("A", p, bool(generator.random() < p)) for p in sure] for _ in range(200)]
+        mean = numpy.mean([expected_calibration_error(judged) for judged in drawn])
+        assert chance_calibration_error(drawn[0]) == pytest.approx(mean, rel=0.1)
+    assert chance_calibration_error([]) is None
+    assert chance_calibration_error([Judged("A", 1.0, True)]) == 0
 
 
 def test_the_surest_are_kept_first():

@@ -351,10 +351,13 @@ def test_confidence_is_shown_and_stands_in_the_metrics(tmp_path):
     text = " ".join(re.sub("<[^>]+>", " ", html.partition('id="confidence"')[2]).split())
     # Ten bins, each as far from its precision, 0 or 1, as its middle.
     assert "25.0 points apart" in text
+    assert re.search(r"perfectly calibrated model would be about \d+\.\d off by chance", text)
     assert re.search(r"The surest 50 % \(confidence 0\.5[01] and above\): 100 % are right\.", text)
     assert re.search(r"All \(confidence 0\.0[01] and above\): 50 % are right\.", text)
     figures = analysis.to_dict()["confidence"]
     assert figures["expected_calibration_error"] == pytest.approx(0.25)
+    # Ten in each bin: about 0.8 times the root of 10 p (1 - p), of 10.
+    assert 0.05 < figures["chance_calibration_error"] < 0.12
     assert [one["entities"] for one in figures["bins"]] == [10] * 10
     assert figures["coverage"][-1] == {"covered": 1.0, "confidence": 0.005, "precision": 0.5}
 

@@ -38,9 +38,13 @@ def main() -> None:
     parser.add_argument("--passages", type=int, default=20_000)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--texts", type=Path, nargs="+", default=[STARTER], help="JSON lines files to take texts from")
+    parser.add_argument("--words", type=int, help="cut the texts into passages of so many words")
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     arguments = parser.parse_args()
-    texts = vary(read_texts(arguments.texts), arguments.passages)
+    texts = read_texts(arguments.texts)
+    if arguments.words:
+        texts = [" ".join(words) for text in texts for words in full_batches(text.split(), arguments.words)]
+    texts = vary(texts, arguments.passages)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "passages.jsonl"
         source.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf8")
@@ -62,6 +66,12 @@ def main() -> None:
         }
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         arguments.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf8")
+
+
+def full_batches(words: list[str], size: int) -> Iterator[list[str]]:
+    """Words in batches of that size; the rest is left out."""
+    for start in range(0, len(words) - size + 1, size):
+        yield words[start : start + size]
 
 
 def ways(model: str, texts: list[str], source: Path) -> dict[str, Callable[[], float]]:

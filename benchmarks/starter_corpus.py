@@ -8,8 +8,8 @@ Real text is passages that none of the corpus was written from, annotated by the
 start, end and label are all right. Each run draws its passages and holds an eighth of them back to stop early on, never
 passages of one source on both sides. Use OMP_NUM_THREADS=1: more threads are not faster here.
 
-Each run leaves a JSON file and its model in the results folder and is not repeated while that file is there. Delete the
-folder after a change of the corpus or of the config.
+Each run leaves a JSON file and its model in the results folder and is not repeated while that file is there. The
+summary is of all that are there. Delete the folder after a change of the corpus or of the config.
 """
 
 import argparse
@@ -48,12 +48,11 @@ def main() -> None:
     if not arguments.real.is_file():
         parser.error(f"{arguments.real} does not exist; name annotated real passages with --real")
     corpus, real = read_valid_passages(PACK / "starter.jsonl"), read_valid_passages(arguments.real)
-    rows = []
     for seed, recognizer, size in product(arguments.seeds, arguments.recognizers, arguments.sizes):
         folder = arguments.results / f"{size or 'all'}-{seed}-{recognizer}"
         compute = partial(measure, recognizer, corpus, real, size, seed, folder)
-        rows.append({"recognizer": recognizer, **once(folder.with_suffix(".json"), compute)})
-        print(json.dumps(rows[-1]))
+        print(json.dumps(once(folder.with_suffix(".json"), compute)))
+    rows = [json.loads(path.read_text("utf8")) for path in sorted(arguments.results.glob("*.json"))]
     with replacing(SUMMARY) as stream:
         json.dump({"versions": versions(), "real_passages": len(real), "rows": rows}, stream, indent=2)
         stream.write("\n")
@@ -76,6 +75,7 @@ def measure(
     labels = read_schema(PACK / "entity_types.yml").labels
     found = score(real, predict_spans(best, real), labels)
     return {
+        "recognizer": recognizer,
         "passages": len(training) + len(stopping),
         "seed": seed,
         "f1_early_stopping": score(stopping, predict_spans(best, stopping), labels).micro.to_dict()["f1"],

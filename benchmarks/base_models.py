@@ -16,9 +16,10 @@ offsets.
 - cnn: the template's CPU config.
 
 Each run leaves a JSON file and its model in the results folder and is not repeated while that file is there: an
-interrupted benchmark goes on where it was, and --only runs a part. Seconds of single runs can be compared only where
-nothing else was running. Speeds are measured last: the seconds of three epochs of training, and passages per second of
-inference on one corpus, in turn in one process, beside transformers' own pipeline.
+interrupted benchmark goes on where it was, and --only runs a part. The summary is of all runs that are there. Seconds
+of single runs can be compared only where nothing else was running. Speeds are measured last: the seconds of three
+epochs of training, and passages per second of inference on one corpus, in turn in one process, beside transformers'
+own pipeline.
 """
 
 import argparse
@@ -68,27 +69,27 @@ def main() -> None:
     parser.add_argument("--quickstart-steps", type=int, default=600)
     parser.add_argument("--results", type=Path, default=REPOSITORY / "build" / "base_models")
     arguments = parser.parse_args()
-    rows = []
     for seed in arguments.seeds:
         for corpus in arguments.corpora:
             division = divide(arguments.data / corpus, seed, SIZES)
             for system in arguments.only:
                 folder = arguments.results / f"{corpus}-{seed}-{system}"
-                compute = partial(run, system, division, folder, seed, arguments)
-                rows.append({"corpus": corpus, "seed": seed, "system": system, **once(folder / "run.json", compute)})
-                print(
-                    "{corpus:>18} {seed} {system:<20} {f1:.3f}  {training_seconds:>5} s".format(**rows[-1]), flush=True
-                )
-    if not set(COMPARED) <= set(arguments.only):
-        return
-    compute = partial(speed, arguments.corpora[0], arguments.seeds[0], arguments)
+                row = once(folder / "run.json", partial(run, system, division, folder, seed, arguments))
+                print(f"{corpus:>18} {seed} {system:<20} {row['f1']:.3f}  {row['training_seconds']:>5} s", flush=True)
+    timed = arguments.results / "speed.json"
+    if set(TIMED) <= set(arguments.only):
+        once(timed, partial(speed, arguments.corpora[0], arguments.seeds[0], arguments))
+    rows = []
+    for path in sorted(arguments.results.glob("*/run.json")):
+        corpus, seed, system = path.parent.name.split("-", 2)
+        rows.append({"corpus": corpus, "seed": int(seed), "system": system, **json.loads(path.read_text("utf8"))})
+    summary = {
+        "versions": {**versions(), "torch": torch.__version__, "transformers": transformers.__version__},
+        "quickstart_steps": arguments.quickstart_steps,
+        "rows": rows,
+        "speed": json.loads(timed.read_text("utf8")) if timed.exists() else None,
+    }
     with replacing(SUMMARY) as stream:
-        summary = {
-            "versions": {**versions(), "torch": torch.__version__, "transformers": transformers.__version__},
-            "quickstart_steps": arguments.quickstart_steps,
-            "rows": rows,
-            "speed": once(arguments.results / "speed.json", compute),
-        }
         json.dump(summary, stream, indent=2)
         stream.write("\n")
 

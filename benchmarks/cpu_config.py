@@ -84,6 +84,11 @@ def main() -> None:
             print_table(rows)
     if not rows:
         parser.error(f"no corpus in {arguments.data}; name the folder that has them with --data")
+    # What an earlier run has measured of other corpora and seeds stays.
+    done = {(row["corpus"], row["seed"]) for row in rows}
+    before = json.loads(SUMMARY.read_text("utf8"))["rows"] if SUMMARY.exists() else []
+    rows += [row for row in before if (row["corpus"], row["seed"]) not in done]
+    rows.sort(key=lambda row: (row["seed"], row["corpus"]))
     with replacing(SUMMARY) as stream:
         json.dump({"versions": versions(), "rows": rows}, stream, indent=2)
         stream.write("\n")

@@ -25,6 +25,7 @@ from typing import Any
 
 import spacy
 from cpu_config import REPOSITORY, versions, write_template_config
+from extract import full_batches
 from spacy.util import minibatch
 from starter_corpus import PACK
 
@@ -74,8 +75,7 @@ def fit(pipeline: str, passages: list[Passage], folder: Path) -> Path:
 def measure(results: Path) -> dict[str, Any]:
     """The passages per second of CPU time of each pipeline and number of types."""
     starter = read_valid_passages(PACK / "starter.jsonl")
-    pieces = [passage.text.split()[n : n + WORDS] for passage in starter for n in range(0, len(passage.text), WORDS)]
-    texts = [" ".join(words) for words in pieces if len(words) == WORDS]
+    texts = [" ".join(words) for passage in starter for words in full_batches(passage.text.split(), WORDS)]
     rounds = [texts[number :: ROUNDS + 1] for number in range(ROUNDS + 1)]
     models = {}
     for count in NUMBERS_OF_TYPES:

@@ -97,7 +97,6 @@ class Analysis:
     micro: Those of all mentions together.
     trained_on: How often training had each type; None where that is not known.
     groups: For each key of the passages' `meta` that divides them into a few groups: each value's passages and score.
-    judged: The predicted entities whose confidence the model says.
     confidences: Of each passage how sure the model is of its spans, where it says so.
     """
 
@@ -109,8 +108,16 @@ class Analysis:
     micro: Result
     trained_on: Counter[str] | None
     groups: dict[str, dict[str, tuple[int, Score]]]
-    judged: list[Judged] = field(default_factory=list)
-    confidences: list[Mapping[Span, float]] = field(default_factory=list)
+    confidences: list[Mapping[Span, float]]
+
+    @property
+    def judged(self) -> list[Judged]:
+        """The predicted entities whose confidence the model says."""
+        return [
+            Judged(span.label, confidence, span in passage.spans)
+            for passage, confidences in zip(self.passages, self.confidences, strict=True)
+            for span, confidence in confidences.items()
+        ]
 
     @property
     def macro(self) -> Estimate | None:
@@ -147,7 +154,7 @@ class Analysis:
                 {"annotated": gold or None, "predicted": predicted or None, "count": count}
                 for (gold, predicted), count in sorted(self.confusions.items())
             ],
-            "confidence": _confidence(self.judged) if self.judged else None,
+            "confidence": _confidence(self.judged),
         }  # fmt: skip
 
 
@@ -227,20 +234,13 @@ def analyse(
         micro,
         None if forms is None else Counter({label: of_type.total() for label, of_type in forms.items()}),
         _groups(passages, micro.counts),
-        _judge(passages, predicted),
         [found.confidences for found in predicted],
     )
 
 
-def _judge(passages: Sequence[Passage], predicted: Sequence[Predicted]) -> list[Judged]:
-    judged = []
-    for passage, found in zip(passages, predicted, strict=True):
-        right = set(passage.spans)
-        judged += [Judged(span.label, confidence, span in right) for span, confidence in found.confidences.items()]
-    return judged
-
-
-def _confidence(judged: list[Judged]) -> dict[str, Any]:
+def _confidence(judged: list[Judged]) -> dict[str, Any] | None:
+    if not judged:
+        return None
     points = risk_coverage(judged)
     return {
         "expected_calibration_error": round(expected_calibration_error(judged) or 0.0, 4),

@@ -218,7 +218,8 @@ class Report:
     @cached_property
     def confidence(self) -> ConfidenceCharts | None:
         """Where the model says how sure it is, and has found anything."""
-        return ConfidenceCharts(self.analysis.judged) if self.analysis.judged else None
+        judged = self.analysis.judged
+        return ConfidenceCharts(judged) if judged else None
 
     @cached_property
     def matrix(self) -> list[tuple[str, list[Cell]]]:

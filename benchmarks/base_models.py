@@ -38,7 +38,7 @@ from cpu_config import REPOSITORY, Division, divide, once, versions, write_templ
 from spacy.cli.init_config import init_config
 from spacy.cli.train import train as spacy_train
 
-from spacy_domain_ner.base_models import configure
+from spacy_domain_ner.base_models import Framework, configure
 from spacy_domain_ner.corpus import Passage, load_tokenizing_pipeline, write_docs
 from spacy_domain_ner.corpus.jsonl import write_passages
 from spacy_domain_ner.evaluation.scores import predict_spans, score
@@ -161,18 +161,22 @@ def write_config(system: str, folder: Path, model: str) -> Path:
         quickstart["components"]["transformer"]["model"] |= {"name": model, "mixed_precision": False}
         quickstart.to_disk(config)
     else:
-        configs = folder / "configs"
-        configs.mkdir(exist_ok=True)
-        for name in ("transformer.cfg", "huggingface.cfg"):
-            text = (CONFIGS / name).read_text("utf8").replace("{{ cookiecutter.language }}", "en")
-            (configs / name).write_text(text, "utf8")
-        framework = "huggingface" if "huggingface" in system else "spacy"
-        configure(model, configs, config, framework=framework)  # type: ignore[arg-type]
+        write_transformer_config(config, model, "huggingface" if "huggingface" in system else "spacy")
         if system.startswith("huggingface-"):
             plain = spacy.util.load_config(config)
             plain["huggingface"]["training"] = {"learning_rate": 5e-5, "per_device_train_batch_size": 8}
             plain.to_disk(config)
     return config
+
+
+def write_transformer_config(config: Path, model: str, framework: Framework = "spacy") -> None:
+    """Write what `domain-ner configure` makes of the template's configs for a base model."""
+    configs = config.parent / "configs"
+    configs.mkdir(exist_ok=True)
+    for name in ("transformer.cfg", "huggingface.cfg"):
+        text = (CONFIGS / name).read_text("utf8").replace("{{ cookiecutter.language }}", "en")
+        (configs / name).write_text(text, "utf8")
+    configure(model, configs, config, framework=framework)
 
 
 def time_inference(passages: list[Passage], models: dict[str, Path]) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
     python benchmarks/starter_corpus.py --real ../shared/data/real-passages/open.jsonl --seeds 7 8
 
-The config is the template's for the CPU; --recognizers ner biluo adds spaCy's own recognizer on its token network.
+The config is the template's for the CPU. --systems measures others: `ner` is spaCy's own recognizer on its token
+network, `minilm` the template's transformer.cfg with the weights of all-MiniLM-L6-v2, or of another model by --model.
 
 Real text is passages that none of the corpus was written from, annotated by the same decisions; a span counts where its
 start, end and label are all right. Each run draws its passages and holds an eighth of them back to stop early on, never
@@ -15,6 +16,7 @@ summary is of all that are there. Delete the folder after a change of the corpus
 import argparse
 import json
 import random
+from collections.abc import Callable
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -40,32 +42,45 @@ def main() -> None:
     parser.add_argument("--real", type=Path, default=default, help="annotated real passages to score on")
     parser.add_argument("--sizes", nargs="+", type=int, default=[250, 500, 1000, 0], help="passages; 0: all")
     parser.add_argument("--seeds", nargs="+", type=int, default=[7])
-    parser.add_argument(
-        "--recognizers", nargs="+", default=["biluo"], choices=["biluo", "ner"], help="ner: spaCy's own"
-    )
+    parser.add_argument("--systems", nargs="+", default=["cnn"], choices=["cnn", "ner", "minilm"])
+    parser.add_argument("--model", default="minilm", help="the weights of `minilm`: preset, hub name, or a folder")
     parser.add_argument("--results", type=Path, default=REPOSITORY / "build" / "starter_corpus")
     arguments = parser.parse_args()
     if not arguments.real.is_file():
         parser.error(f"{arguments.real} does not exist; name annotated real passages with --real")
     corpus, real = read_valid_passages(PACK / "starter.jsonl"), read_valid_passages(arguments.real)
-    for seed, recognizer, size in product(arguments.seeds, arguments.recognizers, arguments.sizes):
-        folder = arguments.results / f"{size or 'all'}-{seed}-{recognizer}"
-        compute = partial(measure, recognizer, corpus, real, size, seed, folder)
+    for seed, system, size in product(arguments.seeds, arguments.systems, arguments.sizes):
+        folder = arguments.results / f"{size or 'all'}-{seed}-{system}"
+        write_config = partial(write_system_config, system, arguments.model)
+        compute = partial(measure, write_config, corpus, real, size, seed, folder)
         print(json.dumps(once(folder.with_suffix(".json"), compute)))
-    rows = [json.loads(path.read_text("utf8")) for path in sorted(arguments.results.glob("*.json"))]
+    rows = [
+        {"system": path.stem.rpartition("-")[2], **json.loads(path.read_text("utf8"))}
+        for path in sorted(arguments.results.glob("*.json"))
+    ]
     with replacing(SUMMARY) as stream:
         json.dump({"versions": versions(), "real_passages": len(real), "rows": rows}, stream, indent=2)
         stream.write("\n")
 
 
+def write_system_config(system: str, model: str, config: Path) -> None:
+    """Write a system's training config."""
+    if system == "minilm":
+        from base_models import write_transformer_config  # takes PyTorch
+
+        write_transformer_config(config, model)
+    else:
+        write_template_config(config, plain=system == "ner")
+
+
 def measure(
-    recognizer: str, corpus: list[Passage], real: list[Passage], size: int, seed: int, folder: Path
+    write_config: Callable[[Path], None], corpus: list[Passage], real: list[Passage], size: int, seed: int, folder: Path
 ) -> dict[str, Any]:
     """Train on so many passages and score on the real ones."""
     training, stopping = draw(corpus, size or len(corpus), seed)
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.cfg"
-    write_template_config(config, plain=recognizer == "ner")
+    write_config(config)
     nlp = load_tokenizing_pipeline(config)
     paths = [folder / "train.spacy", folder / "dev.spacy"]
     for passages, path in zip((training, stopping), paths, strict=True):
@@ -75,7 +90,6 @@ def measure(
     labels = read_schema(PACK / "entity_types.yml").labels
     found = score(real, predict_spans(best, real), labels)
     return {
-        "recognizer": recognizer,
         "passages": len(training) + len(stopping),
         "seed": seed,
         "f1_early_stopping": score(stopping, predict_spans(best, stopping), labels).micro.to_dict()["f1"],

@@ -1,5 +1,6 @@
 """domain-ner compare"""
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -39,7 +40,7 @@ def compare_cli(
     settings = Settings(configs, train, dev, evaluation, output, read_seeds(seeds), max_epochs, patience, gpu_id, keep)
     comparison = compare(read_choices(base_models), settings, partial(print, flush=True))
     comparison_report.write(comparison, output)
-    _print(comparison)
+    print_comparison(comparison)
     msg.good(f"The comparison is in {output / 'comparison.html'}, comparison.md and comparison.json.")
 
 
@@ -61,7 +62,7 @@ def read_seeds(seeds: str) -> tuple[int, ...]:
         raise UserError(f"The seeds are {seeds!r}", "Give whole numbers with commas, for instance 0,1") from None
 
 
-def _print(comparison: Comparison) -> None:
+def print_comparison(comparison: Comparison) -> None:
     names = (model.name for model in comparison.models)
     print()
     msg.info(comparison_report.basis(comparison))
@@ -69,7 +70,9 @@ def _print(comparison: Comparison) -> None:
         (comparison_report.header(comparison), comparison_report.rows(comparison)),
         (("F1 per type", "mentions", *names), comparison_report.type_rows(comparison)),
     ):
-        msg.table(table, header=headings, divider=True, aligns=("l", *"r" * (len(headings) - 1)), max_col=60)
+        aligns = ("l", *"r" * (len(headings) - 1))
+        # A folder's path can be long: no column is narrower than what stands in it.
+        msg.table(table, header=headings, divider=True, aligns=aligns, max_col=sys.maxsize)
     for note in comparison.notes:
         msg.warn(note) if note != comparison.notes[0] else msg.info(note)
     msg.good(comparison.verdict)

@@ -12,7 +12,7 @@ import pytest
 from html_page import Page
 from markdown_it import MarkdownIt
 
-from spacy_domain_ner.cli.compare import read_choices, read_seeds
+from spacy_domain_ner.cli.compare import print_comparison, read_choices, read_seeds
 from spacy_domain_ner.corpus import Span, load_tokenizing_pipeline, write_docs, write_passages
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation import comparison as comparisons
@@ -246,6 +246,18 @@ def test_a_framework_stands_behind_the_last_at_sign():
     assert read_seeds("0, 7") == (0, 7)
     with pytest.raises(UserError, match=r"0\.5"):
         read_seeds("0.5")
+
+
+def test_a_path_of_any_length_stands_in_line_on_the_terminal(capsys):
+    name = "/models" + 20 * "/fine-tuned"
+    print_comparison(made_up(["cnn", name]))
+    lines = capsys.readouterr().out.splitlines()
+    rulers = [place for place, line in enumerate(lines) if line.startswith("---")]
+    assert len(rulers) == 2
+    for place in rulers:
+        tables = lines[place - 1 : place + 2]
+        assert {len(line) for line in tables} == {len(lines[place])}
+    assert name in "".join(lines)
 
 
 def test_the_verdict_says_what_the_passages_can_show():

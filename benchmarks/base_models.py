@@ -135,19 +135,21 @@ def fit(
 
 
 def speed(corpus: str, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Time the training of three systems, one after the other, and the inference of their models of that seed."""
+    """Time the training of three systems for a few epochs, one after the other, and the inference of what comes out."""
     division = divide(arguments.data / corpus, seed, SIZES)
-    models = {system: arguments.results / f"{corpus}-{seed}-{system}" / "model-best" for system in TIMED}
     with TemporaryDirectory() as folder:
+        folders = {system: Path(folder) / system for system in TIMED}
         seconds = {
-            system: round(fit(system, division, Path(folder) / system, seed, arguments, TIMED_EPOCHS), 1)
-            for system in TIMED
+            system: round(fit(system, division, place, seed, arguments, TIMED_EPOCHS), 1)
+            for system, place in folders.items()
         }
+        models = {system: place / "model-best" for system, place in folders.items()}
+        passages_per_second = time_inference(division[2], models)
     return {
         "corpus": corpus,
         "seed": seed,
         f"seconds_of_{TIMED_EPOCHS}_epochs": seconds,
-        "passages_per_second": time_inference(division[2], models),
+        "passages_per_second": passages_per_second,
     }
 
 

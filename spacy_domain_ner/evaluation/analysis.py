@@ -113,11 +113,11 @@ class Analysis:
     @property
     def judged(self) -> list[Judged]:
         """The predicted entities whose confidence the model says."""
-        return [
-            Judged(span.label, confidence, span in passage.spans)
-            for passage, confidences in zip(self.passages, self.confidences, strict=True)
-            for span, confidence in confidences.items()
-        ]
+        judged = []
+        for passage, confidences in zip(self.passages, self.confidences, strict=True):
+            right = set(passage.spans)
+            judged += [Judged(span.label, confidence, span in right) for span, confidence in confidences.items()]
+        return judged
 
     @property
     def macro(self) -> Estimate | None:

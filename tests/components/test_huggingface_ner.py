@@ -145,8 +145,6 @@ def test_each_entity_has_its_confidence_and_calibration_travels(nlp, texts, tmp_
     assert component.calibration["slope"] > 0
     component.calibration = None
     before = [ent._.confidence for doc in again.pipe(texts) for ent in doc.ents]
-    # Known by heart, but for tags that are a little less than sure.
-    assert sum(before) / len(before) > 0.8
     component.calibration = {"slope": 1.0, "intercept": -2.0}
     again.to_disk(tmp_path / "model")
     loaded = spacy.load(tmp_path / "model")

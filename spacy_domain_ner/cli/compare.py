@@ -63,6 +63,7 @@ def read_seeds(seeds: str) -> tuple[int, ...]:
 
 
 def print_comparison(comparison: Comparison) -> None:
+    """Print the models, F1 per type, what to bear in mind, and the verdict."""
     names = (model.name for model in comparison.models)
     print()
     msg.info(comparison_report.basis(comparison))

@@ -22,9 +22,9 @@ from pathlib import Path
 import spacy
 
 from spacy_domain_ner.cli.extract import extract
-from spacy_domain_ner.corpus import load_model
-from spacy_domain_ner.deployment.extract import Extracted, extract_batch, extract_in_workers
-from spacy_domain_ner.deployment.inputs import find_inputs, in_batches, read_lines
+from spacy_domain_ner.extraction.extract import Extracted, extract_batch, extract_in_workers
+from spacy_domain_ner.extraction.inputs import find_inputs, in_batches, read_lines
+from spacy_domain_ner.models import load_model
 
 STARTER = Path(__file__).parents[1] / "assets" / "software" / "starter.jsonl"
 # A way's name to what it is divided by and the least it may come to.

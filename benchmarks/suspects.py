@@ -20,7 +20,7 @@ from cpu_config import REPOSITORY, divide, once, versions, write_template_config
 
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.corpus.jsonl import write_passages
-from spacy_domain_ner.evaluation.suspect_runs import Settings, measure_suspects
+from spacy_domain_ner.experiments.suspects import Settings, measure_suspects
 from spacy_domain_ner.files import replacing
 
 SUMMARY = REPOSITORY / "benchmarks" / "results" / "suspects.json"

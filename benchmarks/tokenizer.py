@@ -19,7 +19,7 @@ from spacy.language import Language
 from wasabi import msg
 
 from spacy_domain_ner.corpus import Passage, read_valid_passages
-from spacy_domain_ner.corpus.docs import misaligned_spans
+from spacy_domain_ner.corpus.spacy_docs import misaligned_spans
 from spacy_domain_ner.tokenization import create_customize_tokenizer
 
 REPOSITORY = Path(__file__).parents[1]

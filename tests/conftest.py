@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from outcome import Outcome
+from helpers.outcome import Outcome
 
 from spacy_domain_ner.corpus import Passage, Span
 
@@ -35,7 +35,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     for package in ("torch", "transformers", "spacy_transformers", "sentencepiece"):
         pytest.importorskip(package, reason=reason)
     import torch
-    from tiny_transformers import build
+    from helpers.tiny_transformers import build
 
     # Several threads are no faster for so little.
     torch.set_num_threads(1)

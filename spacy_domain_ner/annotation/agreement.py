@@ -23,9 +23,9 @@ from enum import Enum
 from itertools import combinations
 from typing import Any
 
-from spacy_domain_ner.corpus.formats.version import name_of
 from spacy_domain_ner.corpus.passage import Span
-from spacy_domain_ner.corpus.policies import Sound
+from spacy_domain_ner.exchange.formats.version import name_of
+from spacy_domain_ner.exchange.policies import CleanVersion
 
 # The thresholds of Krippendorff's.
 RELIABLE = 0.8
@@ -233,7 +233,7 @@ class Agreement:
 
 
 def measure_agreement(
-    groups: Iterable[list[Sound]], labels: Iterable[str] = (), annotators: Collection[str] = ()
+    groups: Iterable[list[CleanVersion]], labels: Iterable[str] = (), annotators: Collection[str] = ()
 ) -> Agreement:
     """Measure how far people agree on the passages that two or more of them annotated.
 
@@ -252,7 +252,7 @@ def measure_agreement(
     return tally.agreement()
 
 
-def annotator_of(sound: Sound) -> str:
+def annotator_of(sound: CleanVersion) -> str:
     """Who made a version: whom the record names, else the file; UNKNOWN where neither does."""
     version = sound.version
     if version.annotator in ("", version.file) and "annotator" in version.meta:
@@ -349,7 +349,7 @@ class _Tally:
         self._confusions: dict[Types, Confusion] = {}
         self._disagreements: list[Disagreement] = []
 
-    def add(self, versions: dict[str, Sound]) -> None:
+    def add(self, versions: dict[str, CleanVersion]) -> None:
         """Count a passage. versions: By the person who made it, in the order of the names."""
         self._passages += 1
         for person, sound in versions.items():
@@ -400,7 +400,7 @@ class _Tally:
             unknown_labels=self._unknown_labels,
         )
 
-    def _add_pairs(self, versions: dict[str, Sound]) -> None:
+    def _add_pairs(self, versions: dict[str, CleanVersion]) -> None:
         for one, other in combinations(versions, 2):
             first, second = versions[one].spans, versions[other].spans
             self._pairs[one, other].add(first, second)
@@ -411,7 +411,7 @@ class _Tally:
                     [span for span in first if span.label == label], [span for span in second if span.label == label]
                 )
 
-    def _add_words(self, sounds: list[Sound]) -> None:
+    def _add_words(self, sounds: list[CleanVersion]) -> None:
         words = [match.span() for match in _WORD.finditer(sounds[0].version.text)]
         marked: defaultdict[int, list[frozenset[str]]] = defaultdict(lambda: [frozenset()] * len(sounds))
         for number, sound in enumerate(sounds):
@@ -424,7 +424,7 @@ class _Tally:
             for label in frozenset().union(*values):
                 self._words_of[label].add([label in value for value in values])
 
-    def _add_disagreement(self, versions: dict[str, Sound], found: dict[str, list[Span]]) -> None:
+    def _add_disagreement(self, versions: dict[str, CleanVersion], found: dict[str, list[Span]]) -> None:
         """Keep a place. found: What each person marked there."""
         here = []
         for one, other in combinations(found, 2):

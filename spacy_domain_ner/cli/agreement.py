@@ -21,11 +21,11 @@ from spacy_domain_ner.annotation.agreement import (
 )  # fmt: skip
 from spacy_domain_ner.cli._app import msg, verb
 from spacy_domain_ner.cli.import_annotations import RENAME, find_schema, renamed
-from spacy_domain_ner.corpus.account import ImportReport
-from spacy_domain_ner.corpus.formats.recognise import FORMATS
-from spacy_domain_ner.corpus.importing import annotated_versions
-from spacy_domain_ner.corpus.policies import Annotators, GroundTruth, Overlaps, Policies, Sound
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.exchange.account import ImportReport
+from spacy_domain_ner.exchange.formats.recognise import FORMATS
+from spacy_domain_ner.exchange.importing import annotated_versions
+from spacy_domain_ner.exchange.policies import Annotators, CleanVersion, GroundTruth, Overlaps, Policies
 from spacy_domain_ner.files import replacing
 
 # Of every table and list so much is shown; the output file has all.
@@ -142,7 +142,7 @@ def disagreement_lines(disagreement: Disagreement) -> list[str]:
     return [f"{first}: {what}", re.sub(r"\s+", " ", context).strip(), *lines]
 
 
-def _counting(groups: Iterable[list[Sound]], people: Counter[str]) -> Iterator[list[Sound]]:
+def _counting(groups: Iterable[list[CleanVersion]], people: Counter[str]) -> Iterator[list[CleanVersion]]:
     for sounds in groups:
         people.update({annotator_of(sound) for sound in sounds})
         yield sounds

@@ -10,8 +10,8 @@ import typer
 from spacy_domain_ner.base_models import Framework
 from spacy_domain_ner.cli._app import msg, verb
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.evaluation import comparison_report
-from spacy_domain_ner.evaluation.comparison import Choice, Comparison, Settings, compare
+from spacy_domain_ner.experiments.comparison import Choice, Comparison, Settings, compare
+from spacy_domain_ner.reports import comparison as comparison_report
 from spacy_domain_ner.training.gpu import AUTO
 
 

@@ -6,7 +6,7 @@ import typer
 
 from spacy_domain_ner.cli._app import msg, verb
 from spacy_domain_ner.corpus import load_tokenizing_pipeline, read_valid_passages, write_docs
-from spacy_domain_ner.corpus.jsonl import shorten
+from spacy_domain_ner.text import shorten
 
 
 @verb("convert")

@@ -5,19 +5,20 @@ from pathlib import Path
 import srsly
 import typer
 
+from spacy_domain_ner.annotation.inconsistencies import find_inconsistencies
 from spacy_domain_ner.cli._app import fail, msg, percent, verb
-from spacy_domain_ner.corpus import load_model, read_valid_passages
+from spacy_domain_ner.corpus import read_valid_passages
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation import Analysis, Gates, Verdict, analyse, judge, predict, to_metrics, to_records
 from spacy_domain_ner.evaluation.bootstrap import Estimate
-from spacy_domain_ner.evaluation.inconsistencies import find_inconsistencies
-from spacy_domain_ner.evaluation.learning_curve import LearningCurve
-from spacy_domain_ner.evaluation.learning_curve_runs import measured_on, read_learning_curve
-from spacy_domain_ner.evaluation.progress import Progress, compare_runs, earlier_predictions, in_words
-from spacy_domain_ner.evaluation.report import write_report
+from spacy_domain_ner.evaluation.forecasts import LearningCurve
+from spacy_domain_ner.evaluation.progress import Progress, compare_runs, in_words, rotate_predictions
 from spacy_domain_ner.evaluation.scores import FALLBACK, GATE
-from spacy_domain_ner.evaluation.suspect_runs import read_suspects
+from spacy_domain_ner.experiments.learning_curve import measured_on, read_learning_curve
+from spacy_domain_ner.experiments.suspects import read_suspects
 from spacy_domain_ner.files import replacing
+from spacy_domain_ner.models import load_model
+from spacy_domain_ner.reports.evaluation import write_report
 from spacy_domain_ner.schema import read_schema
 
 
@@ -50,7 +51,7 @@ def evaluate_cli(
     types = read_schema(schema)
     analysis = evaluate(model, passages, schema, train)
     curve = None if learning_curve is None else _curve(learning_curve, analysis, gates)
-    progress = None if predictions is None else compare_runs(analysis, earlier_predictions(predictions, analysis))
+    progress = None if predictions is None else compare_runs(analysis, rotate_predictions(predictions, analysis))
     if output is not None:
         metrics = {**to_metrics(analysis, gates, curve), "progress": progress.to_dict() if progress else None}
         with replacing(output) as stream:

@@ -16,11 +16,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from spacy_domain_ner.cli._app import fail, verb
 from spacy_domain_ner.confidence import least_confidences
-from spacy_domain_ner.corpus import load_model
-from spacy_domain_ner.deployment.extract import Extracted, extract_batch, extract_in_workers
-from spacy_domain_ner.deployment.inputs import Line, find_inputs, in_batches, read_lines
-from spacy_domain_ner.deployment.output import ResumableOutput, identify_run
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.extraction.extract import Extracted, extract_batch, extract_in_workers
+from spacy_domain_ner.extraction.inputs import Line, find_inputs, in_batches, read_lines
+from spacy_domain_ner.extraction.output import ResumableOutput, identify_run
+from spacy_domain_ner.models import load_model
 
 
 @verb("extract")

@@ -7,11 +7,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from spacy_domain_ner.cli._app import msg, verb
-from spacy_domain_ner.corpus.account import ImportReport
-from spacy_domain_ner.corpus.formats.recognise import FORMATS
-from spacy_domain_ner.corpus.importing import import_annotations as import_files
-from spacy_domain_ner.corpus.offsets import UNITS
-from spacy_domain_ner.corpus.policies import (
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.exchange.account import ImportReport
+from spacy_domain_ner.exchange.formats.recognise import FORMATS
+from spacy_domain_ner.exchange.importing import import_annotations as import_files
+from spacy_domain_ner.exchange.offsets import UNITS
+from spacy_domain_ner.exchange.policies import (
     Annotators,
     GroundTruth,
     KeepOrDrop,
@@ -19,7 +20,6 @@ from spacy_domain_ner.corpus.policies import (
     Policies,
     UnknownLabels,
 )  # fmt: skip
-from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.schema import EntitySchema, read_schema
 
 SCHEMA = Path("entity_types.yml")
@@ -105,7 +105,7 @@ def import_annotations(
 
     schema: The entity types; None takes those of the folder one is in, and every label where there are none.
     report: Where to write the whole account; None: beside the output.
-    Everything else: see `spacy_domain_ner.corpus.importing.import_annotations`.
+    Everything else: see `spacy_domain_ner.exchange.importing.import_annotations`.
     RAISES: UserError.
     """
     if policies.offset_unit not in ("auto", *UNITS):

@@ -10,20 +10,19 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from spacy_domain_ner.annotation.export import read_to_label, tasks_to_label
-from spacy_domain_ner.annotation.interfaces import Tool, label_studio_interface
-from spacy_domain_ner.annotation.label_studio_server import (
+from spacy_domain_ner.cli import import_annotations as importing
+from spacy_domain_ner.cli._app import app, msg, verb
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.exchange.account import ImportReport
+from spacy_domain_ner.exchange.interfaces import Tool, label_studio_interface
+from spacy_domain_ner.exchange.label_studio.server import (
     Imported,
     LabelStudioServer,
     Project,
     for_control,
     label_control,
 )
-from spacy_domain_ner.cli import import_annotations as importing
-from spacy_domain_ner.cli._app import app, msg, verb
-from spacy_domain_ner.corpus import load_model
-from spacy_domain_ner.corpus.account import ImportReport
-from spacy_domain_ner.corpus.policies import (
+from spacy_domain_ner.exchange.policies import (
     Annotators,
     GroundTruth,
     KeepOrDrop,
@@ -31,7 +30,8 @@ from spacy_domain_ner.corpus.policies import (
     Policies,
     UnknownLabels,
 )  # fmt: skip
-from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.exchange.tasks import read_to_label, tasks_to_label
+from spacy_domain_ner.models import load_model
 from spacy_domain_ner.schema import read_schema
 
 label_studio = typer.Typer(

@@ -7,8 +7,8 @@ import typer
 
 from spacy_domain_ner.cli._app import msg, percent, verb
 from spacy_domain_ner.corpus import Split, read_valid_passages, split_passages, write_passages
-from spacy_domain_ner.corpus.jsonl import shorten
 from spacy_domain_ner.corpus.split import SIDES, read_salt, write_salt
+from spacy_domain_ner.text import shorten
 
 
 @verb("split")

@@ -6,9 +6,9 @@ from pathlib import Path
 import typer
 
 from spacy_domain_ner.cli._app import msg, verb
-from spacy_domain_ner.corpus.jsonl import shorten
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.evaluation.suspect_runs import FOLDS, LIMIT, Settings, measure_suspects
+from spacy_domain_ner.experiments.suspects import FOLDS, LIMIT, Settings, measure_suspects
+from spacy_domain_ner.text import shorten
 from spacy_domain_ner.training.gpu import AUTO
 
 SHOWN = 15

@@ -7,11 +7,12 @@ from typing import Any
 
 from spacy.language import Language
 
-from spacy_domain_ner.corpus.docs import misaligned_spans
-from spacy_domain_ner.corpus.jsonl import ReadResult, shorten
+from spacy_domain_ner.corpus.jsonl import ReadResult
 from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.corpus.spacy_docs import misaligned_spans
 from spacy_domain_ner.corpus.split import identity
 from spacy_domain_ner.schema import EntitySchema
+from spacy_domain_ner.text import shorten
 
 # The counts of annotated examples per type from which a type is usable, and good.
 USABLE = 200

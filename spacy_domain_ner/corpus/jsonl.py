@@ -18,6 +18,7 @@ from typing import Any
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing
+from spacy_domain_ner.text import lone_surrogate, shorten
 
 SUFFIXES = (".jsonl", ".ndjson")
 # A passage is a few sentences; spaCy refuses texts that are longer than this.
@@ -140,11 +141,6 @@ def annotation_files(path: Path) -> list[Path]:
     return [path]
 
 
-def shorten(text: str, width: int = 80) -> str:
-    """A text cut to `width` code points, for messages."""
-    return text if len(text) <= width else text[: width - 1] + "…"
-
-
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     number, encoding = 0, "latin1"
     try:
@@ -260,12 +256,3 @@ def is_offset(value: Any) -> bool:
         # pandas writes whole numbers as floats as soon as a column has a gap.
         return math.isfinite(value) and value.is_integer()
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def lone_surrogate(text: str) -> int | None:
-    """Where a text has half of a surrogate pair, which makes it no Unicode text."""
-    try:
-        text.encode("utf8")
-    except UnicodeEncodeError as error:
-        return error.start
-    return None

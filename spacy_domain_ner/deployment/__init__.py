@@ -1,5 +1,1 @@
-"""The trained model at work: packaging it, trying the package, extracting entities with it."""
-
-from spacy_domain_ner.deployment.extract import extract_entities
-
-__all__ = ["extract_entities"]
+"""Packaging a trained model, and trying the package."""

@@ -16,10 +16,10 @@ from spacy.util import load_config
 from thinc.api import Config
 
 from spacy_domain_ner.components import travelling_modules
-from spacy_domain_ner.corpus.docs import load_model
 from spacy_domain_ner.deployment.model_card import ModelCard, line
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing_path
+from spacy_domain_ner.models import load_model
 from spacy_domain_ner.schema import EntitySchema
 
 # This plugin, by the name that pip knows it by.

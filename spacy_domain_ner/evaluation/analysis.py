@@ -16,12 +16,12 @@ from spacy_domain_ner.confidence import (
     risk_coverage,
     surest,
 )
-from spacy_domain_ner.corpus.docs import misaligned_spans
 from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.corpus.spacy_docs import misaligned_spans
 from spacy_domain_ner.evaluation import bootstrap
 from spacy_domain_ner.evaluation.bootstrap import Counts, Estimate, count_passages, estimate, estimate_macro
-from spacy_domain_ner.evaluation.errors import KINDS, Error, confusions, find_errors
 from spacy_domain_ner.evaluation.matching import Match, Scheme, SchemeScore, match, score_schemes
+from spacy_domain_ner.evaluation.mistakes import KINDS, Mistake, confusions, find_errors
 from spacy_domain_ner.evaluation.scores import Evaluation, Score, score
 
 # The parts of the surest entities whose precision metrics.json has.
@@ -103,7 +103,7 @@ class Analysis:
     passages: list[Passage]
     predictions: list[list[Span]]
     matches: list[list[Match]]
-    errors: list[Error]
+    errors: list[Mistake]
     types: dict[str, Result]
     micro: Result
     trained_on: Counter[str] | None
@@ -129,7 +129,7 @@ class Analysis:
         """How often an annotated type was predicted as which; "" is none."""
         return confusions(self.matches)
 
-    def errors_of(self, label: str) -> list[Error]:
+    def errors_of(self, label: str) -> list[Mistake]:
         """The errors in which a type is annotated or predicted."""
         return [error for error in self.errors if label in error.types]
 

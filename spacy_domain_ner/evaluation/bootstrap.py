@@ -176,3 +176,20 @@ def _times_drawn(passages: int, resamples: int, seed: int) -> NDArray[numpy.int6
 
 def _share(part: NDArray[numpy.int64], whole: NDArray[numpy.int64]) -> NDArray[numpy.float64]:
     return numpy.where(whole > 0, part / numpy.maximum(whole, 1), numpy.nan)
+
+
+def with_interval(found: Estimate | None) -> str:
+    """A score as a table shows it."""
+    return "–" if found is None else f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
+
+
+def points(found: Estimate | None) -> str:
+    """A difference of two scores as a table shows it, in points (hundredths)."""
+    if found is None:
+        return "–"
+    return f"{signed(100 * found.value)} ({signed(100 * found.low)} to {signed(100 * found.high)})"
+
+
+def signed(points: float) -> str:
+    """A difference with its sign."""
+    return f"{points:+.1f}".replace("-", "−")

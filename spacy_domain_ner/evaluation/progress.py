@@ -11,8 +11,7 @@ import numpy
 from spacy_domain_ner.corpus.jsonl import read_valid_passages, write_passages
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.evaluation.analysis import Analysis
-from spacy_domain_ner.evaluation.bootstrap import Estimate, count_passages, estimate_difference
-from spacy_domain_ner.evaluation.rendering import signed
+from spacy_domain_ner.evaluation.bootstrap import Estimate, count_passages, estimate_difference, signed
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def compare_runs(analysis: Analysis, earlier: Iterable[Passage]) -> Progress | N
     return Progress(len(both), micro, types, changes)
 
 
-def earlier_predictions(path: Path, analysis: Analysis) -> list[Passage]:
+def rotate_predictions(path: Path, analysis: Analysis) -> list[Passage]:
     """Keep a run's predictions, and give those of the run before.
 
     The run before is the latest whose predictions differ: to evaluate the same model twice changes nothing. Its

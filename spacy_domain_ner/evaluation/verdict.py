@@ -9,13 +9,13 @@ from math import inf
 from typing import Any, Literal
 
 from spacy_domain_ner.corpus.checks import GOOD, USABLE
-from spacy_domain_ner.corpus.jsonl import shorten
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.evaluation.analysis import Analysis
 from spacy_domain_ner.evaluation.bootstrap import share_of_draws
-from spacy_domain_ner.evaluation.errors import Error, ErrorKind
-from spacy_domain_ner.evaluation.learning_curve import Forecast, LearningCurve
+from spacy_domain_ner.evaluation.forecasts import Forecast, LearningCurve
+from spacy_domain_ner.evaluation.mistakes import ErrorKind, Mistake
 from spacy_domain_ner.evaluation.scores import Gates
+from spacy_domain_ner.text import shorten
 
 FORMAT_VERSION = 2
 # Of fewer mentions no verdict is given: with 10, one more that is found moves recall by ten points.
@@ -178,7 +178,7 @@ def _short_of_usable(trained: int | None) -> list[Step]:
     return [Step("label", f"label {USABLE - trained} more examples: training has {trained}, {USABLE} are usable")]
 
 
-def _causes(analysis: Analysis, label: str, errors: Sequence[Error]) -> list[tuple[int, Step]]:
+def _causes(analysis: Analysis, label: str, errors: Sequence[Mistake]) -> list[tuple[int, Step]]:
     """What errors of a type can be put down to: to how many, and what to do about it."""
     causes: list[tuple[int, Step]] = []
     kinds = Counter(error.kind for error in errors)
@@ -207,7 +207,7 @@ def _causes(analysis: Analysis, label: str, errors: Sequence[Error]) -> list[tup
     return causes
 
 
-def _label(analysis: Analysis, label: str, missed: Sequence[Error]) -> str:
+def _label(analysis: Analysis, label: str, missed: Sequence[Mistake]) -> str:
     """Which examples to label: the kinds of names and the texts in which most are missed."""
     text = f"label more examples: {len(missed)} are missed"
     known = Counter(error.seen for error in missed)
@@ -264,7 +264,7 @@ def _value(key: str, passage: Passage, _: Span) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _most_common(analysis: Analysis, errors: Sequence[Error]) -> str:
+def _most_common(analysis: Analysis, errors: Sequence[Mistake]) -> str:
     """The surface form that most of the errors have, for the middle of a sentence; "" where none has two."""
     forms = Counter(analysis.passages[error.number].surface(error.span) for error in errors)
     [(form, count)] = forms.most_common(1) or [("", 0)]

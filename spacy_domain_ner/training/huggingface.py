@@ -11,9 +11,9 @@ from spacy.language import Language
 from thinc.api import Config
 
 from spacy_domain_ner.base_models.configure import INSTALL
-from spacy_domain_ner.corpus.docs import load_tokenizing_pipeline
 from spacy_domain_ner.corpus.jsonl import read_valid_passages
 from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.training.calibrating import calibrate_model
 from spacy_domain_ner.training.replacing import replacing_models

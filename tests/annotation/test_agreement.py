@@ -19,9 +19,9 @@ from spacy_domain_ner.annotation.agreement import (
 )  # fmt: skip
 from spacy_domain_ner.cli.agreement import agreement, disagreement_lines
 from spacy_domain_ner.corpus import Span
-from spacy_domain_ner.corpus.formats.version import Version
-from spacy_domain_ner.corpus.policies import Sound
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.exchange.formats.version import Version
+from spacy_domain_ner.exchange.policies import CleanVersion
 
 EXPORTS = Path(__file__).parents[3] / "shared/data/exports"
 LEOKA = EXPORTS / "label_studio_json/leoka_team8_first60.json"
@@ -38,12 +38,13 @@ def marked(text: str) -> tuple[str, list[Span]]:
     return plain, sorted(spans)
 
 
-def group(**versions: str) -> list[Sound]:
+def group(**versions: str) -> list[CleanVersion]:
     """One passage as each person marked it."""
     made = {person: marked(text) for person, text in versions.items()}
     assert len({text for text, _ in made.values()}) == 1
     return [
-        Sound(Version(text, annotator=person, file="f.json", id="7"), spans) for person, (text, spans) in made.items()
+        CleanVersion(Version(text, annotator=person, file="f.json", id="7"), spans)
+        for person, (text, spans) in made.items()
     ]
 
 
@@ -201,8 +202,10 @@ def test_the_lower_of_both_figures_is_the_judgement(f1, alpha, verdict):
 # Who annotated
 
 
-def version(annotator: str, /, *labels: str, file: str = "f.jsonl", **meta: object) -> Sound:
-    return Sound(Version("Redis", annotator=annotator, file=file, meta=meta), [Span(0, 5, label) for label in labels])
+def version(annotator: str, /, *labels: str, file: str = "f.jsonl", **meta: object) -> CleanVersion:
+    return CleanVersion(
+        Version("Redis", annotator=annotator, file=file, meta=meta), [Span(0, 5, label) for label in labels]
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from html_page import Page
+from helpers.html_page import Page
 from markdown_it import MarkdownIt
 
 from spacy_domain_ner.annotation import render_guide

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from helpers.tiny_transformers import BARE, KINDS
 from spacy import util
-from tiny_transformers import BARE, KINDS
 
 from spacy_domain_ner.base_models import configure
 from spacy_domain_ner.base_models.presets import small_values

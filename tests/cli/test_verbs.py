@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import srsly
-from outcome import Outcome
+from helpers.outcome import Outcome
 
 from spacy_domain_ner.corpus import read_passages, write_passages
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy
 import pytest
 import spacy
+from helpers.tiny_transformers import BARE, KINDS
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from tiny_transformers import BARE, KINDS
 
 from spacy_domain_ner.components.huggingface_ner import HuggingFaceNER, decode, encode, first_pieces
 from spacy_domain_ner.corpus import Span
@@ -18,7 +18,7 @@ REASON = "the transformers extra is not installed"
 torch = pytest.importorskip("torch", reason=REASON)
 spacy_align = pytest.importorskip("spacy_transformers.align", reason=REASON)
 transformer_model = pytest.importorskip("spacy_transformers.layers.transformer_model", reason=REASON)
-windows_of_bytes = pytest.importorskip("spacy_domain_ner.components.windows", reason=REASON)
+windows_of_bytes = pytest.importorskip("spacy_domain_ner.components.byte_windows", reason=REASON)
 
 NLP = create_customize_tokenizer()(spacy.blank("en"))
 FRAGMENTS = {

@@ -5,7 +5,7 @@ import itertools
 import numpy
 import pytest
 import spacy
-from memorized import examples_of, memorized
+from helpers.memorized import examples_of, memorized
 from spacy.tokens import Doc
 from spacy.training import Example
 

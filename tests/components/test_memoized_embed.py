@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy
 import pytest
 import spacy
-from memorized import examples_of
+from helpers.memorized import examples_of
 from spacy.ml.models import CharacterEmbed, MultiHashEmbed
 from thinc.api import Adam, concatenate
 

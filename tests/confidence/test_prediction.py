@@ -2,7 +2,7 @@
 
 import pytest
 import spacy
-from memorized import memorized
+from helpers.memorized import memorized
 
 from spacy_domain_ner.components.biluo_ner import FACTORY
 from spacy_domain_ner.confidence import Prediction, predict_with_probabilities

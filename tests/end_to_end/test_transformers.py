@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import spacy
 import srsly
+from helpers.tiny_transformers import KINDS
 from packaging.requirements import Requirement
-from tiny_transformers import KINDS
 
 from spacy_domain_ner.deployment.package import package_model
 from spacy_domain_ner.schema import read_schema
@@ -138,9 +138,7 @@ def test_a_package_finds_without_the_plugin_what_the_model_finds_with_it(
 
 @pytest.mark.parametrize("first", ["plugin", "package"])
 def test_plugin_and_packages_side_by_side_load_in_either_order(site, texts, expected, first):
-    plugin = (
-        "import spacy_domain_ner, spacy_domain_ner.components.windows, spacy_domain_ner.components.huggingface_ner\n"
-    )
+    plugin = "from spacy_domain_ner.components import byte_windows, huggingface_ner\n"
     script = plugin + EXTRACT if first == "plugin" else EXTRACT.replace("print(", plugin + "print(")
     cases = [("wordpiece-cased", "huggingface"), ("byte-bpe", "spacy")]
     found = extract(script, site, cases, texts)

@@ -10,7 +10,7 @@ from spacy.training import Example
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.evaluation import Gates, analyse, predict, to_metrics
 from spacy_domain_ner.evaluation.analysis import Predicted
-from spacy_domain_ner.evaluation.errors import KINDS
+from spacy_domain_ner.evaluation.mistakes import KINDS
 
 A, B = Span(0, 1, "A"), Span(2, 3, "B")
 

@@ -6,7 +6,7 @@ import srsly
 from spacy_domain_ner.corpus import Passage, Span, read_passages
 from spacy_domain_ner.evaluation.analysis import Predicted, analyse
 from spacy_domain_ner.evaluation.bootstrap import Estimate
-from spacy_domain_ner.evaluation.progress import Change, compare_runs, earlier_predictions, in_words
+from spacy_domain_ner.evaluation.progress import Change, compare_runs, in_words, rotate_predictions
 
 A, B = Span(0, 1, "A"), Span(2, 3, "B")
 
@@ -54,16 +54,16 @@ def test_the_same_predictions_are_no_change():
 def test_the_run_before_is_the_latest_that_was_another(tmp_path):
     file = tmp_path / "predictions.jsonl"
     passages = [Passage("a b", [A, B], {"source": "1", "genre": "chat"})]
-    assert earlier_predictions(file, analysis(passages, [[A]])) == []
+    assert rotate_predictions(file, analysis(passages, [[A]])) == []
     [kept] = read_passages(file).passages
     assert (kept.spans, kept.meta) == ([A], {"source": "1"})
     # The same again is no other run.
-    assert earlier_predictions(file, analysis(passages, [[A]])) == []
+    assert rotate_predictions(file, analysis(passages, [[A]])) == []
     # Nor is it on an evaluation set that has grown.
     more = [*passages, Passage("new", [], {"source": "2"})]
-    assert earlier_predictions(file, analysis(more, [[A], [B]])) == []
+    assert rotate_predictions(file, analysis(more, [[A], [B]])) == []
     for _ in range(2):
-        before, _ = earlier_predictions(file, analysis(passages, [[A, B]]))
+        before, _ = rotate_predictions(file, analysis(passages, [[A, B]]))
         assert before.spans == [A]
         assert before.text == "a b"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["predictions-before.jsonl", "predictions.jsonl"]
@@ -84,7 +84,7 @@ def test_a_difference_says_whether_it_is_more_than_chance(estimate, words):
 def test_predictions_are_kept_with_their_confidence_where_the_model_has_one(tmp_path):
     file = tmp_path / "predictions.jsonl"
     sure = analyse([Passage("a b", [A]), Passage("c d")], [Predicted([B, A], confidences={A: 0.98765}), Predicted([])])
-    earlier_predictions(file, sure)
+    rotate_predictions(file, sure)
     first, second = srsly.read_jsonl(file)
     assert first["spans"] == [
         {"start": 0, "end": 1, "label": "A", "confidence": 0.9877},
@@ -94,4 +94,4 @@ def test_predictions_are_kept_with_their_confidence_where_the_model_has_one(tmp_
     assert [passage.spans for passage in read_passages(file).passages] == [[A, B], []]
     # The same model, more or less sure: no other run.
     less = analyse([Passage("a b", [A]), Passage("c d")], [Predicted([B, A], confidences={A: 0.5}), Predicted([])])
-    assert earlier_predictions(file, less) == []
+    assert rotate_predictions(file, less) == []

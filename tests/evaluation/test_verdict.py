@@ -6,7 +6,7 @@ from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation import Gates, analyse, judge
 from spacy_domain_ner.evaluation.analysis import Predicted
-from spacy_domain_ner.evaluation.learning_curve import Forecast
+from spacy_domain_ner.evaluation.forecasts import Forecast
 
 WORD = Span(0, 4, "A")
 LONGER = Span(0, 7, "A")

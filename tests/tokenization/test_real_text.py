@@ -6,7 +6,7 @@ import pytest
 import spacy
 
 from spacy_domain_ner.corpus import read_valid_passages
-from spacy_domain_ner.corpus.docs import misaligned_spans
+from spacy_domain_ner.corpus.spacy_docs import misaligned_spans
 from spacy_domain_ner.tokenization import create_customize_tokenizer
 
 REPOSITORY = Path(__file__).parents[2]

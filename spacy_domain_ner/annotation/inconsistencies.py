@@ -1,0 +1,91 @@
+"""Surface forms that are annotated in different ways: here as one type, there as another or not at all."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from spacy_domain_ner.corpus.passage import Passage, Span
+
+# Of a form that occurs less often nothing can be said, and of each way to annotate it so many examples are shown.
+FEWEST, EXAMPLES = 3, 2
+WORD = re.compile(r"\w+|[^\w\s]")
+
+
+@dataclass(frozen=True)
+class Inconsistency:
+    """A surface form that is annotated in different ways.
+
+    labels: How often it is annotated as which type; "" is not at all.
+    examples: Up to two passages for each, with the offset of the form.
+    """
+
+    form: str
+    labels: dict[str, int]
+    examples: dict[str, list[tuple[Passage, int]]]
+
+
+def find_inconsistencies(passages: Sequence[Passage]) -> list[Inconsistency]:
+    """The forms that are not always annotated the same way, those first whose exceptions look most like slips.
+
+    That is, those of which most are annotated one way and few another: 19 of 20 rather than 12 of 20. Words that are
+    mostly not annotated come last: many a common word is a name now and then. An occurrence inside of an annotated
+    span, or across its border, is passed over: `Redis` in `Redis Labs` is another name.
+    """
+    forms = {passage.surface(span) for passage in passages for span in passage.spans}
+    first_words: dict[str, list[str]] = defaultdict(list)
+    for form in forms:
+        if word := WORD.match(form):
+            first_words[word[0]].append(form)
+    ways: dict[str, Counter[str]] = defaultdict(Counter)
+    examples: dict[str, dict[str, list[tuple[Passage, int]]]] = defaultdict(lambda: defaultdict(list))
+    for passage in passages:
+        for span in [*passage.spans, *_unannotated(passage, first_words)]:
+            form = passage.surface(span)
+            ways[form][span.label] += 1
+            if len(shown := examples[form][span.label]) < EXAMPLES:
+                shown.append((passage, span.start))
+    found = [
+        Inconsistency(form, dict(labels.most_common()), {label: examples[form][label] for label in labels})
+        for form, labels in ways.items()
+        if len(labels) > 1 and labels.total() >= FEWEST
+    ]
+    return sorted(found, key=lambda item: (next(iter(item.labels)) == "", -_like_a_slip(item), item.form))
+
+
+def _like_a_slip(item: Inconsistency) -> float:
+    """How far the most frequent way outweighs the others: the lower end of its share, as few occurrences leave it open.
+
+    The share less one standard error, with one occurrence of either kind added (A. Agresti and B. Coull, Approximate Is
+    Better than "Exact", 1998, give the reason for adding some).
+    """
+    counts = list(item.labels.values())
+    total = sum(counts) + 2
+    share = (max(counts) + 1) / total
+    return share - (share * (1 - share) / total) ** 0.5
+
+
+def _unannotated(passage: Passage, first_words: dict[str, list[str]]) -> Iterator[Span]:
+    """Where known forms stand as whole words without being annotated, the longest of those that begin at a place."""
+    spans = sorted(passage.spans)
+    number, taken = 0, 0
+    for word in WORD.finditer(passage.text):
+        start = word.start()
+        while number < len(spans) and spans[number].start <= start:
+            taken = max(taken, spans[number].end)
+            number += 1
+        if start < taken or word[0] not in first_words:
+            continue
+        following = spans[number].start if number < len(spans) else len(passage.text)
+        ends = [start + len(form) for form in first_words[word[0]] if passage.text.startswith(form, start)]
+        ends = [end for end in ends if end <= following and _whole(passage.text, start, end)]
+        if ends:
+            taken = max(ends)
+            yield Span(start, taken, "")
+
+
+def _whole(text: str, start: int, end: int) -> bool:
+    """Whether a form is no part of a longer word. A name may go on behind a hyphen or a dot: that is another one."""
+    before, behind = text[:start][-1:], text[end : end + 2]
+    inside = re.match(r"\w|[-./]\w", behind)
+    return not inside and not re.match(r"[\w\-./]", before)

@@ -1,0 +1,120 @@
+"""Annotations that are likely to be wrong: models that were not trained on them contradict them most confidently.
+
+The passages are divided into folds, and each fold is read by a model that was trained on the others. A contradiction
+says little where models often contradict what is right: of names that training never had they miss many. So its
+probability is multiplied by the share of such annotations that models agree with. (To weigh a model's confidence by
+what is usual for the class is the thought of C. Northcutt et al., Confident Learning, 2021.)
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from spacy_domain_ner.confidence import Prediction
+from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.evaluation.matching import Kind, match
+
+# Trains on the first passages, stops early by the second, and reads the third.
+Read = Callable[[list[Passage], list[Passage], list[Passage]], list[Prediction]]
+# Of a type with few mentions, what all types have in common counts as so many more.
+SHARED = 10
+# What a model that gives no probabilities is taken to be of its predictions.
+UNKNOWN = 0.5
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """An annotation that models contradict.
+
+    passage: Of the training side, with its annotation.
+    annotated: The annotated span; None where the models find one that nobody annotated.
+    predicted: The span that they find in its place; None where they find none.
+    confidence: How much the contradiction weighs, from 0 to 1. It sorts; it is no probability.
+    """
+
+    passage: Passage
+    annotated: Span | None
+    predicted: Span | None
+    confidence: float
+
+    @property
+    def in_words(self) -> str:
+        """The contradiction in a few words, as an annotator reads it beside the passage."""
+        annotated, predicted = (
+            f"{span.label} {self.passage.surface(span)!r}" if span else "" for span in (self.annotated, self.predicted)
+        )
+        if not annotated:
+            return f"nothing annotated, models find {predicted}"
+        return f"annotated {annotated}, models find {predicted or 'nothing'}"
+
+
+def find_suspects(folds: Sequence[list[Passage]], read: Read) -> list[Suspect]:
+    """Read each fold with a model that was trained on the others, and sort what the models contradict.
+
+    folds: Three or more; passages that belong together are in one fold. For each fold that is read, the next one is
+        used for early stopping and the others for training.
+    RETURNS: The most doubtful annotation first.
+    """
+    contradictions: list[tuple[Suspect, _Group]] = []
+    usual = _Usual()
+    for number, held_out in enumerate(folds):
+        dev_number = (number + 1) % len(folds)
+        dev = folds[dev_number]
+        rest = [p for place, fold in enumerate(folds) if place not in (number, dev_number) for p in fold]
+        contradictions += _contradictions(held_out, read(rest, dev, held_out), rest, usual)
+    suspects = [
+        Suspect(one.passage, one.annotated, one.predicted, one.confidence * (1 - usual.rate(group)))
+        for one, group in contradictions
+    ]
+    return sorted(suspects, key=lambda suspect: -suspect.confidence)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Annotations or predictions that models contradict about as often. known: Training had the form as that type."""
+
+    kind: Kind
+    label: str
+    known: bool
+
+
+class _Usual:
+    """How often annotations of a group are contradicted."""
+
+    def __init__(self) -> None:
+        self.contradicted: Counter[_Group] = Counter()
+        # Annotated spans, and predicted ones, by type and whether training had the form.
+        self.annotated: Counter[tuple[str, bool]] = Counter()
+        self.predicted: Counter[tuple[str, bool]] = Counter()
+
+    def rate(self, group: _Group) -> float:
+        """The share of such annotations, drawn towards that of all types where they are few."""
+        counted = self.predicted if group.kind == "spurious" else self.annotated
+        alike = [key for key in counted if key[1] == group.known]
+        shared = sum(self.contradicted[_Group(group.kind, label, group.known)] for label, _ in alike)
+        average = shared / max(1, sum(counted[key] for key in alike))
+        return (self.contradicted[group] + SHARED * average) / (counted[group.label, group.known] + SHARED)
+
+
+def _contradictions(
+    passages: Sequence[Passage], predictions: Sequence[Prediction], trained_on: Sequence[Passage], usual: _Usual
+) -> Iterator[tuple[Suspect, _Group]]:
+    forms: dict[str, set[str]] = defaultdict(set)
+    for passage in trained_on:
+        for span in passage.spans:
+            forms[span.label].add(passage.surface(span))
+    for passage, found in zip(passages, predictions, strict=True):
+        for counted, spans in ((usual.annotated, passage.spans), (usual.predicted, found.spans)):
+            counted.update((span.label, passage.surface(span) in forms[span.label]) for span in spans)
+        shares = found.probabilities
+        for one in match(passage.spans, found.spans):
+            about = one.gold or one.predicted
+            if one.kind == "correct" or about is None:
+                continue
+            if shares is None:
+                share = UNKNOWN
+            else:
+                share = shares.get(one.predicted, 0.0) if one.predicted else 1 - shares.get(about, 0.0)
+            group = _Group(one.kind, about.label, passage.surface(about) in forms[about.label])
+            usual.contradicted[group] += 1
+            yield Suspect(passage, one.gold, one.predicted, share), group

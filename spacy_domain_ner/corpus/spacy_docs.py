@@ -1,0 +1,93 @@
+"""From passages to spaCy's Doc: the tokenizer that a training config makes, and the DocBin that it trains on."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from spacy import util
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin
+from spacy.tokens import Span as DocSpan
+from spacy.util import filter_spans
+
+from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.errors import UserError, reason
+from spacy_domain_ner.files import replacing_path
+
+
+def load_tokenizing_pipeline(config_path: Path) -> Language:
+    """A pipeline without components whose tokenizer is the one that training with this config will use.
+
+    config_path: A spaCy training config.
+    RETURNS: The pipeline, `[initialize.before_init]` applied.
+    RAISES: UserError where the config can't be read or names something that is not there.
+    """
+    try:
+        config = util.load_config(config_path, interpolate=False)
+        lang_cls = util.get_lang_class(config["nlp"]["lang"])
+        nlp = lang_cls.from_config({"nlp": {**config["nlp"], "pipeline": [], "disabled": []}})
+        before_init = config.get("initialize", {}).get("before_init")
+        if before_init:
+            customize: Callable[[Language], Language] = util.registry.resolve({"callback": before_init})["callback"]
+            nlp = customize(nlp)
+    except Exception as error:  # configparser, thinc and what the config names each have errors of their own
+        raise UserError(
+            f"The config {config_path} makes no tokenizer: {reason(error)}", "Mend it, or name another."
+        ) from error
+    return nlp
+
+
+def misaligned_spans(doc: Doc, spans: Iterable[Span]) -> Iterator[tuple[Span, list[str]]]:
+    """The spans that do not begin and end where tokens do, each with the tokens that it touches."""
+    for span in spans:
+        if _char_span(doc, span) is None:
+            yield span, _touched(doc, span)
+
+
+def to_doc(nlp: Language, passage: Passage) -> Doc:
+    """A passage as an annotated Doc.
+
+    The tokens of a span that misses token boundaries are marked as missing, so that training learns nothing
+    from them: left as they were they would teach that there is no entity.
+    """
+    doc = nlp.make_doc(passage.text)
+    ents: list[DocSpan] = []
+    missing: list[DocSpan] = []
+    for span in passage.spans:
+        exact = _char_span(doc, span)
+        if exact is not None:
+            ents.append(exact)
+        elif (touched := _char_span(doc, span, "expand")) is not None:
+            missing.append(touched)
+    covered = {token.i for ent in ents for token in ent}
+    missing = [span for span in missing if not any(token.i in covered for token in span)]
+    doc.set_ents(filter_spans(ents), missing=filter_spans(missing), default="outside")
+    return doc
+
+
+def write_docs(nlp: Language, passages: Iterable[Passage], path: Path) -> list[tuple[Passage, Span, list[str]]]:
+    """Write passages as the binary file that `spacy train` reads.
+
+    RETURNS: The spans that can't be learned, since they miss token boundaries or overlap another, each with its
+        passage and the tokens that it touches.
+    """
+    docs = DocBin(store_user_data=True)
+    missed = []
+    for passage in passages:
+        doc = to_doc(nlp, passage)
+        kept = {Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents}
+        missed += [(passage, span, _touched(doc, span)) for span in passage.spans if span not in kept]
+        docs.add(doc)
+    with replacing_path(path) as beside:
+        beside.write_bytes(docs.to_bytes())
+    return missed
+
+
+def _char_span(doc: Doc, span: Span, alignment_mode: str = "strict") -> DocSpan | None:
+    # spaCy takes a negative offset as one from the end, and fails on one that is beyond C's integers.
+    if not 0 <= span.start < span.end <= len(doc.text):
+        return None
+    return doc.char_span(span.start, span.end, label=span.label, alignment_mode=alignment_mode)
+
+
+def _touched(doc: Doc, span: Span) -> list[str]:
+    return [token.text for token in doc if token.idx < span.end and token.idx + len(token) > span.start]

@@ -1,0 +1,87 @@
+"""brat stand-off: a text (`.txt`) and beside it its annotation (`.ann`), an empty one where there is no entity."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+from spacy_domain_ner.corpus.jsonl import RefusedError
+from spacy_domain_ner.exchange.formats.stream import Source, lines
+from spacy_domain_ner.exchange.formats.version import Status, Version
+from spacy_domain_ner.text import shorten
+
+_LINE = re.compile(r"[TREAMN#*]\S*\t")
+_ENTITY = re.compile(r"(T\S*)\t(\S+) ([\d ;]+)(?:\t(.*))?", re.DOTALL)
+# No text is so long that more digits count.
+_OFFSETS = re.compile(r"(?<!\d)(\d{1,18}) (\d{1,18})(?!\d)")
+_KINDS = {
+    "R": "relation", "E": "event", "A": "attribute", "M": "attribute", "N": "normalization", "#": "note",
+    "*": "equivalence",
+}  # fmt: skip
+
+
+def read_document(source: Source) -> Version:
+    """A text with its annotation.
+
+    source: The `.ann` file, or a `.txt` file without one: that is not annotated.
+    RAISES: RefusedError where the text is missing; UserError where a file can't be read.
+    """
+    path = source.path
+    text_path = path.with_suffix(".txt")
+    if not text_path.is_file():
+        raise RefusedError(f"there is no {text_path.name} beside it")
+    text_source = Source(text_path, str(Path(source.name).with_suffix(".txt")), encoding=source.encoding)
+    with text_source.open() as stream:
+        data = stream.read()
+    try:
+        text = data.decode("utf8")
+    except UnicodeDecodeError as error:
+        raise RefusedError(f"{text_path.name} is no UTF-8 text ({error.reason}): give its --encoding") from None
+    version = Version(text, id=path.stem, meta={"source": path.stem})
+    if path.suffix == ".txt":
+        version.status = Status.UNANNOTATED
+        return version
+    for entry in _entries(source):
+        _add(version, entry)
+    return version
+
+
+def _entries(source: Source) -> list[str]:
+    entries: list[str] = []
+    for _, line in lines(source):
+        # A mention over two lines of the text breaks its own line in two, and notes may have several lines.
+        if entries and not _LINE.match(line) and (entries[-1][0] == "#" or _is_cut(entries[-1])):
+            entries[-1] += "\n" + line
+        elif line.strip():
+            entries.append(line)
+    return entries
+
+
+def _is_cut(entry: str) -> bool:
+    """Whether the text of an entity's line is shorter than its offsets say."""
+    match = _ENTITY.fullmatch(entry)
+    if match is None or match[4] is None:
+        return False
+    fragments = _OFFSETS.findall(match[3])
+    return len(match[4]) < sum(int(end) - int(start) for start, end in fragments) + len(fragments) - 1
+
+
+def _add(version: Version, entry: str) -> None:
+    if not entry.startswith("T"):
+        kind = _KINDS.get(entry[0]) if _LINE.match(entry) else None
+        if kind is None:
+            version.refused.append((shorten(entry), "no annotation as brat writes it"))
+        else:
+            version.ignored[kind] = version.ignored.get(kind, 0) + 1
+        return
+    match = _ENTITY.fullmatch(entry.rstrip("\n"))
+    fragments = _OFFSETS.findall(match[3]) if match else []
+    if match is None or not fragments:
+        version.refused.append((shorten(entry), "no entity as brat writes it"))
+        return
+    if len(fragments) > 1:
+        # Fragments that only a line's end divides are one mention.
+        between = [version.text[int(end) : int(start)] for (_, end), (start, _) in pairwise(fragments)]
+        if any(gap.strip() for gap in between):
+            version.refused.append((match[4] or entry, f"{match[2]} is discontinuous: its parts can't be one span"))
+            return
+    version.add_span(int(fragments[0][0]), int(fragments[-1][1]), match[2], match[4])

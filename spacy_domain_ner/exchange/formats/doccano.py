@@ -1,0 +1,100 @@
+"""doccano: rows out, and its JSONL in, in all the forms that its versions wrote.
+
+`label` or `labels` with [start, end, label]; `entities` or `annotations` with start_offset and end_offset. Nothing says
+which unit the offsets count: the browser interface stores UTF-16 units, uploads keep what was uploaded.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from spacy_domain_ner.corpus.jsonl import RefusedError, shown
+from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.exchange.formats.version import Status, Version, name_of
+
+_SPAN_KEYS = ("label", "labels", "entities", "annotations", "column_label")
+_TEXT_KEYS = ("text", "data", "column_data", "content", "sentence")
+_OTHER_KEYS = ("id", "relations", "Comments", "comments", "annotation_approver", "username")
+
+
+def is_row(record: Any) -> bool:
+    """Whether a JSON value is a row with spans as doccano writes them; an empty list of labels is one, too."""
+    if not isinstance(record, dict):
+        return False
+    return any(_is_spans(record[key]) for key in _SPAN_KEYS if key in record) or any(
+        _is_spans(value) and value for value in record.values()
+    )
+
+
+def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
+    """The version, or the versions of several annotators, that a row holds.
+
+    text_key: The column of the text, None to find it.
+    RAISES: RefusedError where the row has no text or no spans.
+    """
+    if not isinstance(row, dict):
+        raise RefusedError("a row must be an object")
+    found = [key for key in (*_SPAN_KEYS, *row) if key in row and _is_spans(row[key])]
+    if not found:
+        broken = next((key for key in _SPAN_KEYS if key in row), None)
+        if broken is not None and isinstance(row[broken], list) and all(isinstance(x, str) for x in row[broken]):
+            raise RefusedError(f"{broken!r} has labels of the whole text, not of spans in it")
+        raise RefusedError("the row has no spans" if broken is None else f"{broken!r} is no list of spans")
+    # An empty list says less than one that has something in it.
+    spans_key = next((key for key in found if row[key]), found[0])
+    key = text_key or next((key for key in _TEXT_KEYS if isinstance(row.get(key), str)), None)
+    if key is None:
+        strings = [name for name, value in row.items() if isinstance(value, str)]
+        key = max(strings, key=lambda name: len(row[name])) if strings else "text"
+    text = row.get(key)
+    if not isinstance(text, str):
+        raise RefusedError(f"no text under {key!r} (there are: {', '.join(map(str, row))})")
+    left_out = {key, spans_key, "meta", *_OTHER_KEYS, *(name for name in found if not row[name])}
+    meta = {name: value for name, value in row.items() if name not in left_out}
+    meta |= row["meta"] if isinstance(row.get("meta"), dict) else {}
+
+    versions: dict[str, Version] = {}
+
+    def version_of(annotator: str) -> Version:
+        if annotator not in versions:
+            versions[annotator] = Version(text, id=name_of(row.get("id")), annotator=annotator, meta=dict(meta))
+        return versions[annotator]
+
+    for item in row[spans_key]:
+        if isinstance(item, dict):
+            start = item.get("start_offset", item.get("start"))
+            end = item.get("end_offset", item.get("end"))
+            # Beside their numbers, early versions had the names, too.
+            label = item.get("label_name") or item.get("label", item.get("type"))
+            version_of(name_of(item.get("user_name") or item.get("user"))).add_span(start, end, label, item.get("text"))
+        elif isinstance(item, list):
+            version_of("").add_span(*(*item, None, None, None)[:3])
+        else:
+            version_of("").refused.append(("", f"no [start, end, label]: {shown(item)}"))
+    if isinstance(relations := row.get("relations"), list) and relations and versions:
+        next(iter(versions.values())).ignored = {"relation": len(relations)}
+    if not versions:
+        # A person's export has the rows that the person never opened, too.
+        version_of("").status = Status.UNCONFIRMED
+    yield from versions.values()
+
+
+def row_to_label(passage: Passage) -> dict[str, Any]:
+    """A passage as a row to upload (file format JSONL, column of the text `text`, of the labels `label`)."""
+    row: dict[str, Any] = {
+        "text": passage.text,
+        "label": [[span.start, span.end, span.label] for span in passage.spans],
+    }
+    return {**row, "meta": passage.meta} if passage.meta else row
+
+
+def _is_spans(value: Any) -> bool:
+    def is_span(item: Any) -> bool:
+        if isinstance(item, dict):
+            return ("start_offset" in item and "end_offset" in item) or {"start", "end", "label"} <= set(item)
+        if not (isinstance(item, list) and len(item) >= 2 and all(isinstance(x, (int, float)) for x in item[:2])):
+            return False
+        # Behind the label, annotation tools made after this form keep a number and a colour.
+        return len(item) <= 4 or isinstance(item[2], str)
+
+    # One that is broken among others is refused by itself.
+    return isinstance(value, list) and (not value or any(is_span(item) for item in value))

@@ -1,0 +1,114 @@
+"""Prodigy: tasks out, and its JSONL in; the canonical annotation file is the same form.
+
+`ner.manual` and `ner.correct` annotate a passage wholly. Binary answers (`ner.teach`, view `ner`) say of one suggestion
+that it is right or wrong, and of the rest of the passage nothing: they are never read as "no entities here".
+`token_end` is inclusive in some files and exclusive in others, `span.text` can be stale: `start` and `end` count.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from spacy_domain_ner.corpus.jsonl import RefusedError, is_offset, shown
+from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.exchange.formats.version import Status, Version, name_of, text_of
+
+_OWN_KEYS = (
+    "text", "spans", "tokens", "answer", "meta", "relations", "html", "options", "accept",
+    "view_id", "versions", "sessions", "config",
+)  # fmt: skip
+_ANSWERS = ("accept", "reject", "ignore")
+_BINARY_KEYS = ("rank", "answer", "priority")
+_BINARY_VIEWS = ("ner", "spans")
+_MANUAL_VIEWS = ("ner_manual", "spans_manual", "relations")
+# Others, such as those of text classification, have no spans to annotate; blocks may be of either.
+_SESSION_TIME = re.compile(r"\d{4}-\d\d-\d\d[ _T]\d\d[-:]\d\d[-:]\d\d")
+
+
+def is_row(record: Any) -> bool:
+    """Whether a JSON value is a task of Prodigy's, annotated or not."""
+    if not isinstance(record, dict) or not isinstance(record.get("text"), str):
+        return False
+    spans = record.get("spans")
+    return any(key in record for key in ("_view_id", "_task_hash", "_input_hash", "answer")) or (
+        isinstance(spans, list) and all(isinstance(span, dict) and "start" in span for span in spans)
+    )
+
+
+def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
+    """The version that a task holds.
+
+    RAISES: RefusedError where it has no text, or an answer that Prodigy does not give.
+    """
+    if not isinstance(row, dict):
+        raise RefusedError("a task must be an object")
+    answer, spans = row.get("answer"), row.get("spans")
+    if answer is not None and answer not in _ANSWERS:
+        raise RefusedError(f"'answer' must be accept, reject or ignore, not {shown(answer)}")
+    if spans is not None and not isinstance(spans, list):
+        raise RefusedError("'spans' must be a list")
+    meta = row["meta"] if isinstance(row.get("meta"), dict) else {}
+    version = Version(
+        text_of(row.get(text_key or "text")),
+        id=name_of(row.get("id", row.get("_task_hash"))),
+        annotator=_annotator(row),
+        made=f"{int(row['_timestamp']):015}" if is_offset(row.get("_timestamp")) else "",
+        meta=dict(meta),
+        extra={key: value for key, value in row.items() if key not in _OWN_KEYS and not key.startswith("_")},
+    )
+    for span in spans or []:
+        if not isinstance(span, dict):
+            version.refused.append(("", f"a span must be an object, not {shown(span)}"))
+        elif span.get("answer") in ("reject", "ignore"):
+            version.ignored["rejected suggestion"] = version.ignored.get("rejected suggestion", 0) + 1
+        else:
+            version.add_span(span.get("start"), span.get("end"), span.get("label"), span.get("text"))
+    version.status = _status(row)
+    if version.status is Status.PARTIAL and answer == "reject":
+        # The suggestion was wrong: not one of its spans is an entity of that type.
+        version.ignored["rejected suggestion"] = len(spans or [])
+        version.spans = []
+    if isinstance(relations := row.get("relations"), list) and relations:
+        version.ignored["relation"] = len(relations)
+    yield version
+
+
+def row_to_label(passage: Passage, scores: Sequence[float] | None = None) -> dict[str, Any]:
+    """A passage as a task to annotate. scores: A model's confidence in each span, where it has one."""
+    row: dict[str, Any] = {"text": passage.text, "meta": passage.meta}
+    if passage.spans:
+        row["spans"] = [{"start": span.start, "end": span.end, "label": span.label} for span in passage.spans]
+        for span, score in zip(row["spans"], scores or (), strict=False):
+            span["score"] = round(score, 4)
+    return row
+
+
+def _annotator(row: dict) -> str:
+    name = name_of(row.get("_annotator_id") or row.get("_session_id"))
+    # A session without a name is called by the time at which it began: that is nobody.
+    return "" if _SESSION_TIME.fullmatch(name) else name
+
+
+def _status(row: dict) -> Status:
+    answer, spans = row.get("answer"), row.get("spans")
+    view = row.get("_view_id")
+    view = row.get("view_id", view) if view == "review" else view
+    if _is_binary(row, view):
+        return Status.DECLINED if answer == "ignore" else Status.PARTIAL
+    if view is not None and view not in _MANUAL_VIEWS and not spans and "tokens" not in row:
+        return Status.UNANNOTATED
+    if answer == "ignore":
+        return Status.SKIPPED
+    if answer == "reject":
+        # Of a passage that was annotated by hand, it says that the annotator would not have it.
+        return Status.PARTIAL if spans and "tokens" not in row and view is None else Status.SKIPPED
+    if answer is None and spans is None:
+        return Status.UNANNOTATED
+    return Status.COMPLETE
+
+
+def _is_binary(row: dict, view: object) -> bool:
+    if row.get("_is_binary") is True or view in _BINARY_VIEWS:
+        return True
+    spans = row.get("spans") or []
+    return view is None and any(isinstance(span, dict) and any(key in span for key in _BINARY_KEYS) for span in spans)

@@ -1,0 +1,252 @@
+"""spaCy's own older forms: TRAIN_DATA pairs (JSON, JSON lines, Python source), its training JSON of version 2, DocBin;
+and DataTurks, from which many of the first are made."""
+
+import ast
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import spacy
+from spacy.tokens import Doc, DocBin, Span
+
+from spacy_domain_ner.corpus.jsonl import RefusedError, is_offset, shown
+from spacy_domain_ner.exchange.formats.bio import BadTagError, decode_tags
+from spacy_domain_ner.exchange.formats.spacing import align_tokens, join_tokens
+from spacy_domain_ner.exchange.formats.version import Status, Version, name_of, text_of
+
+
+def is_pair(record: Any) -> bool:
+    """Whether a value is a pair of TRAIN_DATA, or the annotation tool's object around a list of them."""
+    if isinstance(record, dict):
+        pairs = record.get("annotations")
+        return isinstance(pairs, list) and any(is_pair(pair) for pair in pairs)
+    if not (isinstance(record, (list, tuple)) and len(record) == 2 and isinstance(record[0], str)):
+        return False
+    if isinstance(record[1], dict):
+        return "entities" in record[1] or "spans" in record[1]
+    # spaCy 1 had the list of entities itself.
+    return isinstance(record[1], (list, tuple)) and all(
+        isinstance(item, (list, tuple)) and len(item) == 3 and is_offset(item[0]) and is_offset(item[1])
+        for item in record[1]
+    )
+
+
+def read_pair(pair: Any, text_key: str | None = None) -> Iterator[Version | RefusedError]:
+    """The version in a pair `[text, {"entities": [[start, end, label], ...]}]`.
+
+    RETURNS: Of an object around a list of pairs, each one's version, or the reason why there is none.
+    RAISES: RefusedError where it is none.
+    """
+    if isinstance(pair, dict) and isinstance(pair.get("annotations"), list):
+        for number, item in enumerate(pair["annotations"], 1):
+            # What was not annotated yet stands as null in the list.
+            if item is not None:
+                yield from _numbered(number, read_pair(item))
+        return
+    if not is_pair(pair):
+        raise RefusedError(f"no pair of a text and its entities: {shown(pair)}")
+    version = Version(text_of(pair[0]))
+    for item in _entities(pair[1]):
+        if isinstance(item, (list, tuple)) and len(item) >= 3:
+            version.add_span(*item[:3])
+        elif isinstance(item, dict):
+            version.add_span(item.get("start"), item.get("end"), item.get("label"), item.get("text"))
+        else:
+            version.refused.append(("", f"no [start, end, label]: {shown(item)}"))
+    yield version
+
+
+def _numbered(number: int, versions: Iterator[Version | RefusedError]) -> Iterator[Version | RefusedError]:
+    """What a record in another one holds: it is told by its number, and one that is broken takes no other along."""
+    try:
+        for version in versions:
+            version.id = version.id or f"record {number}"
+            yield version
+    except RefusedError as error:
+        yield RefusedError(error.reason, error.id or f"record {number}", error.text)
+
+
+def _entities(annotations: Any) -> list[Any]:
+    if not isinstance(annotations, dict):
+        return list(annotations)
+    entities = annotations.get("entities")
+    if entities is None:
+        # Of a span categorizer, by the names of its groups.
+        groups = annotations.get("spans")
+        values = list(groups.values()) if isinstance(groups, dict) else [groups]
+        entities = [span for spans in values if isinstance(spans, (list, tuple)) for span in spans]
+    if not isinstance(entities, (list, tuple, set)):
+        raise RefusedError(f"the entities are no list: {shown(entities)}")
+    return list(entities)
+
+
+def python_pairs(source: str) -> list[Any]:
+    """The pairs in Python source such as `TRAIN_DATA = [("text", {"entities": [(0, 4, "X")]})]`; nothing is run.
+
+    RETURNS: The pairs wherever they stand, in the order of the source; one that is no plain data, as its source.
+    RAISES: RefusedError where it is no Python, or has no pair.
+    """
+    try:
+        nodes: list[ast.AST] = [ast.parse(source)]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise RefusedError("no Python source") from None
+    pairs: list[Any] = []
+    found = False
+    while nodes:
+        node = nodes.pop()
+        if _looks_like_pair(node):
+            try:
+                pair = ast.literal_eval(node)
+            except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+                pair = ast.get_source_segment(source, node)
+            if isinstance(pair, str) or is_pair(pair):
+                pairs.append(pair)
+                found = found or not isinstance(pair, str)
+                continue
+        nodes += reversed(list(ast.iter_child_nodes(node)))
+    if not found:
+        raise RefusedError("no Python source with pairs of a text and its entities")
+    return pairs
+
+
+def _looks_like_pair(node: ast.AST) -> bool:
+    if not (isinstance(node, (ast.Tuple, ast.List)) and len(node.elts) == 2):
+        return False
+    text, annotations = node.elts
+    if isinstance(annotations, ast.Dict):
+        keys = [key.value for key in annotations.keys if isinstance(key, ast.Constant)]
+        return "entities" in keys or "spans" in keys
+    return isinstance(text, ast.Constant) and isinstance(text.value, str) and isinstance(annotations, ast.List)
+
+
+def is_dataturks(record: Any) -> bool:
+    """Whether a JSON value is a row of a DataTurks export."""
+    return isinstance(record, dict) and isinstance(record.get("content"), str) and "annotation" in record
+
+
+def read_dataturks(row: Any, text_key: str | None = None) -> Iterator[Version]:
+    """The version in a DataTurks row, whose ends are inclusive.
+
+    RAISES: RefusedError where it has no text.
+    """
+    if not isinstance(row, dict):
+        raise RefusedError("a row must be an object")
+    version = Version(text_of(row.get("content")))
+    annotations = row.get("annotation")
+    if annotations is None:
+        version.status = Status.UNANNOTATED
+    if not isinstance(annotations, list | None):
+        raise RefusedError(f"'annotation' must be a list, not {shown(annotations)}")
+    for item in annotations or []:
+        labels = item.get("label") if isinstance(item, dict) else None
+        points = item.get("points") if isinstance(item, dict) else None
+        for label in labels if isinstance(labels, list) and labels else [labels]:
+            for point in points if isinstance(points, list) and points else [{}]:
+                point = point if isinstance(point, dict) else {}
+                version.add_span(point.get("start"), point.get("end"), label, point.get("text"), inclusive=True)
+    yield version
+
+
+def is_training_json(record: Any) -> bool:
+    """Whether a JSON value is a document of spaCy 2's training JSON."""
+    return isinstance(record, dict) and isinstance(record.get("paragraphs"), list)
+
+
+def read_training_json(document: Any, text_key: str | None = None) -> Iterator[Version | RefusedError]:
+    """A version for each sentence of a document; its text is cut from the paragraph's `raw` where that is given.
+
+    RETURNS: For a sentence or a paragraph that can't be read, the reason.
+    RAISES: RefusedError where it is no such document.
+    """
+    if not is_training_json(document):
+        raise RefusedError("a document must be an object with 'paragraphs'")
+    source = name_of(document.get("id"))
+    for paragraph in document["paragraphs"]:
+        raw = paragraph.get("raw") if isinstance(paragraph, dict) else None
+        position = 0
+        for tokens in _sentences(paragraph):
+            if isinstance(tokens, RefusedError):
+                yield RefusedError(tokens.reason, source)
+                continue
+            words = [str(token.get("orth", "")) for token in tokens]
+            tags = [str(token.get("ner") or "-") for token in tokens]
+            places = align_tokens(words, raw, position) if isinstance(raw, str) else None
+            if places and isinstance(raw, str):
+                position = places[-1][1]
+                first = places[0][0]
+                text, offsets = raw[first:position], [(start - first, end - first) for start, end in places]
+            else:
+                text, offsets = join_tokens(words)
+            try:
+                yield from tagged_version(text, offsets, tags, source)
+            except RefusedError as error:
+                yield RefusedError(error.reason, source, text)
+
+
+def _sentences(paragraph: Any) -> Iterator[list[dict[str, Any]] | RefusedError]:
+    sentences = paragraph.get("sentences") if isinstance(paragraph, dict) else None
+    if not isinstance(sentences, list):
+        yield RefusedError(f"a paragraph must be an object with 'sentences', not {shown(paragraph)}")
+        return
+    for sentence in sentences:
+        tokens = sentence.get("tokens") if isinstance(sentence, dict) else None
+        if not (isinstance(tokens, list) and all(isinstance(token, dict) for token in tokens)):
+            yield RefusedError(f"a sentence must be an object with 'tokens', not {shown(sentence)}")
+        else:
+            yield tokens
+
+
+def tagged_version(text: str, offsets: list[tuple[int, int]], tags: list[str], source: str) -> Iterator[Version]:
+    """The version that tokens with tags make.
+
+    RAISES: RefusedError where a tag is none.
+    """
+    try:
+        spans, repaired = decode_tags(tags)
+    except BadTagError as error:
+        raise RefusedError(str(error)) from None
+    version = Version(text, id=source, meta={"source": source} if source else {})
+    for first, last, label in spans:
+        version.add_span(offsets[first][0], offsets[last][1], label)
+    if repaired:
+        version.notes.append(f"{repaired} span(s) without a proper beginning")
+    if "-" in tags:
+        version.status = Status.UNANNOTATED if set(tags) == {"-"} else Status.PARTIAL
+    yield version
+
+
+def read_docbin(data: bytes) -> Iterator[Version]:
+    """The versions in a DocBin (`.spacy`).
+
+    RAISES: RefusedError where the data is no DocBin.
+    """
+    try:
+        docs = DocBin().from_bytes(data)
+    except Exception as error:  # zlib, msgpack and numpy each have errors of their own
+        raise RefusedError(f"no DocBin ({' '.join(str(error).split())[:80]})") from None
+    for number, doc in enumerate(docs.get_docs(spacy.blank("xx").vocab), 1):
+        version = Version(doc.text, id=str(number))
+        meta = doc.user_data.get("meta")
+        version.meta = {key: value for key, value in meta.items() if _is_json(value)} if isinstance(meta, dict) else {}
+        version.status = _doc_status(doc)
+        spans: list[Span] = list(doc.ents)
+        if version.status is Status.UNANNOTATED and doc.spans:
+            # Of a span categorizer.
+            version.status, spans = Status.COMPLETE, [span for group in doc.spans.values() for span in group]
+        for span in spans:
+            version.add_span(span.start_char, span.end_char, span.label_)
+        yield version
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _doc_status(doc: Doc) -> Status:
+    # 0 says that nothing is known of the token.
+    missing = sum(token.ent_iob == 0 for token in doc)
+    return Status.COMPLETE if not missing else Status.UNANNOTATED if missing == len(doc) else Status.PARTIAL

@@ -1,0 +1,1 @@
+"""What trains many times: comparing base models, learning curves, finding suspects."""

@@ -1,0 +1,118 @@
+"""Writing a long run's output so that a run that was killed goes on where it was, with every passage once."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import srsly
+from spacy.language import Language
+
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.extraction.inputs import Input
+from spacy_domain_ner.files import replacing
+
+
+class ResumableOutput:
+    """A file that is written beside its place, batch by batch, and renamed when all is done.
+
+    Beside OUTPUT lie OUTPUT.partial and OUTPUT.partial.json, which says up to where the partial file holds and
+    which run made it. A run of the same model over the same inputs goes on from there; any other starts anew.
+    """
+
+    def __init__(self, path: Path, run: str) -> None:
+        """path: The output. run: What identifies the run, from `identify_run`."""
+        self.path = path
+        # A link stays one: the file that it leads to is replaced.
+        self._target = path.resolve()
+        self._partial = self._target.with_name(self._target.name + ".partial")
+        self._journal = self._target.with_name(self._target.name + ".partial.json")
+        state = self._state(run)
+        self._run = run
+        self._bytes: int = state["bytes"]
+        self.lines_done: int = state["lines"]
+        self.passages: int = state["passages"]
+        self.entities: int = state["entities"]
+        self.refused: int = state["refused"]
+
+    def __enter__(self) -> "ResumableOutput":
+        if self._target.exists() and not self._target.is_file():
+            # Renaming would put a file where a device is, or fail on a folder after all the work.
+            raise UserError(f"{self.path} is no file, and can't be replaced by one", "Name a file for --output.")
+        with self._user_error():
+            self._target.parent.mkdir(parents=True, exist_ok=True)
+            if not self._bytes:
+                # Another run's journal must not be taken to speak of what this one writes.
+                self._journal.unlink(missing_ok=True)
+            self._stream = self._partial.open("r+b" if self._partial.exists() else "w+b")
+            # What was written after the journal's last entry is of a batch that was not finished.
+            self._stream.truncate(self._bytes)
+            self._stream.seek(self._bytes)
+        return self
+
+    def write(self, rows: bytes, *, lines: int, passages: int, entities: int, refused: int) -> None:
+        """Add one batch's rows, made from `lines` lines of the input."""
+        with self._user_error():
+            self._stream.write(rows)
+            self._stream.flush()
+        self._bytes += len(rows)
+        self.lines_done += lines
+        self.passages += passages
+        self.entities += entities
+        self.refused += refused
+        with self._user_error(), replacing(self._journal) as journal:
+            state = {
+                "run": self._run, "bytes": self._bytes, "lines": self.lines_done, "passages": self.passages,
+                "entities": self.entities, "refused": self.refused,
+            }  # fmt: skip
+            journal.write(srsly.json_dumps(state))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # After a failed write there is no more to be got to the disk.
+        with suppress(OSError):
+            self._stream.close()
+        if kind is None:
+            with self._user_error():
+                self._partial.replace(self._target)
+                self._journal.unlink(missing_ok=True)
+
+    @contextmanager
+    def _user_error(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            hint = "Make room or name another place for --output, and run the same command again."
+            raise UserError(f"Can't write {self.path}: {error.strerror}", hint) from None
+
+    def _state(self, run: str) -> dict[str, Any]:
+        anew = {"bytes": 0, "lines": 0, "passages": 0, "entities": 0, "refused": 0}
+        try:
+            state = srsly.read_json(self._journal)
+            if state["run"] == run and self._partial.stat().st_size >= state["bytes"]:
+                return {key: int(state[key]) for key in anew}
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        return anew
+
+
+def identify_run(nlp: Language, inputs: Iterable[Input], *options: object) -> str:
+    """A hash of what a run's output depends on: the model, the inputs' names, sizes and times, the options.
+
+    Standard input and named pipes can't be read again from their start, so a run over it is never the same as another.
+    """
+    parts: list[object] = [nlp.meta, nlp.config.to_str(), *options]
+    if nlp.path is not None:
+        parts.append([(str(file), file.stat().st_mtime_ns) for file in sorted(nlp.path.rglob("*")) if file.is_file()])
+    for source in inputs:
+        if source.can_be_read_again:
+            stat = Path(source.path).stat()
+            # The name as given: it stands in the rows.
+            parts.append((source.path, os.getcwd(), stat.st_size, stat.st_mtime_ns, source.is_json))
+        else:
+            parts.append(os.urandom(16))
+    return hashlib.blake2b(repr(parts).encode("utf8"), digest_size=16).hexdigest()

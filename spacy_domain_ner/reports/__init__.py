@@ -1,0 +1,1 @@
+"""Pages and Markdown for people to read."""

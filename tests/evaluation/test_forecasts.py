@@ -1,0 +1,107 @@
+"""Curves are found again that were made, and what can't be said is not said."""
+
+import numpy
+import pytest
+
+from spacy_domain_ner.evaluation.forecasts import Measured, fit, learn_from
+
+SIZES = (100, 200, 400, 800)
+
+
+def counts(f1: float, support: int = 1000) -> numpy.ndarray:
+    """Passages with one mention each of which so many are found, and as many inventions as misses."""
+    found = numpy.arange(support) < round(f1 * support)
+    return numpy.stack([found, ~found, ~found], axis=1).astype(int)
+
+
+def curve(*scores: float, support: int = 1000, sizes=SIZES):
+    return learn_from(
+        [Measured(size, {"A": size}, {"A": counts(f1, support)}) for size, f1 in zip(sizes, scores, strict=True)]
+    )
+
+
+@pytest.mark.parametrize(("limit", "factor", "exponent"), [(0.95, 1.2, 0.3), (0.9, 2.0, 0.5), (0.8, 0.9, 0.4)])
+def test_the_range_holds_what_the_curve_would_come_to(limit, factor, exponent):
+    scores = [limit - factor * size**-exponent for size in SIZES]
+    value, low, high = curve(*scores).forecasts["A"].doubled
+    truth = limit - factor * 1600**-exponent
+    assert low <= truth <= high
+    assert abs(value - truth) < 0.03
+
+
+def test_points_without_noise_give_the_curve_back():
+    sizes = numpy.array(SIZES, float)
+    curves = fit(sizes, 0.9 - 2.0 * sizes**-0.5, numpy.full(4, 1e-6))
+    best = curves.weights.argmax()
+    assert (curves.limits[best], curves.exponents[best]) == pytest.approx((0.9, 0.5), abs=1e-6)
+    assert curves.factors[best] == pytest.approx(2.0, abs=1e-3)
+    assert curves.at(1600)[best] == pytest.approx(0.85, abs=1e-3)
+
+
+def test_few_mentions_to_judge_by_make_the_range_wider():
+    scores = (0.55, 0.65, 0.72, 0.77)
+    wide, narrow = (
+        found.doubled[2] - found.doubled[1]
+        for found in (curve(*scores, support=support).forecasts["A"] for support in (30, 3000))
+    )
+    assert wide > 1.5 * narrow
+
+
+def test_a_steep_curve_says_how_many_more_examples():
+    forecast = curve(0.4, 0.58, 0.7, 0.78).forecasts["A"]
+    assert forecast.needed
+    fewest, most = forecast.needed_range
+    assert fewest <= forecast.needed
+    assert most is None or forecast.needed <= most
+    assert "more examples for F1 0.85" in forecast.text
+    assert forecast.worth_it
+
+
+def test_a_flat_curve_says_that_more_will_not_help():
+    forecast = curve(0.7, 0.7, 0.7, 0.7).forecasts["A"]
+    assert "more data of the same kind will hardly help" in forecast.text
+    assert forecast.needed is None
+
+
+def test_a_curve_that_falls_is_as_flat_as_one_can_be():
+    forecast = curve(0.72, 0.71, 0.7, 0.69).forecasts["A"]
+    assert forecast.doubled[0] <= 0.73
+    assert "hardly help" in forecast.text
+    assert not forecast.worth_it
+
+
+def test_what_is_good_enough_needs_no_more():
+    assert "F1 0.95 is enough" in curve(0.8, 0.88, 0.92, 0.95).forecasts["A"].text
+
+
+def test_of_a_type_of_which_too_little_is_known_nothing_is_said():
+    assert curve(0.5, 0.6, 0.7, 0.8, support=9).forecasts == {}
+    assert curve(0.5, 0.6, sizes=(100, 200)).forecasts == {}
+    same = [Measured(size, {"A": 50}, {"A": counts(0.5)}) for size in SIZES]
+    assert learn_from(same).forecasts == {}
+
+
+def test_of_points_that_lie_on_no_curve_nothing_is_said():
+    # Too few examples yet: F1 still rises ever faster.
+    found = curve(0.0, 0.02, 0.1, 0.6)
+    assert found.forecasts == {}
+    assert [point.f1["A"] for point in found.points] == [0.0, 0.02, 0.1, 0.6]
+
+
+def test_a_type_that_small_parts_lack_has_a_point_for_each():
+    measured = [
+        Measured(100, {"A": 10}, {"A": counts(0.5, 20)}),
+        Measured(200, {"A": 20, "B": 2}, {"A": counts(0.6, 20), "B": counts(0.1, 20)}),
+    ]
+    found = learn_from(measured[::-1])
+    assert [point.passages for point in found.points] == [100, 200]
+    assert found.points[0].mentions == {"A": 10, "B": 0}
+    assert found.points[0].f1["B"] == 0
+    assert found.points[1].micro == pytest.approx((12 + 2) / 40)
+
+
+def test_the_figures_are_those_of_the_page():
+    figures = curve(0.4, 0.58, 0.7, 0.78).to_dict()
+    assert [point["f1"]["A"] for point in figures["points"]] == [0.4, 0.58, 0.7, 0.78]
+    assert figures["forecasts"]["A"]["mentions"] == 800
+    assert len(figures["forecasts"]["A"]["doubled"]) == 3

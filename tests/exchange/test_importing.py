@@ -1,0 +1,260 @@
+"""Merging imported annotations into what is there, the account of it, and files of any size."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spacy_domain_ner.corpus import read_valid_passages
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.exchange.account import ImportReport
+from spacy_domain_ner.exchange.importing import import_annotations
+from spacy_domain_ner.exchange.policies import Annotators, Policies
+
+SPAN = {"start": 0, "end": 5, "label": "INFRA"}
+
+
+def row(text: str = "Redis is down", *spans: dict[str, object], source: str | None = "a", **more: object) -> str:
+    """A line of an annotation file."""
+    meta = {} if source is None else {"source": source}
+    return json.dumps({"text": text, "spans": list(spans), "answer": "accept", "meta": meta, **more}) + "\n"
+
+
+@pytest.fixture
+def merge(tmp_path: Path) -> Callable[..., tuple[str, ImportReport]]:
+    """Import lines into an annotation file that has lines already; its new content comes back, and the report."""
+
+    def merge(old: str | None, new: str, policies: Policies = Policies(), **options: bool) -> tuple[str, ImportReport]:
+        path, output = tmp_path / "new.jsonl", tmp_path / "annotations.jsonl"
+        path.write_text(new, encoding="utf8")
+        if old is not None:
+            output.write_bytes(old.encode())
+        report = import_annotations([path], output, policies, report=tmp_path / "report.json", **options)  # type: ignore[arg-type]
+        return output.read_bytes().decode(), report
+
+    return merge
+
+
+def test_importing_again_changes_no_byte(merge, tmp_path):
+    new = row() + row("Kafka is up", SPAN, source=None) + row("😀 a\u0301", source="b")
+    first, report = merge(None, new)
+    assert report.passages["added"] == 3
+    again, report = merge(first, new)
+    assert again == first
+    assert (report.passages["unchanged"], report.passages["added"], report.passages["updated"]) == (3, 0, 0)
+
+
+def test_the_same_text_and_source_is_updated_and_what_changed_is_told(merge):
+    old = row("Redis and Kafka", SPAN) + row("Redis and Kafka", SPAN, source="other")
+    kafka = {"start": 10, "end": 15, "label": "SERVICE"}
+    content, report = merge(old, row("Redis and Kafka", kafka))
+    first, second = content.splitlines(keepends=True)
+    assert json.loads(first)["spans"] == [kafka]
+    assert second == row("Redis and Kafka", SPAN, source="other")
+    (entry,) = report.shown["updated"]
+    assert entry.reason == "updated: +SERVICE 'Kafka', -INFRA 'Redis'"
+    assert (report.passages["updated"], report.passages["untouched"]) == (1, 1)
+
+
+def test_lines_that_are_no_passages_order_and_other_keys_stay(merge):
+    skipped = row("Nginx is slow", SPAN).replace("accept", "reject")
+    old = (
+        row("first", source="x") + "no JSON at all\n" + skipped + "\n" + '{"text": 3}\n'
+        + row(note={"by": ["Ann"]}) + row("last", source="y")
+    )  # fmt: skip
+    content, report = merge(old, row("Redis is down", SPAN) + row("added"))
+    before, after = old.splitlines(), content.splitlines()
+    assert after[:5] == before[:5]
+    assert after[6] == before[6]
+    assert json.loads(after[5])["note"] == {"by": ["Ann"]}
+    assert json.loads(after[5])["spans"] == [SPAN]
+    assert json.loads(after[7])["text"] == "added"
+    assert len(after) == 8
+    assert report.passages["untouched"] == 2
+
+
+def test_a_file_without_a_line_end_at_its_end_loses_nothing(merge):
+    content, _ = merge(row("first").rstrip("\n"), row("second"))
+    assert content == row("first") + row("second")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "span"),
+    [
+        pytest.param("one\r\nRedis", "one\nRedis", (4, 9), id="line ends"),
+        pytest.param("one  Redis", "one Redis", (4, 9), id="blanks"),
+        pytest.param("\tone Redis ", "one Redis", (4, 9), id="the edges"),
+        pytest.param("one\u00a0Redis", "one Redis", (4, 9), id="a no-break space"),
+    ],
+)
+def test_the_text_that_is_there_stays_whatever_white_space_a_tool_made_of_it(merge, old, new, span):
+    start, end = span
+    content, report = merge(row(old), row(new, {"start": start, "end": end, "label": "INFRA"}))
+    (passage,) = map(json.loads, content.splitlines())
+    (found,) = passage["spans"]
+    assert passage["text"] == old
+    assert old[found["start"] : found["end"]] == "Redis"
+    assert report.passages["updated"] == 1
+
+
+def test_two_unicode_forms_of_a_text_never_move_a_span(merge):
+    old, new = "Cafe\u0301 Redis", "Café Redis"
+    content, _ = merge(row(old), row(new, {"start": 5, "end": 10, "label": "INFRA"}))
+    for passage in map(json.loads, content.splitlines()):
+        assert all(passage["text"][s["start"] : s["end"]] == "Redis" for s in passage["spans"])
+
+
+def test_a_passage_that_is_there_twice_is_merged(merge):
+    content, report = merge(None, row("Redis is down", SPAN) * 2 + row("Redis  is down", SPAN))
+    assert content == row("Redis is down", SPAN)
+    assert report.passages["read"] == 3
+    assert report.passages["added"] == 1
+
+
+def test_the_output_may_be_an_input(tmp_path):
+    output = tmp_path / "annotations.jsonl"
+    output.write_text(row("Redis is down", SPAN) + row("other"), encoding="utf8")
+    before = output.read_bytes()
+    import_annotations([output], output)
+    assert output.read_bytes() == before
+
+
+def test_every_annotator_s_version_is_kept_apart_and_importing_again_changes_nothing(merge):
+    new = row("Redis is down", SPAN, _annotator_id="ann") + row("Redis is down", _annotator_id="bo")
+    policies = Policies(annotators=Annotators.each)
+    first, _ = merge(None, new, policies)
+    assert len(first.splitlines()) == 2
+    assert merge(first, new, policies)[0] == first
+
+
+def test_strict_writes_the_account_alone(merge, tmp_path):
+    with pytest.raises(UserError, match=r"2 passage\(s\), span\(s\) or file\(s\) refused"):
+        merge(row("old"), row("new", {"start": 50, "end": 60, "label": "X"}), strict=True)
+    assert (tmp_path / "annotations.jsonl").read_text(encoding="utf8") == row("old")
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf8"))
+    span, passage = [entry for entry in report["entries"] if entry["kind"] == "refused"]
+    assert span["line"] == passage["line"] == 1
+    assert "lies outside the text" in span["reason"]
+    assert "none of its spans" in passage["reason"]
+    assert sorted(os.listdir(tmp_path)) == ["annotations.jsonl", "new.jsonl", "report.json"]
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+@given(texts=st.lists(TEXTS, max_size=5), spans=st.lists(st.tuples(TEXTS, st.integers(-3, 20), st.integers(-3, 20))))
+def test_the_account_is_whole_whatever_is_imported(tmp_path_factory, texts, spans):
+    folder = tmp_path_factory.mktemp("any")
+    marked = [{"start": start, "end": end, "label": label} for label, start, end in spans]
+    new = row("Redis is down") + "".join(row(text, *marked) for text in texts)
+    (folder / "new.jsonl").write_text(new, encoding="utf8")
+    output = folder / "annotations.jsonl"
+    report = import_annotations([folder / "new.jsonl"], output, report=folder / "report.json")
+    written = json.loads((folder / "report.json").read_text(encoding="utf8"))
+    assert written["counts"]["passages"]["read"] == 1 + len(texts)
+    assert (
+        len([e for e in written["entries"] if (e["kind"], e["of"]) == ("refused", "span")]) == report.spans["refused"]
+    )
+    assert all({"kind", "of", "file", "line", "id", "text", "reason"} == set(entry) for entry in written["entries"])
+    for passage in read_valid_passages(output):
+        assert all(passage.surface(span) == passage.surface(span).strip() != "" for span in passage.spans)
+    first = output.read_bytes()
+    import_annotations([folder / "new.jsonl"], output)
+    assert output.read_bytes() == first
+
+
+def test_progress_goes_on_when_all_is_read(tmp_path):
+    path = tmp_path / "new.jsonl"
+    path.write_text("".join(row(f"Redis {number} is down", SPAN) for number in range(3000)), encoding="utf8")
+    steps: list[int] = []
+    import_annotations([path], tmp_path / "annotations.jsonl", advance=steps.append)
+    size = path.stat().st_size
+    read = next(index for index in range(len(steps)) if sum(steps[: index + 1]) >= size)
+    assert len(steps) - read > 10
+    assert all(step >= 0 for step in steps)
+    assert 1.7 * size < sum(steps) <= 2 * size
+
+
+def many_rows(path: Path, megabytes: int) -> Path:
+    text = "The {0} fails since Redis is slow, and nobody knows why it has not been so before. " * 24
+    with path.open("w", encoding="utf8") as stream:
+        number = 0
+        while stream.tell() < megabytes * 1_000_000:
+            for _ in range(1000):
+                number += 1
+                stream.write(row(text.format(f"api-{number}"), {"start": 4, "end": 9, "label": "SERVICE"}))
+    return path
+
+
+def many_tasks(path: Path, megabytes: int) -> Path:
+    """One list on one line."""
+    value = {"start": 0, "end": 5, "text": "Redis", "labels": ["INFRA"]}
+    result = [{"id": "r", "type": "labels", "from_name": "label", "to_name": "text", "value": value}]
+    with path.open("w", encoding="utf8") as stream:
+        stream.write("[")
+        number = 0
+        while stream.tell() < megabytes * 1_000_000:
+            for _ in range(1000):
+                number += 1
+                data = {"text": f"Redis {number} is down again and nobody knows why. " * 40}
+                task = {"id": number, "data": data, "annotations": [{"id": number, "result": result}]}
+                stream.write((", " if number > 1 else "") + json.dumps(task))
+        stream.write("]")
+    return path
+
+
+def many_sentences(path: Path, megabytes: int) -> Path:
+    with path.open("w", encoding="utf8") as stream:
+        number = 0
+        while stream.tell() < megabytes * 1_000_000:
+            for _ in range(1000):
+                number += 1
+                stream.write(f"api-{number} NN B-SERVICE\n" + "is VB O\nslow JJ O\nagain RB O\n" * 80 + "\n")
+    return path
+
+
+IMPORT = """
+import resource, sys
+from pathlib import Path
+from spacy_domain_ner.exchange.importing import import_annotations
+import_annotations([Path(sys.argv[1])], Path(sys.argv[2]), report=Path(sys.argv[2] + ".json"))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [many_rows, many_tasks, many_sentences])
+def test_memory_does_not_grow_with_the_file(tmp_path, make):
+    peaks = []
+    for megabytes in (5, 40):
+        path, output = make(tmp_path / "large.data", megabytes), tmp_path / f"{megabytes}.jsonl"
+        ran = subprocess.run(
+            [sys.executable, "-c", IMPORT, path, output], capture_output=True, encoding="utf8", check=True
+        )
+        peaks.append(int(ran.stdout))
+    # The database keeps some 32 megabytes in memory, which the small file does not fill.
+    assert peaks[1] - peaks[0] < 60_000, peaks
+
+
+def test_a_run_that_is_killed_leaves_the_old_file(tmp_path):
+    path, output = many_rows(tmp_path / "large.jsonl", 20), tmp_path / "annotations.jsonl"
+    output.write_text(row("old"), encoding="utf8")
+    # What it leaves behind stays below.
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen([sys.executable, "-c", IMPORT, path, output], env=environment)
+    # It is writing as soon as a file beside the output is there.
+    while process.poll() is None and not list(tmp_path.glob(".annotations.jsonl.*.tmp")):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert output.read_text(encoding="utf8") == row("old")
+    import_annotations([path], output)
+    assert output.read_text(encoding="utf8").startswith(row("old"))

@@ -1,0 +1,147 @@
+"""Passages for labelling tools, and back."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import spacy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spacy.training import Example
+
+from spacy_domain_ner.corpus import Passage, Span, read_passages, write_passages
+from spacy_domain_ner.evaluation.matching import match
+from spacy_domain_ner.evaluation.mistakes import find_errors, to_records
+from spacy_domain_ner.exchange.importing import import_annotations
+from spacy_domain_ner.exchange.interfaces import Tool
+from spacy_domain_ner.exchange.policies import KeepOrDrop, Policies
+from spacy_domain_ner.exchange.tasks import read_to_label, tasks_to_label, write_tasks
+
+HARD_TEXTS = {
+    "emoji": "🚀 checkout-api 👩‍🔬 needs Redis 🇫🇷 now",
+    "astral characters": "𝒜𝒷 checkout-api 𝕏 Redis 𠜎",
+    "combining marks": "Cafe\u0301 checkout-api Zu\u0308rich Redis",
+    "line ends": "first\r\ncheckout-api\r\nRedis\rlast\n",
+    "tabs": "\tcheckout-api\t\tRedis  ",
+    "nested quotes": 'he said "use \'checkout-api\', not \\"Redis\\"" \\n',
+    "HTML": "<b>checkout-api</b> &amp; <script>alert('Redis')</script>",
+    "ten thousand characters": "padding \U0001f600 " * 1000 + "checkout-api then Redis",
+    "line separators": "checkout-api\u2028Redis\u2029\x85end",
+}
+
+
+def with_spans(text: str) -> Passage:
+    spans = [
+        Span(text.index(form), text.index(form) + len(form), label)
+        for form, label in (("checkout-api", "SERVICE"), ("Redis", "INFRA"))
+    ]
+    return Passage(text, spans, {"source": "page-1", "genre": "chat"})
+
+
+def there_and_back(folder: Path, passages: list[Passage], tool: Tool) -> list[Passage]:
+    write_tasks(folder / "tasks.json", tasks_to_label(passages, tool), tool)
+    # What nobody has corrected is a prediction, or a task without an answer.
+    text = (folder / "tasks.json").read_text(encoding="utf8")
+    if tool is Tool.prodigy:
+        rows = [{**json.loads(row), "answer": "accept"} for row in text.split("\n") if row]
+        (folder / "tasks.json").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf8")
+    (folder / "back.jsonl").unlink(missing_ok=True)
+    import_annotations([folder / "tasks.json"], folder / "back.jsonl", Policies(predictions=KeepOrDrop.keep))
+    return read_passages(folder / "back.jsonl").passages
+
+
+@pytest.mark.parametrize("tool", Tool)
+@pytest.mark.parametrize("text", HARD_TEXTS.values(), ids=HARD_TEXTS)
+def test_text_spans_and_meta_come_back_as_they_went(tmp_path: Path, tool: Tool, text: str) -> None:
+    [back] = there_and_back(tmp_path, [with_spans(text)], tool)
+    assert (back.text, back.spans) == (text, with_spans(text).spans)
+    assert back.meta == {"source": "page-1", "genre": "chat"}
+
+
+@pytest.mark.parametrize("tool", Tool)
+def test_what_a_model_got_wrong_goes_to_the_tool_and_stays_there(tmp_path: Path, tool: Tool) -> None:
+    passage = with_spans("checkout-api needs Redis")
+    [record] = to_records([passage], find_errors([passage], [match(passage.spans, [])], [[]]))
+    (tmp_path / "errors.jsonl").write_text(json.dumps(record), encoding="utf8")
+    [shown] = read_to_label(tmp_path / "errors.jsonl").passages
+    assert len(shown.meta["model_errors"]) == 2
+    assert "missed SERVICE" in json.dumps(next(iter(tasks_to_label([shown], tool))))
+    assert there_and_back(tmp_path, [shown], tool) == [
+        dataclasses.replace(passage, file=str(tmp_path / "back.jsonl"), line=1)
+    ]
+
+
+@pytest.mark.parametrize("tool", Tool)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_any_text_with_a_word_in_it_comes_back(tmp_path_factory: pytest.TempPathFactory, tool: Tool, data) -> None:
+    anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+    before, after = data.draw(anything), data.draw(anything)
+    passage = Passage(f"{before} Redis {after}", [Span(len(before) + 1, len(before) + 6, "INFRA")])
+    [back] = there_and_back(tmp_path_factory.mktemp("export"), [passage], tool)
+    assert (back.text, back.spans) == (passage.text, passage.spans)
+
+
+def test_a_models_spans_go_along_with_scores_and_the_models_version() -> None:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("ner").add_label("SERVICE")
+    example = Example.from_dict(nlp.make_doc("checkout-api is up"), {"entities": [(0, 12, "SERVICE")]})
+    optimizer = nlp.initialize(lambda: [example])
+    for _ in range(30):
+        nlp.update([example], sgd=optimizer)
+    text = nlp.make_doc("checkout-api is up").text
+    [task] = tasks_to_label([Passage(text)], Tool.label_studio, nlp)
+    [prediction] = task["predictions"]
+    assert prediction["model_version"].startswith("en_pipeline-0.0.0-")
+    assert [result["value"]["labels"] for result in prediction["result"]] == [["SERVICE"]] * len(prediction["result"])
+    assert prediction["result"], "it has learned its one sentence"
+    scores = [result["score"] for result in prediction["result"]]
+    assert all(0 <= score <= 1 for score in scores)
+    assert prediction["score"] == min(scores)
+    [row] = tasks_to_label([Passage(text)], Tool.prodigy, nlp)
+    assert [span["score"] for span in row["spans"]] == pytest.approx(scores, abs=1e-3)
+
+
+def test_passages_without_spans_and_model_get_no_prediction() -> None:
+    assert list(tasks_to_label([Passage("nothing")], Tool.label_studio)) == [{"data": {"text": "nothing"}}]
+
+
+def test_no_passage_makes_an_empty_list_for_label_studio(tmp_path: Path) -> None:
+    assert write_tasks(tmp_path / "tasks.json", iter(()), Tool.label_studio) == 0
+    assert json.loads((tmp_path / "tasks.json").read_text()) == []
+
+
+def test_each_line_of_a_text_file_is_a_passage_with_its_place_as_source(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_bytes(b"first\r\n\r\n  zweite Zeile\n")
+    read = read_to_label(tmp_path / "notes.txt")
+    assert [(passage.text, passage.meta["source"]) for passage in read.passages] == [
+        ("first", "notes.txt:1"),
+        ("  zweite Zeile", "notes.txt:3"),
+    ]
+
+
+def test_export_leaves_out_what_is_annotated_already_and_what_is_there_twice(tmp_path: Path, run) -> None:
+    write_passages(tmp_path / "new.jsonl", [Passage("one"), Passage("two"), Passage("two")])
+    write_passages(tmp_path / "done.jsonl", [Passage("one")])
+    done = run("domain-ner", "export", "doccano", "new.jsonl", "-o", "tasks.jsonl", "--exclude", "done.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(row)["text"] for row in (tmp_path / "tasks.jsonl").read_text().splitlines()] == ["two"]
+    assert "1 left out as annotated already" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("doccano", "absent.jsonl", "-o", "x"), "There is no file absent.jsonl"),
+        (("doccano", "new.jsonl", "-o", "x", "--exclude", "new.jsonl"), "There is no passage to label"),
+        (("doccano", "new.jsonl", "-o", "x", "--model", "absent"), "can't be loaded"),
+    ],
+)
+def test_what_can_not_be_exported_is_said_with_exit_code_1(tmp_path: Path, run, arguments, message) -> None:
+    write_passages(tmp_path / "new.jsonl", [Passage("one")])
+    done = run("domain-ner", "export", *arguments)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "x").exists()

@@ -1,0 +1,77 @@
+"""Extraction of what a model is sure enough of."""
+
+import json
+from pathlib import Path
+
+import pytest
+import spacy
+from helpers.memorized import memorized
+
+from spacy_domain_ner import extract_entities
+from spacy_domain_ner.cli.extract import extract
+from spacy_domain_ner.components.biluo_ner import FACTORY
+from spacy_domain_ner.confidence import calibrate
+from spacy_domain_ner.corpus import Passage, Span
+from spacy_domain_ner.errors import UserError
+
+TEXT = "checkout-api calls Redis"
+SERVICE, INFRA = Span(0, 12, "SERVICE"), Span(19, 24, "INFRA")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A model that finds two entities, and by its early-stopping set is right in the second only."""
+    nlp = memorized(FACTORY, [Passage(TEXT, [SERVICE, INFRA])])
+    # Their estimates differ a little, and so do they after calibration.
+    assert calibrate(nlp, [Passage(TEXT, [INFRA])] * 30)
+    path = tmp_path_factory.mktemp("model") / "model"
+    nlp.to_disk(path)
+    return path
+
+
+@pytest.fixture
+def texts(tmp_path) -> Path:
+    path = tmp_path / "texts.jsonl"
+    path.write_text(json.dumps({"text": TEXT}) + "\n")
+    return path
+
+
+def found(folder, texts, tmp_path, **options) -> list[str]:
+    output = tmp_path / "entities.jsonl"
+    extract(str(folder), [str(texts)], output, **options)
+    [row] = [json.loads(line) for line in output.read_text().splitlines()]
+    assert all(0 <= entity["confidence"] <= 1 for entity in row["entities"])
+    return [entity["type"] for entity in row["entities"]]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_less_sure_is_left_out(folder, texts, tmp_path, workers):
+    sure = {entity["type"]: entity["confidence"] for entity in extract_entities(spacy.load(folder), TEXT)}
+    assert found(folder, texts, tmp_path) == ["SERVICE", "INFRA"]
+    assert found(folder, texts, tmp_path, workers=workers, min_confidence=["1"]) == []
+    of_one = [f"SERVICE={min(1.0, sure['SERVICE'] + 0.001)}"]
+    assert found(folder, texts, tmp_path, workers=workers, min_confidence=of_one) == ["INFRA"]
+    # What is given for a type counts for it, whatever is given for all.
+    assert found(folder, texts, tmp_path, min_confidence=["1", "INFRA=0"]) == ["INFRA"]
+
+
+def test_a_wanted_precision_takes_the_thresholds_that_the_model_keeps(folder, texts, tmp_path, capsys):
+    assert found(folder, texts, tmp_path, precision=0.9) == ["INFRA"]
+    assert "SERVICE: none is kept, no confidence reached a precision of 0.9" in capsys.readouterr().err
+    assert found(folder, texts, tmp_path, precision=0.02) == ["SERVICE", "INFRA"]
+
+
+def test_another_threshold_is_another_run(folder, texts, tmp_path):
+    output = tmp_path / "entities.jsonl"
+    extract(str(folder), [str(texts)], output)
+    before = output.read_text()
+    extract(str(folder), [str(texts)], output, min_confidence=["1"])
+    assert output.read_text() != before
+
+
+def test_a_model_that_says_nothing_of_it_takes_no_threshold(model, texts, tmp_path):
+    with pytest.raises(UserError, match="says nothing of how sure"):
+        extract(str(model), [str(texts)], tmp_path / "out.jsonl", min_confidence=["0.5"])
+    extract(str(model), [str(texts)], tmp_path / "out.jsonl")
+    [row] = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert all("confidence" not in entity for entity in row["entities"])

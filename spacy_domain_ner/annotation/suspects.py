@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from spacy_domain_ner.confidence import Prediction
 from spacy_domain_ner.corpus.passage import Passage, Span
-from spacy_domain_ner.evaluation.matching import Kind, match
+from spacy_domain_ner.evaluation.matching import PairKind, pair_spans
 
 # Trains on the first passages, stops early by the second, and reads the third.
 Read = Callable[[list[Passage], list[Passage], list[Passage]], list[Prediction]]
@@ -73,7 +73,7 @@ def find_suspects(folds: Sequence[list[Passage]], read: Read) -> list[Suspect]:
 class _Group:
     """Annotations or predictions that models contradict about as often. known: Training had the form as that type."""
 
-    kind: Kind
+    kind: PairKind
     label: str
     known: bool
 
@@ -107,7 +107,7 @@ def _contradictions(
         for counted, spans in ((usual.annotated, passage.spans), (usual.predicted, found.spans)):
             counted.update((span.label, passage.surface(span) in forms[span.label]) for span in spans)
         shares = found.probabilities
-        for one in match(passage.spans, found.spans):
+        for one in pair_spans(passage.spans, found.spans):
             about = one.gold or one.predicted
             if one.kind == "correct" or about is None:
                 continue

@@ -20,7 +20,7 @@ from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.corpus.spacy_docs import misaligned_spans
 from spacy_domain_ner.evaluation import bootstrap
 from spacy_domain_ner.evaluation.bootstrap import Counts, Estimate, count_passages, estimate, estimate_macro
-from spacy_domain_ner.evaluation.matching import Match, Scheme, SchemeScore, match, score_schemes
+from spacy_domain_ner.evaluation.matching import Match, Scheme, SchemeScore, pair_spans, score_schemes
 from spacy_domain_ner.evaluation.mistakes import KINDS, Mistake, confusions, find_errors
 from spacy_domain_ner.evaluation.scores import Evaluation, Score, score
 
@@ -193,7 +193,7 @@ def analyse(
     train: The training set: which surface forms are known from there.
     """
     predictions = [found.spans for found in predicted]
-    matches = [match(passage.spans, spans) for passage, spans in zip(passages, predictions, strict=True)]
+    matches = [pair_spans(passage.spans, spans) for passage, spans in zip(passages, predictions, strict=True)]
     forms: dict[str, Counter[str]] | None = None
     if train is not None:
         forms = defaultdict(Counter)

@@ -1,36 +1,65 @@
-"""Which annotated span and which predicted span belong together, and in what they differ.
+"""Which spans of two annotations of a passage belong together, and how they differ.
+
+One annotation is the truth (`gold`) and the other a model's (`predicted`), or they are two people's.
 
 The kinds of agreement are those of the fifth Message Understanding Conference (N. Chinchor and B. Sundheim, MUC-5
-Evaluation Metrics, 1993) and the four ways to score them those of SemEval-2013's task 9 (I. Segura-Bedmar et al.).
+Evaluation Metrics, 1993). The four ways to score them are those of SemEval-2013's task 9 (I. Segura-Bedmar et al.).
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from spacy_domain_ner.corpus.passage import Span
 
-Kind = Literal["correct", "type", "boundary", "type and boundary", "missed", "spurious"]
+PairKind = Literal["correct", "type", "boundary", "type and boundary", "missed", "spurious"]
 Scheme = Literal["strict", "exact", "partial", "type"]
 SCHEMES: tuple[Scheme, ...] = ("strict", "exact", "partial", "type")
+
+# What each kind counts as in each scheme, in the order of SCHEMES.
+_OUTCOMES: dict[PairKind, tuple[str, str, str, str]] = {
+    "correct": ("correct", "correct", "correct", "correct"),
+    "type": ("incorrect", "correct", "correct", "incorrect"),
+    "boundary": ("incorrect", "incorrect", "partial", "correct"),
+    "type and boundary": ("incorrect", "incorrect", "partial", "incorrect"),
+    "missed": ("missed", "missed", "missed", "missed"),
+    "spurious": ("spurious", "spurious", "spurious", "spurious"),
+}
 
 
 @dataclass(frozen=True)
 class Match:
-    """An annotated and a predicted span that belong together, or one of them that has no partner."""
+    """An annotated and a predicted span that belong together, or one of them without a partner.
+
+    Attributes:
+        gold: The annotated span; None where nothing is annotated.
+        predicted: The predicted span; None where nothing is predicted.
+    """
 
     gold: Span | None
     predicted: Span | None
 
     @property
+    def span(self) -> Span:
+        """The annotated span, or the predicted one where nothing is annotated."""
+        span = self.gold or self.predicted
+        assert span
+        return span
+
+    @property
     def types(self) -> tuple[str, str]:
-        """The annotated and the predicted type, "" for none."""
+        """The annotated and the predicted type, "" where there is no span."""
         return (self.gold.label if self.gold else "", self.predicted.label if self.predicted else "")
 
     @property
-    def kind(self) -> Kind:
-        """In what the two differ."""
+    def kind(self) -> PairKind:
+        """How the two differ.
+
+        `correct`: not at all. `type`: the same characters have two types. `boundary`: spans of one type overlap.
+        `type and boundary`: spans of two types overlap. `missed`: only annotated. `spurious`: only predicted.
+        """
         if self.gold is None:
             return "spurious"
         if self.predicted is None:
@@ -41,49 +70,72 @@ class Match:
         return "boundary" if same_type else "type and boundary"
 
 
-def match(gold: Iterable[Span], predicted: Iterable[Span]) -> list[Match]:
-    """Pair the annotated with the predicted spans of a passage, each with at most one.
+def pair_spans(gold: Iterable[Span], predicted: Iterable[Span], *, one_to_one: bool = True) -> list[Match]:
+    """Pair the annotated with the predicted spans of a passage.
 
-    Equal spans are paired first, then spans of the same characters, then those of the same type that overlap, then any
-    that overlap; of several, the ones that share most of the characters that they cover together.
+    Equal spans are paired first, then spans of the same characters, then overlapping spans of the same type, then any
+    spans that overlap. Among several candidates, the pair with the largest overlap, as a share of the characters that
+    the two cover together, is taken first.
 
-    RETURNS: The pairs and the spans without partner, in the order of the text.
+    Args:
+        gold: The annotated spans.
+        predicted: The predicted spans.
+        one_to_one: Each span is in one match, so that scores count it once: where two annotated spans lie in one
+            predicted span, one of them is missed. False sets a span that is left over against a span that already has
+            a partner, if the two overlap and that partner differs from it: to list every difference between two
+            people, neither of whom is right from the start.
+
+    Returns:
+        The pairs and the spans without a partner, in the order of the text.
     """
     gold, predicted = sorted(gold), sorted(predicted)
-    # A span that begins before this much of a gold span ends before it: no pair is looked at in vain in long texts.
+    candidates = sorted(_candidates(gold, predicted))
+    partner: dict[int, int] = {}
+    taken: set[int] = set()
+    for _, index, other in candidates:
+        if index not in partner and other not in taken:
+            partner[index] = other
+            taken.add(other)
+    pairs = list(partner.items())
+    paired = set(partner)
+    if not one_to_one:
+        agreed = {(index, other) for index, other in pairs if gold[index] == predicted[other]}
+        settled, settled_predicted = {index for index, _ in agreed}, {other for _, other in agreed}
+        for _, index, other in candidates:
+            left_over = index not in paired or other not in taken
+            if left_over and index not in settled and other not in settled_predicted:
+                pairs.append((index, other))
+                paired.add(index)
+                taken.add(other)
+    matches = [Match(gold[index], predicted[other]) for index, other in pairs]
+    matches += [Match(span, None) for index, span in enumerate(gold) if index not in paired]
+    matches += [Match(None, span) for index, span in enumerate(predicted) if index not in taken]
+    return sorted(matches, key=lambda found: (found.span, found.predicted is None, found.predicted or found.span))
+
+
+def _candidates(gold: Sequence[Span], predicted: Sequence[Span]) -> Iterator[tuple[tuple[bool, bool, float], int, int]]:
+    """Every overlapping pair: its rank (the best pair is the smallest), and the indices of the two spans."""
+    # A predicted span that starts earlier than this before an annotated span ends before it. Skipping those keeps
+    # long texts linear.
     starts = [span.start for span in predicted]
     longest = max((span.end - span.start for span in predicted), default=0)
-    candidates = []
-    for number, of_gold in enumerate(gold):
-        first = bisect_right(starts, of_gold.start - longest)
-        for other in range(first, len(predicted)):
+    for index, one in enumerate(gold):
+        for other in range(bisect_right(starts, one.start - longest), len(predicted)):
             found = predicted[other]
-            if found.start >= of_gold.end:
+            if found.start >= one.end:
                 break
-            shared = min(of_gold.end, found.end) - max(of_gold.start, found.start)
+            shared = min(one.end, found.end) - max(one.start, found.start)
             if shared > 0:
-                together = max(of_gold.end, found.end) - min(of_gold.start, found.start)
-                order = (shared < together, of_gold.label != found.label, -shared / together)
-                candidates.append((order, number, other))
-    partners: dict[int, int] = {}
-    taken: set[int] = set()
-    for _, number, other in sorted(candidates):
-        if number not in partners and other not in taken:
-            partners[number] = other
-            taken.add(other)
-    matches = [
-        Match(span, predicted[partners[number]] if number in partners else None) for number, span in enumerate(gold)
-    ]
-    matches += [Match(None, span) for number, span in enumerate(predicted) if number not in taken]
-    return sorted(matches, key=_place)
+                together = max(one.end, found.end) - min(one.start, found.start)
+                yield (shared < together, one.label != found.label, -shared / together), index, other
 
 
 @dataclass
 class SchemeScore:
     """How often spans agree by one of the four schemes.
 
-    strict: characters and type must be the same; exact: the characters; type: the type, where the spans overlap;
-    partial: the characters, an overlap counting half.
+    `strict`: characters and type must be the same. `exact`: the characters. `type`: the type, where the spans overlap.
+    `partial`: the characters, where an overlap counts half.
     """
 
     correct: int = 0
@@ -94,10 +146,12 @@ class SchemeScore:
 
     @property
     def precision(self) -> float | None:
+        """The share of the predicted spans that agree; None where nothing was predicted."""
         return self._share(self.correct + self.incorrect + self.partial + self.spurious)
 
     @property
     def recall(self) -> float | None:
+        """The share of the annotated spans that agree; None where nothing is annotated."""
         return self._share(self.correct + self.incorrect + self.partial + self.missed)
 
     @property
@@ -114,7 +168,7 @@ class SchemeScore:
         return self._credit / whole if whole else None
 
     def to_dict(self) -> dict[str, Any]:
-        """The score as it stands in metrics.json."""
+        """The score as metrics.json holds it."""
         shares = {name: getattr(self, name) for name in ("precision", "recall", "f1")}
         counts = {name: getattr(self, name) for name in ("correct", "incorrect", "partial", "missed", "spurious")}
         return {**{name: None if share is None else round(share, 4) for name, share in shares.items()}, **counts}
@@ -123,25 +177,17 @@ class SchemeScore:
 def score_schemes(matches: Iterable[Sequence[Match]]) -> dict[Scheme, SchemeScore]:
     """Score by each of the four schemes.
 
-    matches: The matches of each passage.
+    Args:
+        matches: The matches of each passage, one to one.
+
+    Returns:
+        The score of each scheme, in the order of `SCHEMES`.
     """
-    outcomes: dict[Kind, tuple[str, str, str, str]] = {
-        "correct": ("correct", "correct", "correct", "correct"),
-        "type": ("incorrect", "correct", "correct", "incorrect"),
-        "boundary": ("incorrect", "incorrect", "partial", "correct"),
-        "type and boundary": ("incorrect", "incorrect", "partial", "incorrect"),
-        "missed": ("missed",) * 4,
-        "spurious": ("spurious",) * 4,
-    }
-    scores = {scheme: SchemeScore() for scheme in SCHEMES}
-    for of_passage in matches:
-        for found in of_passage:
-            for scheme, outcome in zip(SCHEMES, outcomes[found.kind], strict=True):
-                setattr(scores[scheme], outcome, getattr(scores[scheme], outcome) + 1)
+    kinds = Counter(found.kind for of_passage in matches for found in of_passage)
+    scores = {}
+    for position, scheme in enumerate(SCHEMES):
+        counts: Counter[str] = Counter()
+        for kind, count in kinds.items():
+            counts[_OUTCOMES[kind][position]] += count
+        scores[scheme] = SchemeScore(**counts)
     return scores
-
-
-def _place(found: Match) -> Span:
-    span = found.gold or found.predicted
-    assert span
-    return span

@@ -1,11 +1,13 @@
 """Which spans belong together, against cases by hand and nervaluate's four schemes."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spacy_domain_ner.corpus import Span
-from spacy_domain_ner.evaluation.matching import SCHEMES, Match, match, score_schemes
+from spacy_domain_ner.evaluation.matching import SCHEMES, Match, pair_spans, score_schemes
 
 spans = st.lists(
     st.builds(lambda start, length, label: Span(start, start + length, label), st.integers(0, 12), st.integers(1, 5),
@@ -15,7 +17,7 @@ spans = st.lists(
 
 
 def kinds(gold: list[Span], predicted: list[Span]) -> list[str]:
-    return [found.kind for found in match(gold, predicted)]
+    return [found.kind for found in pair_spans(gold, predicted)]
 
 
 @pytest.mark.parametrize(
@@ -40,9 +42,32 @@ def test_spans_are_paired_by_what_they_share(gold, predicted, expected):
     assert kinds([Span(*span) for span in gold], [Span(*span) for span in predicted]) == expected
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        pytest.param([(0, 1, "A"), (2, 5, "B")], [(0, 5, "B")], ["type and boundary", "boundary"], id="two in one"),
+        pytest.param([(0, 5, "B")], [(0, 1, "A"), (2, 5, "B")], ["type and boundary", "boundary"], id="one over two"),
+        pytest.param([(0, 5, "A"), (0, 5, "B")], [(0, 5, "A")], ["correct", "missed"], id="what agrees is settled"),
+        pytest.param([(0, 5, "A")], [(5, 7, "A")], ["missed", "spurious"], id="side by side"),
+    ],
+)
+def test_every_difference_is_listed_where_a_partner_may_have_several(one, other, expected):
+    matches = pair_spans([Span(*span) for span in one], [Span(*span) for span in other], one_to_one=False)
+    assert [found.kind for found in matches] == expected
+
+
+@given(spans, spans)
+def test_several_partners_only_add_pairs_for_what_was_left_over(gold, predicted):
+    one_to_one, several = (Counter(pair_spans(gold, predicted, one_to_one=choice)) for choice in (True, False))
+    assert all(found.kind in ("missed", "spurious") for found in one_to_one - several)
+    assert (one_to_one - several).total() == (several - one_to_one).total()
+    left_over = {found.span for found in one_to_one - several}
+    assert all({found.gold, found.predicted} & left_over for found in several - one_to_one)
+
+
 @given(spans, spans)
 def test_every_span_is_in_one_match(gold, predicted):
-    matches = match(gold, predicted)
+    matches = pair_spans(gold, predicted)
     assert sorted(found.gold for found in matches if found.gold) == sorted(gold)
     assert sorted(found.predicted for found in matches if found.predicted) == sorted(predicted)
     for found in matches:
@@ -76,7 +101,7 @@ def test_the_schemes_are_those_of_nervaluate(pairs):
         for side in (0, 1)
     ]
     theirs = nervaluate.Evaluator(*rows, tags=["A", "B"], loader="dict").evaluate()["overall"]
-    ours = score_schemes([match(*pair) for pair in pairs])
+    ours = score_schemes([pair_spans(*pair) for pair in pairs])
     for scheme, name in zip(SCHEMES, ("strict", "exact", "partial", "ent_type"), strict=True):
         for figure in ("correct", "incorrect", "partial", "missed", "spurious"):
             assert getattr(ours[scheme], figure) == getattr(theirs[name], figure), (scheme, figure)
@@ -97,4 +122,4 @@ def test_a_text_of_many_spans_is_matched_in_linear_time():
     # Pair by pair these would be 400 million comparisons.
     many = [Span(10 * number, 10 * number + 5, "A") for number in range(20_000)]
     shifted = [Span(span.start + 1, span.end + 1, "A") for span in many]
-    assert [found.kind for found in match(many, shifted)] == ["boundary"] * 20_000
+    assert [found.kind for found in pair_spans(many, shifted)] == ["boundary"] * 20_000

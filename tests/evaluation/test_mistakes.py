@@ -3,7 +3,7 @@
 import pytest
 
 from spacy_domain_ner.corpus import Passage, Span
-from spacy_domain_ner.evaluation.matching import match
+from spacy_domain_ner.evaluation.matching import pair_spans
 from spacy_domain_ner.evaluation.mistakes import Edges, Mistake, confusions, find_errors, to_records
 
 TEXT = "the billing api calls Redis"
@@ -13,7 +13,7 @@ REDIS = Span(22, 27, "INFRA")
 
 def errors_of(*pairs: tuple[Passage, list[Span]], misaligned=(), forms=None) -> list[Mistake]:
     passages = [passage for passage, _ in pairs]
-    matches = [match(passage.spans, predicted) for passage, predicted in pairs]
+    matches = [pair_spans(passage.spans, predicted) for passage, predicted in pairs]
     off = [[span for span in passage.spans if span in misaligned] for passage in passages]
     return find_errors(passages, matches, off, forms)
 
@@ -113,5 +113,5 @@ def test_each_kind_has_its_words(gold, predicted, misaligned, words):
 
 
 def test_confusions_count_each_pair_once():
-    counted = confusions([match([API, REDIS], [Span(0, 15, "TEAM"), REDIS, Span(16, 21, "TEAM")]), []])
+    counted = confusions([pair_spans([API, REDIS], [Span(0, 15, "TEAM"), REDIS, Span(16, 21, "TEAM")]), []])
     assert counted == {("SERVICE", "TEAM"): 1, ("INFRA", "INFRA"): 1, ("", "TEAM"): 1}

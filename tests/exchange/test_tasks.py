@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spacy.training import Example
 
 from spacy_domain_ner.corpus import Passage, Span, read_passages, write_passages
-from spacy_domain_ner.evaluation.matching import match
+from spacy_domain_ner.evaluation.matching import pair_spans
 from spacy_domain_ner.evaluation.mistakes import find_errors, to_records
 from spacy_domain_ner.exchange.importing import import_annotations
 from spacy_domain_ner.exchange.interfaces import Tool
@@ -62,7 +62,7 @@ def test_text_spans_and_meta_come_back_as_they_went(tmp_path: Path, tool: Tool, 
 @pytest.mark.parametrize("tool", Tool)
 def test_what_a_model_got_wrong_goes_to_the_tool_and_stays_there(tmp_path: Path, tool: Tool) -> None:
     passage = with_spans("checkout-api needs Redis")
-    [record] = to_records([passage], find_errors([passage], [match(passage.spans, [])], [[]]))
+    [record] = to_records([passage], find_errors([passage], [pair_spans(passage.spans, [])], [[]]))
     (tmp_path / "errors.jsonl").write_text(json.dumps(record), encoding="utf8")
     [shown] = read_to_label(tmp_path / "errors.jsonl").passages
     assert len(shown.meta["model_errors"]) == 2

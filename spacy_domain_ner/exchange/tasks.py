@@ -15,9 +15,8 @@ from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.exchange.formats import doccano, label_studio, prodigy
 from spacy_domain_ner.exchange.formats.stream import Source, lines
 from spacy_domain_ner.exchange.interfaces import Tool
-from spacy_domain_ner.files import replacing
+from spacy_domain_ner.files import TEXT_SUFFIXES, replacing
 
-TEXT_SUFFIXES = (".txt", ".text", ".md", ".log")
 # The spans of the passages themselves need a name where a tool wants one.
 OWN_SPANS = "annotations"
 

@@ -9,8 +9,8 @@ from typing import BinaryIO, NamedTuple
 
 from spacy_domain_ner.corpus.jsonl import SUFFIXES as JSONL_SUFFIXES
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.files import TEXT_SUFFIXES
 
-TEXT_SUFFIXES = (".txt", ".text", ".md", ".rst", ".log")
 STDIN = "-"
 # The byte order mark that some editors put before a UTF-8 text.
 UTF8_MARK = b"\xef\xbb\xbf"

@@ -17,6 +17,7 @@ from spacy_domain_ner.exchange.importing import import_annotations
 from spacy_domain_ner.exchange.interfaces import Tool
 from spacy_domain_ner.exchange.policies import KeepOrDrop, Policies
 from spacy_domain_ner.exchange.tasks import read_to_label, tasks_to_label, write_tasks
+from spacy_domain_ner.files import TEXT_SUFFIXES
 
 HARD_TEXTS = {
     "emoji": "🚀 checkout-api 👩‍🔬 needs Redis 🇫🇷 now",
@@ -112,12 +113,13 @@ def test_no_passage_makes_an_empty_list_for_label_studio(tmp_path: Path) -> None
     assert json.loads((tmp_path / "tasks.json").read_text()) == []
 
 
-def test_each_line_of_a_text_file_is_a_passage_with_its_place_as_source(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_bytes(b"first\r\n\r\n  zweite Zeile\n")
-    read = read_to_label(tmp_path / "notes.txt")
-    assert [(passage.text, passage.meta["source"]) for passage in read.passages] == [
-        ("first", "notes.txt:1"),
-        ("  zweite Zeile", "notes.txt:3"),
+@pytest.mark.parametrize("suffix", TEXT_SUFFIXES)
+def test_each_line_of_a_text_file_is_a_passage_with_its_place_as_source(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"notes{suffix}"
+    path.write_bytes(b"first\r\n\r\n  zweite Zeile\n")
+    assert [(passage.text, passage.meta["source"]) for passage in read_to_label(path).passages] == [
+        ("first", f"notes{suffix}:1"),
+        ("  zweite Zeile", f"notes{suffix}:3"),
     ]
 
 

@@ -1,7 +1,55 @@
-"""Train, measure and package a spaCy entity recognizer for the names of your own domain."""
+"""Train, measure and package a spaCy entity recognizer for the names of your own domain.
 
-from spacy_domain_ner.extraction.extract import extract_entities
+Each verb of the command line is a function here, and so is what a Python user holds in hand. A name is imported when it
+is first asked for (PEP 562): `import spacy_domain_ner` loads neither spaCy nor PyTorch.
+"""
 
-__all__ = ["__version__", "extract_entities"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spacy_domain_ner.corpus.jsonl import read_passages, write_passages
+    from spacy_domain_ner.corpus.passage import Passage, Span
+    from spacy_domain_ner.errors import UserError
+    from spacy_domain_ner.extraction.extract import extract_entities
+    from spacy_domain_ner.schema import EntitySchema, read_schema
 
 __version__ = "0.1.0"
+
+# The module of each public name.
+_MODULES = {
+    # What one holds in hand
+    "EntitySchema": "schema",
+    "Passage": "corpus.passage",
+    "Span": "corpus.passage",
+    "UserError": "errors",
+    "read_passages": "corpus.jsonl",
+    "read_schema": "schema",
+    "write_passages": "corpus.jsonl",
+    # A trained model at work
+    "extract_entities": "extraction.extract",
+}
+
+__all__ = [
+    "EntitySchema",
+    "Passage",
+    "Span",
+    "UserError",
+    "__version__",
+    "extract_entities",
+    "read_passages",
+    "read_schema",
+    "write_passages",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,22 +1,91 @@
-"""Loading a trained model."""
+"""Loading a trained model, and making a pipeline without what it does not need."""
 
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import spacy
+from spacy import util
 from spacy.language import Language
 
 from spacy_domain_ner.errors import UserError, reason
 
 
 def load_model(model: str | Path) -> Language:
-    """Load a trained model by its folder or its package's name.
+    """Load a trained model.
 
-    RAISES: UserError where it can't be loaded.
+    Args:
+        model: Its folder, the name of its package, or `blank:en` for a pipeline without components.
+
+    Returns:
+        The pipeline.
+
+    Raises:
+        UserError: Where it can't be loaded.
     """
     try:
-        return spacy.load(model)
+        with needed_factories(_factories_of(model)):
+            return util.load_model(model)
     except Exception as error:  # each file of a model has a reader with errors of its own
         raise UserError(
             f"The model {str(model)!r} can't be loaded: {reason(error)}",
             "Name a trained model's folder (training/model-best) or an installed package (en_software_ner).",
         ) from error
+
+
+@contextmanager
+def needed_factories(names: Collection[str] | None) -> Iterator[None]:
+    """Let spaCy import the factories of these names only, of all that installed packages offer by entry points.
+
+    To make any pipeline spaCy imports all of them, and that of spacy-transformers imports transformers: some seconds
+    for a pipeline that has no transformer.
+
+    Args:
+        names: The factories that a pipeline's config names; None for all.
+    """
+    every = util.registry._entry_point_factories
+    if names is not None:
+        util.registry._entry_point_factories = _Some(every, names)
+    try:
+        yield
+    finally:
+        util.registry._entry_point_factories = every
+
+
+class _Some:
+    """Some of the entry points of a registry."""
+
+    def __init__(self, registry: Any, names: Collection[str]) -> None:
+        self._registry, self._names = registry, names
+
+    def get_all(self) -> dict[str, Any]:
+        found = {name: self._registry.get_entry_point(name) for name in self._names}
+        return {name: factory for name, factory in found.items() if factory is not None}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._registry, name)
+
+
+def _factories_of(model: str | Path) -> set[str] | None:
+    """The factories that a model's config names; None where that can't be told before it is loaded."""
+    name = str(model)
+    if name.startswith("blank:"):
+        return set()
+    folder = Path(name)
+    if not folder.is_dir():
+        if not util.is_package(name):
+            return None
+        folder = util.get_package_path(name)
+    configs = [folder / "config.cfg", *sorted(folder.glob("*/config.cfg"))]
+    for path in configs:
+        if path.is_file():
+            return factories_in(util.load_config(path, interpolate=False))
+    return None
+
+
+def factories_in(config: Mapping[str, Any]) -> set[str] | None:
+    """The factories that a config names; None where components are taken from another model, which may need any."""
+    components = config.get("components", {}).values()
+    if any("source" in component for component in components):
+        return None
+    return {component["factory"] for component in components if "factory" in component}

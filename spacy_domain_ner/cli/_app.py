@@ -1,49 +1,142 @@
-"""The command line's frame: the app that every verb joins, and how an error reaches the user."""
+"""The command line's frame: how a verb is found, and how an error reaches the user.
+
+A verb's module is imported when the verb is called, and the list of the verbs comes from the table below: `--help` and
+a quick verb do not wait for the imports of others.
+"""
 
 import functools
+import re
 import sys
-from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Any, TypeVar
 
 import typer
-import wasabi
+from typer.core import TyperGroup
 
+from spacy_domain_ner import __version__
 from spacy_domain_ner.errors import UserError, reason
 
-app = typer.Typer(
-    name="domain-ner",
-    help="Train, measure, package and run an entity recognizer for the names of your own domain.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+# By step of the user's path: each verb with its module in this package, and its help in the list of the verbs.
+VERBS = {
+    "A project": {
+        "presets": ("configure", "List the base models that have a name."),
+        "configure": ("configure", "Look up the base model, and write the training config."),
+    },
+    "Labels": {
+        "guide": ("guide", "Render the guide for annotators, and say what the entity types lack."),
+        "interface": ("interface", "Write the labelling interface for Label Studio, doccano or Prodigy."),
+        "export": ("export", "Write passages as tasks to label, with a model's spans filled in."),
+        "import": ("import_annotations", "Import annotations of labelling tools into the annotation file."),
+        "label-studio": ("label_studio", "Exchange tasks and annotations with a Label Studio server."),
+        "agreement": ("agreement", "Measure how far annotators agree, and list where they differ."),
+    },
+    "A model": {
+        "check": ("check", "Check the annotations, and count the examples per type."),
+        "split": ("split", "Divide the passages into training, early-stopping and evaluation sets."),
+        "convert": ("convert", "Convert passages to spaCy's binary form."),
+        "train": ("train", "Train with early stopping on F1."),
+        "evaluate": ("evaluate", "Score a model per type, and say what to do next."),
+        "compare": ("compare", "Train several base models and compare them."),
+        "suspects": ("suspects", "Find annotations that are likely to be wrong."),
+        "learning-curve": ("learning_curve", "Measure how F1 grows with the number of examples."),
+    },
+    "A model at work": {
+        "package": ("package", "Build a wheel of a trained model, with a model card."),
+        "try": ("try_package", "Install a wheel in a scratch folder, and check your sentences."),
+        "extract": ("extract", "Find the entities in files, folders and streams."),
+    },
+}
+
+# What the verbs' modules have registered.
+_apps: dict[str, typer.Typer] = {}
 
 
-class Messages(wasabi.Printer):
-    """wasabi's messages, but lines stay as they are: a path or a command in them is there to be copied."""
+class _Verbs(Mapping[str, Any]):
+    """The verbs' commands by name; a verb's module is imported when its command is asked for."""
 
-    def text(self, title: Any = "", text: Any = "", icon: str | None = None, **_: Any) -> str:
-        message = f"{self.icons.get(icon, '')} {title}".strip()
-        if self.show_color:
-            message = wasabi.color(message, fg=self.colors.get(icon))
-        if text:
-            message += f"\n{text}"
-        if not self.no_print:
-            print(message)
-        return message
+    def __getitem__(self, name: str) -> Any:
+        modules = {verb: module for verbs in VERBS.values() for verb, (module, _) in verbs.items()}
+        import_module(f"spacy_domain_ner.cli.{modules[name]}")
+        command = typer.main.get_command(_apps[name])
+        command.name = name
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for verbs in VERBS.values() for name in verbs)
+
+    def __len__(self) -> int:
+        return sum(map(len, VERBS.values()))
 
 
-msg = Messages()
+class VerbGroup(TyperGroup):
+    """The group of all verbs."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Verbs()  # type: ignore[assignment]
+        # rich takes longer to import than a quick verb takes to run; each verb's own help is rich.
+        self.rich_markup_mode = None
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of the verbs, in the order of the user's path."""
+        return list(self.commands)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the verbs by step, from the table: no verb's module is imported."""
+        width = max(map(len, self.commands))
+        for step, verbs in VERBS.items():
+            with formatter.section(step):
+                formatter.write_dl([(name.ljust(width), text) for name, (_, text) in verbs.items()])
+
+
+app = typer.Typer(cls=VerbGroup, name="domain-ner", no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"spacy-domain-ner {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def domain_ner(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+    ),
+) -> None:
+    """Train, measure, package and run an entity recognizer for the names of your own domain."""
+
+
+def verb_group(name: str, help: str) -> typer.Typer:
+    """Make a verb that has verbs of its own.
+
+    Args:
+        name: Its name, as in the table.
+        help: What its verbs do.
+    """
+    group = typer.Typer(help=help, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+    # With a callback, a group of one verb stays a group.
+    group.callback()(lambda: None)
+    _apps[name] = group
+    return group
+
 
 Verb = TypeVar("Verb", bound=Callable[..., object])
 
 
-def verb(name: str, group: typer.Typer = app, **settings: dict) -> Callable[[Verb], Verb]:
-    """Register a function as a verb of the app; a UserError in it is printed, with exit code 1 and no traceback.
+def verb(name: str, group: typer.Typer | None = None, **settings: Any) -> Callable[[Verb], Verb]:
+    """Register a function as a verb. A UserError in it is printed, with exit code 1 and no traceback.
 
-    group: The app itself, or one that has joined it, whose verbs come behind its name.
+    Args:
+        name: The verb's name, as in the table.
+        group: The verb whose own verb this is; None for a verb of the table.
+        settings: As for `typer.Typer.command`.
     """
 
     def register(function: Verb) -> Verb:
+        single = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+
         @functools.wraps(function)
         def guarded(*args: object, **kwargs: object) -> object:
             for stream in (sys.stdout, sys.stderr):
@@ -53,33 +146,52 @@ def verb(name: str, group: typer.Typer = app, **settings: dict) -> Callable[[Ver
             try:
                 return function(*args, **kwargs)
             except UserError as error:
-                fail(error.what, error.hint)
+                from spacy_domain_ner.cli._messages import fail
+
+                options = _options(typer.main.get_command(single))
+                fail(_with_options(error.what, options), _with_options(error.hint, options))
             except BrokenPipeError:
                 # The reader of the output has gone (`| head`): Click ends quietly.
                 raise
             except OSError as error:
+                from spacy_domain_ner.cli._messages import fail
+
                 fail(reason(error), "Check that the path is right, may be read or written, and that the disk has room.")
             except KeyboardInterrupt:
                 # 128 + SIGINT, as a shell reports it.
                 print("Interrupted. Run the same command again.", file=sys.stderr)
                 sys.exit(130)
 
-        group.command(name, **settings)(guarded)  # type: ignore[arg-type]
+        single.command(name, **settings)(guarded)
+        if group is None:
+            _apps[name] = single
+        else:
+            group.command(name, **settings)(guarded)
         return function
 
     return register
 
 
-def fail(what: str, hint: str = "") -> NoReturn:
-    """Print to standard error what is wrong and what to do; exit with 1."""
-    # What the verb has printed comes first, also where both go to one file.
-    sys.stdout.flush()
-    print(Messages(no_print=True).fail(what), file=sys.stderr)
-    if hint:
-        print(hint, file=sys.stderr)
-    sys.exit(1)
+def _options(command: Any) -> dict[str, str]:
+    """What the user types for each parameter of a verb: `--min-confidence` for `min_confidence`, MODEL for `model`."""
+    return {
+        parameter.name: max(parameter.opts, key=len)
+        if parameter.param_type_name == "option"
+        else parameter.name.upper()
+        for parameter in command.params
+    }
 
 
-def percent(value: float | None) -> str:
-    """A share as a table shows it."""
-    return "–" if value is None else f"{100 * value:.1f}"
+def _with_options(message: str, options: Mapping[str, str]) -> str:
+    """A message of the library with the verb's options in place of the parameters that it names in backticks.
+
+    `rename=OLD=NEW` becomes --rename OLD=NEW.
+    """
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found[1], found[2]
+        if name not in options:
+            return found[0]
+        return options[name] if value is None else f"{options[name]} {value}"
+
+    return re.sub(r"`([a-z_]+)(?:=([^`]*))?`", option, message)

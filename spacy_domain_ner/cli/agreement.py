@@ -19,7 +19,8 @@ from spacy_domain_ner.annotation.agreement import (
     annotator_of,
     measure_agreement,
 )  # fmt: skip
-from spacy_domain_ner.cli._app import msg, verb
+from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.cli.import_annotations import RENAME, find_schema, renamed
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.account import ImportReport

@@ -6,7 +6,8 @@ from pathlib import Path
 import srsly
 import typer
 
-from spacy_domain_ner.cli._app import fail, msg, verb
+from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._messages import fail, msg
 from spacy_domain_ner.corpus import CheckReport, check_corpus, load_tokenizing_pipeline, read_passages
 from spacy_domain_ner.corpus.checks import GOOD, USABLE, Finding
 from spacy_domain_ner.errors import UserError

@@ -8,7 +8,8 @@ from typing import get_args
 import typer
 
 from spacy_domain_ner.base_models import Framework
-from spacy_domain_ner.cli._app import msg, verb
+from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.experiments.comparison import Choice, Comparison, Settings, compare
 from spacy_domain_ner.reports import comparison as comparison_report

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from spacy_domain_ner.base_models import Preset, configure, load_presets
-from spacy_domain_ner.cli._app import msg, verb
+from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._messages import msg
 
 
 @verb("configure")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import typer
 
-from spacy_domain_ner.cli._app import msg, verb
+from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.corpus import load_tokenizing_pipeline, read_valid_passages, write_docs
 from spacy_domain_ner.text import shorten
 

@@ -6,7 +6,8 @@ import srsly
 import typer
 
 from spacy_domain_ner.annotation.inconsistencies import find_inconsistencies
-from spacy_domain_ner.cli._app import fail, msg, percent, verb
+from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._messages import fail, msg, percent
 from spacy_domain_ner.corpus import read_valid_passages
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation import Analysis, Gates, Verdict, analyse, judge, predict, to_metrics, to_records

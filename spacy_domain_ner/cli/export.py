@@ -6,7 +6,8 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from spacy_domain_ner.cli._app import msg, verb
+from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.corpus import read_passages
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.errors import UserError

@@ -14,7 +14,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from spacy_domain_ner.cli._app import fail, verb
+from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._messages import fail
 from spacy_domain_ner.confidence import least_confidences
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.extract import Extracted, extract_batch, extract_in_workers

@@ -6,7 +6,8 @@ import typer
 
 from spacy_domain_ner.annotation.guide import render_guide
 from spacy_domain_ner.annotation.lint import SchemaFinding, lint_schema
-from spacy_domain_ner.cli._app import fail, msg, verb
+from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._messages import fail, msg
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.schema import read_schema
 

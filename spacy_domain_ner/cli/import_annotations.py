@@ -6,7 +6,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from spacy_domain_ner.cli._app import msg, verb
+from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.account import ImportReport
 from spacy_domain_ner.exchange.formats.recognise import FORMATS

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import typer
 
-from spacy_domain_ner.cli._app import msg, verb
+from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.exchange.interfaces import Tool, doccano_interface, label_studio_interface, prodigy_interface
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.schema import read_schema

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from spacy_domain_ner.cli import import_annotations as importing
-from spacy_domain_ner.cli._app import app, msg, verb
+from spacy_domain_ner.cli._app import verb, verb_group
+from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.account import ImportReport
 from spacy_domain_ner.exchange.interfaces import Tool, label_studio_interface
@@ -34,10 +35,7 @@ from spacy_domain_ner.exchange.tasks import read_to_label, tasks_to_label
 from spacy_domain_ner.models import load_model
 from spacy_domain_ner.schema import read_schema
 
-label_studio = typer.Typer(
-    help="Send passages to a Label Studio server, and fetch what was annotated there.", no_args_is_help=True
-)
-app.add_typer(label_studio, name="label-studio")
+label_studio = verb_group("label-studio", "Send passages to a Label Studio server, and fetch what was annotated there.")
 
 _URL = typer.Option(..., "--url", envvar="LABEL_STUDIO_URL", help="The server's address, as http://localhost:8080")
 _TOKEN = typer.Option(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import typer
 
-from spacy_domain_ner.cli._app import msg, verb
+from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.forecasts import LearningCurve
 from spacy_domain_ner.evaluation.scores import GATE

@@ -7,7 +7,8 @@ from typing import Any
 import srsly
 import typer
 
-from spacy_domain_ner.cli._app import msg, verb
+from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.deployment.package import package_model
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.schema import read_schema

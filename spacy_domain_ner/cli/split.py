@@ -5,7 +5,8 @@ from pathlib import Path
 
 import typer
 
-from spacy_domain_ner.cli._app import msg, percent, verb
+from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._messages import msg, percent
 from spacy_domain_ner.corpus import Split, read_valid_passages, split_passages, write_passages
 from spacy_domain_ner.corpus.split import SIDES, read_salt, write_salt
 from spacy_domain_ner.text import shorten

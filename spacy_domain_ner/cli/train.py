@@ -7,7 +7,8 @@ import typer
 from click import ClickException
 from spacy.cli._util import parse_config_overrides
 
-from spacy_domain_ner.cli._app import msg, verb
+from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.training import train
 from spacy_domain_ner.training.gpu import AUTO

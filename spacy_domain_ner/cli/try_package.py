@@ -5,7 +5,8 @@ from pathlib import Path
 import srsly
 import typer
 
-from spacy_domain_ner.cli._app import fail, msg, verb
+from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._messages import fail, msg
 from spacy_domain_ner.deployment.try_package import Outcome, read_sentences, try_package
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing

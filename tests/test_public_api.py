@@ -1,0 +1,42 @@
+"""What can be imported from the package itself: the list is pinned, each name has help, none is imported early."""
+
+import contextlib
+import io
+import subprocess
+import sys
+
+import pytest
+
+import spacy_domain_ner
+
+PUBLIC = {
+    "EntitySchema", "Passage", "Span", "UserError", "__version__", "extract_entities", "read_passages", "read_schema",
+    "write_passages",
+}  # fmt: skip
+
+
+def test_the_public_names_are_these():
+    assert set(spacy_domain_ner.__all__) == PUBLIC
+    assert dir(spacy_domain_ner) == spacy_domain_ner.__all__
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC - {"__version__"}))
+def test_a_public_name_can_be_imported_and_has_help(name):
+    value = getattr(spacy_domain_ner, name)
+    assert value.__name__ == name
+    assert value.__module__.startswith("spacy_domain_ner.")
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        help(value)
+    assert value.__doc__.strip().splitlines()[0] in shown.getvalue()
+
+
+def test_a_name_that_is_not_public_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        spacy_domain_ner.nothing  # noqa: B018
+
+
+def test_importing_the_package_imports_neither_spacy_nor_what_is_heavy():
+    code = "import sys, spacy_domain_ner; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"spacy", "torch", "thinc", "numpy", "pydantic", "jinja2", "typer"} & {*done.stdout.split()}

@@ -10,11 +10,13 @@ from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import fail, msg, percent
 from spacy_domain_ner.corpus import read_valid_passages
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.evaluation import Analysis, Gates, Verdict, analyse, judge, predict, to_metrics, to_records
+from spacy_domain_ner.evaluation.analysis import Analysis, analyse, predict
 from spacy_domain_ner.evaluation.bootstrap import Estimate
 from spacy_domain_ner.evaluation.forecasts import LearningCurve
+from spacy_domain_ner.evaluation.gates import FALLBACK, GATE, Gates
+from spacy_domain_ner.evaluation.mistakes import to_records
 from spacy_domain_ner.evaluation.progress import Progress, compare_runs, in_words, rotate_predictions
-from spacy_domain_ner.evaluation.scores import FALLBACK, GATE
+from spacy_domain_ner.evaluation.verdict import Verdict, judge, to_metrics
 from spacy_domain_ner.experiments.learning_curve import measured_on, read_learning_curve
 from spacy_domain_ner.experiments.suspects import read_suspects
 from spacy_domain_ner.files import replacing

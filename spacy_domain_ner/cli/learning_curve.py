@@ -9,7 +9,7 @@ from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.forecasts import LearningCurve
-from spacy_domain_ner.evaluation.scores import GATE
+from spacy_domain_ner.evaluation.gates import GATE
 from spacy_domain_ner.experiments.learning_curve import SIZES, Settings, measure_learning_curve
 from spacy_domain_ner.training.gpu import AUTO
 

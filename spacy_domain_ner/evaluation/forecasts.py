@@ -14,7 +14,7 @@ import numpy
 from numpy.typing import NDArray
 
 from spacy_domain_ner.evaluation.bootstrap import Counts, draw, f1
-from spacy_domain_ner.evaluation.scores import GATE
+from spacy_domain_ner.evaluation.gates import GATE
 
 # Of the curves' weight, what the ranges hold: enough to plan by.
 RANGE = (0.1, 0.9)

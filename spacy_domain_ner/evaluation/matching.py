@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from spacy_domain_ner.corpus.passage import Span
 
-PairKind = Literal["correct", "type", "boundary", "type and boundary", "missed", "spurious"]
+Difference = Literal["missed", "spurious", "type", "boundary", "type and boundary"]
+PairKind = Literal["correct", Difference]
 Scheme = Literal["strict", "exact", "partial", "type"]
 SCHEMES: tuple[Scheme, ...] = ("strict", "exact", "partial", "type")
 

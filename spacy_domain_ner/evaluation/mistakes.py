@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from spacy_domain_ner.corpus.passage import MODEL_ERRORS, Passage, Span
-from spacy_domain_ner.evaluation.matching import Match
+from spacy_domain_ner.evaluation.matching import Difference, Match
 
-ErrorKind = Literal["missed", "spurious", "type", "boundary", "type and boundary", "tokenization"]
-KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
+MistakeKind = Literal[Difference, "tokenization"]
+KINDS: tuple[MistakeKind, ...] = get_args(MistakeKind)
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Mistake:
         difference.
     """
 
-    kind: ErrorKind
+    kind: MistakeKind
     number: int
     gold: Span | None
     predicted: Span | None

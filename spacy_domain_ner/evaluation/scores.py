@@ -8,27 +8,6 @@ from typing import Any
 from spacy.language import Language
 
 from spacy_domain_ner.corpus.passage import Passage, Span
-from spacy_domain_ner.errors import UserError
-
-# F1 per type for production, and below which a type needs another way (design decision, see the README).
-GATE = 0.85
-FALLBACK = 0.80
-
-
-@dataclass(frozen=True)
-class Gates:
-    """F1 of a type from which it is ready for production, and below which it needs another way."""
-
-    production: float = GATE
-    fallback: float = FALLBACK
-
-    def __post_init__(self) -> None:
-        """RAISES: UserError where they are no F1, or in the wrong order."""
-        if not 0 <= self.fallback <= self.production <= 1:
-            raise UserError(
-                f"The gates are {self.production} for production and {self.fallback} for the fallback",
-                "0 <= fallback <= gate <= 1.",
-            )
 
 
 @dataclass

@@ -13,8 +13,8 @@ from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.evaluation.analysis import Analysis
 from spacy_domain_ner.evaluation.bootstrap import share_of_draws
 from spacy_domain_ner.evaluation.forecasts import Forecast, LearningCurve
-from spacy_domain_ner.evaluation.mistakes import ErrorKind, Mistake
-from spacy_domain_ner.evaluation.scores import Gates
+from spacy_domain_ner.evaluation.gates import Gates
+from spacy_domain_ner.evaluation.mistakes import Mistake, MistakeKind
 from spacy_domain_ner.text import shorten
 
 FORMAT_VERSION = 2
@@ -45,7 +45,7 @@ class Step:
 
     action: Action
     text: str
-    kind: ErrorKind | None = None
+    kind: MistakeKind | None = None
     other: str = ""
 
 

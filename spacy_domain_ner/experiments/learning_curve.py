@@ -24,7 +24,8 @@ from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline
 from spacy_domain_ner.corpus.split import group_of
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.evaluation.forecasts import FEWEST_SIZES, LearningCurve, Measured, learn_from
-from spacy_domain_ner.evaluation.scores import GATE, predict_spans
+from spacy_domain_ner.evaluation.gates import GATE
+from spacy_domain_ner.evaluation.scores import predict_spans
 from spacy_domain_ner.experiments.runs import (
     Inputs,
     Place,

@@ -8,7 +8,7 @@ from typing import Any
 import srsly
 
 from spacy_domain_ner.evaluation.bootstrap import SETTINGS, Estimate, points, signed, with_interval
-from spacy_domain_ner.evaluation.scores import FALLBACK, GATE
+from spacy_domain_ner.evaluation.gates import FALLBACK, GATE
 from spacy_domain_ner.experiments.comparison import Compared, Comparison, Scores
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.rendering import Scale, escape_markdown, markdown_table, page_environment

@@ -8,9 +8,10 @@ from spacy.scorer import Scorer
 from spacy.training import Example
 
 from spacy_domain_ner.corpus import Passage, Span
-from spacy_domain_ner.evaluation import Gates, analyse, predict, to_metrics
-from spacy_domain_ner.evaluation.analysis import Predicted
+from spacy_domain_ner.evaluation.analysis import Predicted, analyse, predict
+from spacy_domain_ner.evaluation.gates import Gates
 from spacy_domain_ner.evaluation.mistakes import KINDS
+from spacy_domain_ner.evaluation.verdict import to_metrics
 
 A, B = Span(0, 1, "A"), Span(2, 3, "B")
 

@@ -8,7 +8,7 @@ from spacy.scorer import Scorer
 from spacy.training import Example
 
 from spacy_domain_ner.corpus import Passage, Span
-from spacy_domain_ner.evaluation import Score, predict_spans, score
+from spacy_domain_ner.evaluation.scores import Score, predict_spans, score
 
 TEXT = "a b c d e f g h"
 NLP = spacy.blank("en")

@@ -4,9 +4,10 @@ import pytest
 
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.evaluation import Gates, analyse, judge
-from spacy_domain_ner.evaluation.analysis import Predicted
+from spacy_domain_ner.evaluation.analysis import Predicted, analyse
 from spacy_domain_ner.evaluation.forecasts import Forecast
+from spacy_domain_ner.evaluation.gates import Gates
+from spacy_domain_ner.evaluation.verdict import judge
 
 WORD = Span(0, 4, "A")
 LONGER = Span(0, 7, "A")
@@ -123,7 +124,7 @@ def test_gates_of_ones_own_are_used():
     analysis = make(found=70, missed=30, spurious=30)
     assert judge(analysis, "A", Gates(0.7, 0.6)).name == "ready"
     assert judge(analysis, "A", Gates(0.9, 0.6)).name == "close"
-    with pytest.raises(UserError, match=r"gates are 0\.5 for production and 0\.8"):
+    with pytest.raises(UserError, match=r"`gate` is 0\.5 and `fallback` is 0\.8"):
         Gates(0.5, 0.8)
 
 

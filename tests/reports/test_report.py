@@ -15,9 +15,9 @@ from spacy_domain_ner.annotation.inconsistencies import Inconsistency
 from spacy_domain_ner.annotation.suspects import Suspect
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.evaluation import Analysis, Gates, analyse
-from spacy_domain_ner.evaluation.analysis import Predicted
+from spacy_domain_ner.evaluation.analysis import Analysis, Predicted, analyse
 from spacy_domain_ner.evaluation.forecasts import Forecast, LearningCurve, Point
+from spacy_domain_ner.evaluation.gates import Gates
 from spacy_domain_ner.evaluation.progress import compare_runs
 from spacy_domain_ner.rendering import escape_markdown, to_code
 from spacy_domain_ner.reports.evaluation import write_report

@@ -9,8 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from spacy_domain_ner.corpus import Passage, Span
-from spacy_domain_ner.evaluation import Analysis, analyse
-from spacy_domain_ner.evaluation.analysis import Predicted
+from spacy_domain_ner.evaluation.analysis import Analysis, Predicted, analyse
 from spacy_domain_ner.reports.evaluation import write_report
 from spacy_domain_ner.reports.evaluation.contents import ERRORS_SHOWN
 

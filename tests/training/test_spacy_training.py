@@ -9,7 +9,7 @@ import spacy
 from spacy_domain_ner.confidence import read_calibration
 from spacy_domain_ner.corpus import Passage, Span, write_docs
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.evaluation import predict_spans, score
+from spacy_domain_ner.evaluation.scores import predict_spans, score
 from spacy_domain_ner.training import gpu, steps_per_epoch, train
 
 

@@ -8,8 +8,8 @@ from spacy_domain_ner.annotation.suspects import Suspect
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.analysis import Analysis
 from spacy_domain_ner.evaluation.forecasts import LearningCurve
+from spacy_domain_ner.evaluation.gates import Gates
 from spacy_domain_ner.evaluation.progress import Progress
-from spacy_domain_ner.evaluation.scores import Gates
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.reports.evaluation.contents import Report
 from spacy_domain_ner.reports.evaluation.markdown import to_markdown

@@ -14,7 +14,7 @@ from spacy_domain_ner.confidence import (
 from spacy_domain_ner.evaluation.analysis import Analysis
 from spacy_domain_ner.evaluation.bootstrap import Estimate, with_interval
 from spacy_domain_ner.evaluation.forecasts import Forecast, LearningCurve
-from spacy_domain_ner.evaluation.scores import Gates
+from spacy_domain_ner.evaluation.gates import Gates
 from spacy_domain_ner.rendering import Scale
 from spacy_domain_ner.text import shorten
 

@@ -15,9 +15,9 @@ from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.evaluation.analysis import Analysis
 from spacy_domain_ner.evaluation.bootstrap import Estimate, points, signed, with_interval
 from spacy_domain_ner.evaluation.forecasts import LearningCurve
+from spacy_domain_ner.evaluation.gates import Gates
 from spacy_domain_ner.evaluation.mistakes import KINDS, Mistake
 from spacy_domain_ner.evaluation.progress import Change, Progress
-from spacy_domain_ner.evaluation.scores import Gates
 from spacy_domain_ner.evaluation.verdict import Name, Step, judge
 from spacy_domain_ner.reports.evaluation.charts import ConfidenceCharts, CurveCharts, F1Chart
 from spacy_domain_ner.reports.snippets import CONTEXT, SLACK

@@ -9,10 +9,10 @@ from rich.progress import track
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.corpus import read_passages
+from spacy_domain_ner.corpus.identity import passage_key
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.interfaces import Tool
-from spacy_domain_ner.exchange.staging import passage_key
 from spacy_domain_ner.exchange.tasks import read_to_label, tasks_to_label, write_tasks
 from spacy_domain_ner.models import load_model
 

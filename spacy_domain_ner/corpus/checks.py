@@ -7,10 +7,10 @@ from typing import Any
 
 from spacy.language import Language
 
+from spacy_domain_ner.corpus.identity import text_identity
 from spacy_domain_ner.corpus.jsonl import ReadResult
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.corpus.spacy_docs import misaligned_spans
-from spacy_domain_ner.corpus.split import identity
 from spacy_domain_ner.schema import EntitySchema
 from spacy_domain_ner.text import shorten
 
@@ -172,7 +172,7 @@ def _alignment_findings(passage: Passage, nlp: Language) -> Iterator[Finding]:
 def _repeated_passages(passages: list[Passage]) -> Iterator[Finding]:
     first_of: dict[str, Passage] = {}
     for passage in passages:
-        first = first_of.setdefault(identity(passage.text), passage)
+        first = first_of.setdefault(text_identity(passage.text), passage)
         if first is passage:
             continue
         # Compared by surface form: the same text may differ in white space.
@@ -184,7 +184,7 @@ def _repeated_passages(passages: list[Passage]) -> Iterator[Finding]:
 
 
 def _annotation(passage: Passage) -> list[tuple[str, str]]:
-    return [(identity(passage.surface(span)), span.label) for span in sorted(passage.spans)]
+    return [(text_identity(passage.surface(span)), span.label) for span in sorted(passage.spans)]
 
 
 def _count_types(passages: list[Passage], schema: EntitySchema) -> dict[str, TypeCount]:

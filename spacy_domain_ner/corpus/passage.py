@@ -43,7 +43,7 @@ class Passage:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """Its text and its `meta.source`: the same passage in another file, or at another time."""
+        """Its exact text and its `meta.source`: see `spacy_domain_ner.corpus.identity`, which has the other two."""
         return self.text, str(self.meta.get("source", ""))
 
     def surface(self, span: Span) -> str:

@@ -6,7 +6,6 @@ types is the choice of the salt: the first split tries up to `SALTS` of them and
 """
 
 import hashlib
-import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import srsly
 
+from spacy_domain_ner.corpus.identity import text_identity
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing
@@ -97,17 +97,12 @@ def write_salt(path: Path, salt: int) -> None:
         stream.write(srsly.json_dumps({"salt": salt}, indent=2) + "\n")
 
 
-def identity(text: str) -> str:
-    """What makes two texts the same text: Unicode's composed form, white space folded."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
-
-
 def group_of(passage: Passage) -> str:
     """The name of a passage's group, which is never divided: its `meta.source`, else the text itself."""
     source = passage.meta.get("source")
     # Sources may be numbers, and 0 is one of them.
     own = source is None or source == ""
-    return f"text {identity(passage.text)}" if own else f"source {source}"
+    return f"text {text_identity(passage.text)}" if own else f"source {source}"
 
 
 def _groups(passages: list[Passage]) -> dict[str, list[Passage]]:
@@ -160,11 +155,11 @@ def _assign(
         for group, members in groups.items():
             if side_of_group[group] == side:
                 for passage in members:
-                    side_of_text.setdefault(identity(passage.text), side)
+                    side_of_text.setdefault(text_identity(passage.text), side)
     for group, members in groups.items():
         side = side_of_group[group]
         for passage in members:
-            if side_of_text[identity(passage.text)] == side:
+            if side_of_text[text_identity(passage.text)] == side:
                 sides[side].append(passage)
             else:
                 duplicates.append(passage)

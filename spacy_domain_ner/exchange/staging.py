@@ -3,12 +3,10 @@
 import pickle
 import sqlite3
 from collections.abc import Iterator
-from hashlib import blake2b
 from itertools import groupby
-from typing import Any
 
+from spacy_domain_ner.corpus.identity import passage_key
 from spacy_domain_ner.corpus.passage import Passage
-from spacy_domain_ner.corpus.split import identity
 from spacy_domain_ner.exchange.formats.version import Version
 
 
@@ -29,7 +27,7 @@ class Staging:
 
     def add(self, version: Version) -> None:
         """Put a version to the others of its passage."""
-        key = _digest(passage_key(version.text, version.meta))
+        key = passage_key(version.text, version.meta)
         row = self._connection.execute("SELECT first FROM version WHERE key = ? LIMIT 1", (key,)).fetchone()
         self._versions += 1
         self._connection.execute(
@@ -49,15 +47,15 @@ class Staging:
 
     def add_passage(self, passage: Passage, version: Version, each: bool) -> None:
         """Add the passage that a version became. each: Whether further versions are passages of their own."""
-        key = _digest(passage_key(passage.text, passage.meta, each))
+        key = passage_key(passage.text, passage.meta, each)
         # Of the version, its place and status are all that is needed.
         place = Version("", id=version.id, status=version.status, file=version.file, line=version.line)
         self._connection.execute("INSERT INTO passage (key, data) VALUES (?, ?)", (key, _packed((passage, place))))
 
     def take(self, passage: Passage) -> tuple[Passage, Version] | None:
         """What was imported for the same text and source."""
-        keys = {passage_key(passage.text, passage.meta), passage_key(passage.text, passage.meta, each=True)}
-        for key in map(_digest, sorted(keys)):
+        for with_annotator in (False, True):
+            key = passage_key(passage.text, passage.meta, with_annotator)
             row = self._connection.execute("SELECT id, data FROM passage WHERE key = ?", (key,)).fetchone()
             if row is not None:
                 self._connection.execute("UPDATE passage SET used = 1 WHERE id = ?", (row[0],))
@@ -81,23 +79,6 @@ class Staging:
     def close(self) -> None:
         """Delete it."""
         self._connection.close()
-
-
-def passage_key(text: str, meta: dict[str, Any], each: bool = False) -> bytes:
-    """What makes two passages the same: their text, white space folded, and their source.
-
-    each: Whether versions of several annotators are passages of their own.
-    """
-    source = meta.get("source")
-    parts = [identity(text), "" if source is None else str(source)]
-    if each:
-        parts.append(str(meta.get("annotator", "")))
-    return "\0".join(parts).encode("utf8")
-
-
-def _digest(key: bytes) -> bytes:
-    """A key of a few bytes: an index of whole texts would be as large as they are."""
-    return blake2b(key, digest_size=16).digest()
 
 
 def _packed(value: object) -> bytes:

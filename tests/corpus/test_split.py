@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spacy_domain_ner.corpus import Passage, Span, Split, split_passages
-from spacy_domain_ner.corpus.split import identity, read_salt, write_salt
+from spacy_domain_ner.corpus.identity import text_identity
+from spacy_domain_ner.corpus.split import read_salt, write_salt
 from spacy_domain_ner.errors import UserError
 
 SOURCES = st.none() | st.sampled_from(["", "a", "b", "ü", 0, 1, False]) | st.integers(0, 30).map("page {}".format)
@@ -59,9 +60,9 @@ def test_each_passage_is_in_one_place_and_the_same_text_never_on_two_sides(passa
         return
     placed = [id(p) for members in [*split.sides.values(), split.duplicates] for p in members]
     assert sorted(placed) == sorted(map(id, passages))
-    texts = [{identity(passage.text) for passage in members} for members in split.sides.values()]
+    texts = [{text_identity(passage.text) for passage in members} for members in split.sides.values()]
     assert sum(map(len, texts)) == len(set().union(*texts))
-    assert {identity(passage.text) for passage in split.duplicates} <= set().union(*texts)
+    assert {text_identity(passage.text) for passage in split.duplicates} <= set().union(*texts)
 
 
 @given(PASSAGES)
@@ -73,7 +74,7 @@ def test_groups_stay_together(passages):
     for side, members in split.sides.items():
         for passage in members:
             source = passage.meta["source"]
-            group = identity(passage.text) if source in (None, "") else f"source {source}"
+            group = text_identity(passage.text) if source in (None, "") else f"source {source}"
             assert side_of.setdefault(group, side) == side
 
 

@@ -1,1 +1,16 @@
 """The forms in which annotation tools and corpora keep their annotation: recognising, reading and writing them."""
+
+# The name of each format, as a user gives it, and as a message shows it.
+FORMATS = {
+    "label-studio": "Label Studio JSON",
+    "label-studio-min": "Label Studio JSON_MIN",
+    "label-studio-csv": "Label Studio CSV or TSV",
+    "doccano": "doccano JSONL",
+    "prodigy": "Prodigy JSONL",
+    "conll": "CoNLL / BIO",
+    "brat": "brat stand-off",
+    "docbin": "spaCy DocBin",
+    "spacy-json": "spaCy 2 training JSON",
+    "train-data": "spaCy TRAIN_DATA",
+    "dataturks": "DataTurks JSON",
+}

@@ -1,5 +1,6 @@
 """Telling by its content in which format a file is, and reading it."""
 
+import codecs
 import re
 import tempfile
 import zipfile
@@ -12,7 +13,7 @@ from typing import Any
 
 from spacy_domain_ner.corpus.jsonl import RefusedError
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.exchange.formats import brat, conll, doccano, label_studio, prodigy, train_data
+from spacy_domain_ner.exchange.formats import FORMATS, brat, conll, doccano, label_studio, prodigy, train_data
 from spacy_domain_ner.exchange.formats.stream import Source, json_values, peek
 from spacy_domain_ner.exchange.formats.version import Version
 from spacy_domain_ner.text import shorten
@@ -20,19 +21,6 @@ from spacy_domain_ner.text import shorten
 Read = Iterator[tuple[int, Version | RefusedError]]
 ReadRecord = Callable[[Any, str | None], Iterator[Version] | Iterator[Version | RefusedError]]
 
-FORMATS = {
-    "label-studio": "Label Studio JSON",
-    "label-studio-min": "Label Studio JSON_MIN",
-    "label-studio-csv": "Label Studio CSV or TSV",
-    "doccano": "doccano JSONL",
-    "prodigy": "Prodigy JSONL",
-    "conll": "CoNLL / BIO",
-    "brat": "brat stand-off",
-    "docbin": "spaCy DocBin",
-    "spacy-json": "spaCy 2 training JSON",
-    "train-data": "spaCy TRAIN_DATA",
-    "dataturks": "DataTurks JSON",
-}
 # In this order: what is told by keys of its own comes before what has few.
 _RECORDS: dict[str, tuple[Callable[[Any], bool], ReadRecord]] = {
     "label-studio": (label_studio.is_task, label_studio.read_task),
@@ -199,18 +187,20 @@ def read(source: Source, recognised: Recognised, text_key: str | None = None) ->
 
 @contextmanager
 def find_sources(
-    paths: Iterable[Path], encoding: str = "utf8", advance: Callable[[int], None] | None = None
+    paths: Iterable[str | Path], encoding: str = "utf-8", advance: Callable[[int], None] | None = None
 ) -> Iterator[list[Source]]:
     """The files that paths stand for; archives are unpacked for as long as the block lasts.
 
     paths: Files, folders and zip archives.
     RAISES: UserError where there is nothing to read.
     """
-    options: dict[str, Any] = {"encoding": encoding} if advance is None else {"encoding": encoding, "advance": advance}
     try:
         "".encode(encoding)
+        # One name for each encoding, whichever of its names the user knows: "utf-8" for "UTF8".
+        encoding = codecs.lookup(encoding).name
     except LookupError:
         raise UserError(f"--encoding is {encoding!r}, which is not known", "Try utf-8, latin-1 or cp1252.") from None
+    options: dict[str, Any] = {"encoding": encoding} if advance is None else {"encoding": encoding, "advance": advance}
     with tempfile.TemporaryDirectory(prefix="domain-ner-") as scratch:
         found: list[Source] = []
         for path in map(Path, paths):

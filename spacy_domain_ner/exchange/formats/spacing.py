@@ -4,6 +4,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from spacy_domain_ner.text import UNSPACED_SCRIPTS
+
 _OPENING = frozenset("([{<¿¡`") | {"``", "-LRB-", "-LSB-", "-LCB-"}
 _CLOSING = frozenset(")]},;:.!?%’…>،؛؟۔।॥") | {"''", "-RRB-", "-RSB-", "-RCB-", "...", "..", "?!", "!!", "!?"}
 # What English tokenizers cut from the end of a word.
@@ -25,11 +27,8 @@ _ELIDED = frozenset((
 ))  # fmt: skip
 # Of these, those that are no English words.
 _ELIDED_ALONE = _ELIDED - {"all", "un", "quest"}
-# Chinese and Japanese (with their full stops, brackets and wide letters), Thai, Lao, Burmese, Khmer.
-_UNSPACED = re.compile(
-    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
-    r"\U00020000-\U0003ffff]"
-)
+# The scripts that are written without spaces, with the CJK full stops, brackets and wide letters.
+_UNSPACED = re.compile(rf"[{UNSPACED_SCRIPTS}\u2e80-\u303f\uff00-\uffef]")
 _HANGUL = re.compile(r"[\uac00-\ud7a3]")
 
 

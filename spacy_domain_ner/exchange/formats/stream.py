@@ -39,7 +39,7 @@ class Source:
     path: Path
     name: str
     annotator: str = ""
-    encoding: str = "utf8"
+    encoding: str = "utf-8"
     advance: Callable[[int], None] = field(default=_no_progress, compare=False)
 
     def unreported(self) -> "Source":
@@ -58,11 +58,11 @@ class Source:
         head = stream.peek(4)[:4]
         if head.startswith(codecs.BOM_UTF8):
             stream.read(3)
-        elif head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) and self.encoding == "utf8":
+        elif head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) and self.encoding == "utf-8":
             raise UserError(f"{self.name} is UTF-32 text", "Say so with --encoding utf-32, or save it as UTF-8.")
-        elif head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and self.encoding == "utf8":
+        elif head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and self.encoding == "utf-8":
             raise UserError(f"{self.name} is UTF-16 text", "Say so with --encoding utf-16, or save it as UTF-8.")
-        if self.encoding != "utf8":
+        if self.encoding != "utf-8":
             # Lines end as they did: offsets count every character.
             text = io.TextIOWrapper(stream, encoding=self.encoding, newline="")
             return _Recoded(text, self)  # type: ignore[return-value]

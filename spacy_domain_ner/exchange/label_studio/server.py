@@ -1,6 +1,5 @@
 """Projects, tasks and exports of a Label Studio server."""
 
-import hashlib
 import json
 import os
 import re
@@ -11,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spacy_domain_ner.corpus.identity import passage_key
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.label_studio.connection import ANSWER_SECONDS, TIMED_OUT, Connection, ServerError
-from spacy_domain_ner.exchange.staging import passage_key
 from spacy_domain_ner.files import replacing_path
 
 # What the server accepts.
@@ -332,10 +331,9 @@ def _project(answer: dict[str, Any]) -> Project:
 
 
 def _identity(data: dict[str, Any]) -> bytes:
-    """What makes two tasks the same passage. Hashed, since there may be very many."""
+    """The key of a task's passage."""
     meta = data.get("meta")
-    key = passage_key(str(data.get("text")), meta if isinstance(meta, dict) else {})
-    return hashlib.sha256(key).digest()
+    return passage_key(str(data.get("text")), meta if isinstance(meta, dict) else {})
 
 
 def _batches(tasks: Iterable[dict[str, Any]], known: set[bytes], again: bool) -> Iterator[tuple[bytes, int]]:

@@ -1,7 +1,7 @@
 """Text as messages show it, and what makes it Unicode text."""
 
-# The letters of scripts that are written without spaces between words (Thai and Lao, Burmese, Khmer, kana, Han), as they
-# stand between the brackets of a regular expression.
+# The letters of scripts without spaces between words (Thai and Lao, Burmese, Khmer, kana, Han), as they stand between
+# the brackets of a regular expression.
 UNSPACED_SCRIPTS = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )

@@ -19,7 +19,10 @@ from spacy_domain_ner.schema import read_schema
 REPOSITORY = Path(__file__).parents[2]
 SIX = ["SERVICE", "INFRA", "TEAM", "CONFIG", "LIBRARY", "ENDPOINT"]
 FILES = {
+    ".domain-ner.json",
+    ".github/workflows/train.yml",
     ".gitignore",
+    "LICENSE",
     "README.md",
     "assets/annotations.jsonl",
     "configs/about.json",
@@ -102,8 +105,8 @@ def test_all_problems_are_reported_at_once_and_nothing_is_made(bake, tmp_path):
         "domain: 'Bad Name!'",
         "title:",
         "'GOOD' and 'good' are the same type",
-        "'1st' is no label",
-        "'has space' is no label",
+        "'1st' is not a label",
+        "'has space' is not a label",
         "base_model: 'bert' is not known. Choose one of: biobert, cnn,",
         "language: 'ja'",
         "author: it has the control character '\\x07'",
@@ -128,7 +131,7 @@ def test_all_problems_are_reported_at_once_and_nothing_is_made(bake, tmp_path):
         ("domain", "x" * 70, "too long"),
         ("pack", "medicine", "pack: 'medicine' is not known. Choose one of: blank, software"),
         ("entity_types", " , ", "entity_types: none given"),
-        ("entity_types", "A;B", "entity_types: 'A;B' is no label"),
+        ("entity_types", "A;B", "entity_types: 'A;B' is not a label"),
     ],
 )
 def test_a_bad_answer_says_what_would_be_right(bake, tmp_path, question, answer, expected):

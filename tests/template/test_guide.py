@@ -28,7 +28,7 @@ def test_the_software_pack_comes_out_complete(bake, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "⚠" not in done.stdout
     assert "<title>Annotation guide: software</title>" in (project / "guide/guide.html").read_text(encoding="utf8")
-    assert "guide/" in (project / ".gitignore").read_text().splitlines()
+    assert "/guide/" in (project / ".gitignore").read_text().splitlines()
 
 
 def test_a_new_type_is_warned_of_with_what_to_fill_in_but_stops_nothing(bake, tmp_path):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from spacy_domain_ner.corpus.passage import Passage, Span
     from spacy_domain_ner.errors import UserError
     from spacy_domain_ner.extraction.extract import extract_entities
+    from spacy_domain_ner.projects.scaffold import new_project
     from spacy_domain_ner.schema import EntitySchema, read_schema
 
 __version__ = "0.1.0"
@@ -26,6 +27,8 @@ _MODULES = {
     "read_passages": "corpus.jsonl",
     "read_schema": "schema",
     "write_passages": "corpus.jsonl",
+    # A project
+    "new_project": "projects.scaffold",
     # A trained model at work
     "extract_entities": "extraction.extract",
 }
@@ -37,6 +40,7 @@ __all__ = [
     "UserError",
     "__version__",
     "extract_entities",
+    "new_project",
     "read_passages",
     "read_schema",
     "write_passages",

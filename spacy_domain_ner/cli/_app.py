@@ -20,6 +20,7 @@ from spacy_domain_ner.errors import UserError, reason
 # By step of the user's path: each verb with its module in this package, and its help in the list of the verbs.
 VERBS = {
     "A project": {
+        "new": ("new", "Make a new project: entity types, configs, a starter corpus, commands."),
         "presets": ("configure", "List the base models that have a name."),
         "configure": ("configure", "Look up the base model, and write the training config."),
     },

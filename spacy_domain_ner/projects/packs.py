@@ -1,0 +1,109 @@
+"""Puts a pack's parts into a new project: entity types, annotations, sentences to try the package with.
+
+Needs nothing beyond Python itself. The blocks of the pack's YAML files are handled as text, so that comments stay.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from spacy_domain_ner.files import replacing
+from spacy_domain_ner.projects.answers import LABEL_PATTERN, split_entity_types
+
+SKELETON = """  # NAME is still to be described. `domain-ner guide` says what is missing, and how to fill it.
+  - name: NAME
+    definition: ""  # what counts as a NAME, and how it differs from the other types; two or three sentences
+    # 5 to 10 sentences from text like yours, as different as possible, each with one mention of a NAME:
+    # - text: "a sentence with a mention in it"
+    #   mention: "a mention"
+    examples: []
+    # 5 or more passages over which two people would disagree, and what you decided; `...` shows the span:
+    # - case: 'Heading: "the words of the passage"'
+    #   decision: "`the span` is a NAME, because ..."
+    #   borders_on: null  # or the type that it could be taken for
+    edge_cases: []
+    # What people would mark by mistake:
+    # - 'A description without a name: "..."'
+    not_entities: []
+"""
+# Labels that a YAML reader takes for a boolean or for nothing unless they are quoted.
+_YAML_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+
+
+def add_pack(project: Path, template: Path, answers: Mapping[str, str]) -> None:
+    """Write the parts of the chosen pack into a project, for the chosen entity types.
+
+    What is there already and differs, because a project is made over another one, is kept beside as `.bak`.
+
+    Args:
+        project: The project's folder.
+        template: The template's folder, with `assets/<pack>/`.
+        answers: The answers to the template's questions; `pack` and `entity_types` are read.
+    """
+    pack, labels = template / "assets" / answers["pack"], split_entity_types(answers["entity_types"])
+    put(project / "entity_types.yml", entity_types(pack, labels))
+    put(project / "assets/annotations.jsonl", "".join(annotations(pack, labels)))
+    put(project / "tests/sentences.yml", sentences(pack, labels))
+
+
+def next_steps(project: Path) -> str:
+    """Say what to do with a new project, as commands to copy."""
+    labelled = (project / "assets/annotations.jsonl").stat().st_size
+    prepare = "" if labelled else "  (describe your types in entity_types.yml, annotate passages, then)\n"
+    return (
+        f"Your project is in {project}/. Next:\n\n  cd {shlex.quote(str(project))}\n"
+        f"  python -m pip install -r requirements.txt\n{prepare}  python -m weasel run all"
+    )
+
+
+def entity_types(pack: Path, labels: list[str]) -> str:
+    """The pack's blocks of the chosen types, and a skeleton for each type that the pack does not have."""
+    text = (pack / "entity_types.yml").read_text(encoding="utf8")
+    head, _, rest = text.partition("entity_types:\n")
+    # A top-level key ends the list of types.
+    body, tail = re.fullmatch(r"(.*?)((?:^[A-Za-z#].*)?)", rest, re.DOTALL | re.MULTILINE).groups()  # type: ignore[union-attr]
+    blocks = re.split(r"^(?=  - name: )", body, flags=re.MULTILINE)[1:]
+    known = {block.split("\n", 1)[0].removeprefix("  - name: ").strip(): block for block in blocks}
+    chosen = [known.get(label) or _skeleton(label) for label in labels]
+    # A type that was not chosen can't be bordered on.
+    borders = re.compile(r"^( +borders_on: )(\S+)$", re.MULTILINE)
+    chosen = [borders.sub(lambda m: m[0] if m[2] in (*labels, "null") else m[1] + "null", block) for block in chosen]
+    return head + "entity_types:\n" + "".join(chosen) + tail
+
+
+def annotations(pack: Path, labels: list[str]) -> Iterator[str]:
+    """The lines of the pack's starter corpus, with the spans of the chosen types only."""
+    starter = pack / "starter.jsonl"
+    for line in starter.open(encoding="utf8") if starter.exists() else []:
+        record = json.loads(line)
+        record["spans"] = [span for span in record["spans"] if span["label"] in labels]
+        yield json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def sentences(pack: Path, labels: list[str]) -> str:
+    """The pack's sentences, without those that have a type which was not chosen."""
+    text = (pack / "sentences.yml").read_text(encoding="utf8")
+    head, *blocks = re.split(r"^(?=- text: )", text, flags=re.MULTILINE)
+    return head + "".join(block for block in blocks if _labels_of(block) <= set(labels))
+
+
+def put(path: Path, text: str) -> None:
+    """Write a file of the project; one that is there already with other contents is kept beside as `.bak`."""
+    if path.is_file() and path.read_bytes() != text.encode():
+        backups = (path.with_name(f"{path.name}.bak{number or ''}") for number in range(1000))
+        path.replace(next(backup for backup in backups if not backup.exists()))
+    with replacing(path) as stream:
+        stream.write(text)
+
+
+def _skeleton(label: str) -> str:
+    named = SKELETON.replace("- name: NAME", f'- name: "{label}"') if label.lower() in _YAML_WORDS else SKELETON
+    return named.replace("NAME", label)
+
+
+def _labels_of(block: str) -> set[str]:
+    """The types in a sentence's block: under `entities:`, one line each, `form: TYPE`."""
+    found = re.search(r"^  entities:\n((?:    .*\n?)*)", block, re.MULTILINE)
+    return set(re.findall(rf": ({LABEL_PATTERN.pattern})\s*$", found[1], re.MULTILINE)) if found else set()

@@ -1,0 +1,172 @@
+"""New projects by `domain-ner new` and from Python, without cookiecutter's command line."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import spacy_domain_ner as ner
+from spacy_domain_ner.projects.scaffold import AnswersError
+from spacy_domain_ner.schema import LABEL_PATTERN, read_schema
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def no_configuration(tmp_path, monkeypatch):
+    """Whoever runs the tests may have default answers of their own."""
+    config = tmp_path / "cookiecutter.yml"
+    config.write_text("default_context: {}\n")
+    monkeypatch.setenv("COOKIECUTTER_CONFIG", str(config))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_project_is_made_by_one_command(domain_ner, tmp_path):
+    made = domain_ner("new", "billing", "--pack", "software", "--base-model", "minilm", "--author", "Zoë")
+    assert made.code == 0, made.err
+    assert "cd billing\n  python -m pip install -r requirements.txt\n  python -m weasel run all" in made.out
+    assert 'base_model: "minilm"' in (tmp_path / "billing/project.yml").read_text()
+    assert json.loads((tmp_path / "billing/configs/about.json").read_text())["author"] == "Zoë"
+    assert len(read_schema(tmp_path / "billing/entity_types.yml").labels) == 6
+
+
+def test_without_a_domain_every_question_is_asked(domain_ner, tmp_path, monkeypatch):
+    answers = iter(["pumps", "", "blank", "PUMP, VALVE", "", "de", "", ""])
+    monkeypatch.setattr("builtins.input", lambda *_: next(answers))
+    made = domain_ner("new")
+    assert made.code == 0, made.err
+    assert "describe your types in entity_types.yml" in made.out
+    assert read_schema(tmp_path / "pumps/entity_types.yml").labels == ["PUMP", "VALVE"]
+    assert 'lang = "de"' in (tmp_path / "pumps/configs/cnn.cfg").read_text()
+    assert not list(answers)
+
+
+def test_an_input_that_ends_early_says_what_to_do(domain_ner, tmp_path, monkeypatch):
+    def ended(*_: object) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", ended)
+    made = domain_ner("new")
+    assert (made.code, made.err.splitlines()[-1]) == (1, "Name the DOMAIN: then nothing is asked.")
+    assert sorted(os.listdir(tmp_path)) == ["cookiecutter.yml"]
+
+
+def test_a_refused_answer_ends_with_our_message_alone_and_makes_nothing(domain_ner, tmp_path):
+    made = domain_ner("new", "Bad Name", "--entity-types", "GOOD, good", "--title", 'It\'s "ours"', "--license", "-x-")
+    assert made.code == 1
+    assert made.out == ""
+    assert "domain: 'Bad Name'" in made.err
+    assert "'GOOD' and 'good' are the same type" in made.err
+    assert "Traceback" not in made.err
+    assert sorted(os.listdir(tmp_path)) == ["cookiecutter.yml"]
+    again = shlex.split(next(line for line in made.err.splitlines() if line.startswith("  domain-ner new ")))
+    corrected = [{"Bad Name": "good", "GOOD, good": "GOOD"}.get(word, word) for word in again[1:]]
+    assert domain_ner(*corrected).code == 0
+    about = json.loads((tmp_path / "good/configs/about.json").read_text())
+    assert (about["title"], about["license"]) == ('It\'s "ours"', "-x-")
+
+
+def test_a_domain_that_looks_like_an_option_is_refused_with_a_command_that_parses(domain_ner):
+    made = domain_ner("new", "--", "-x")
+    again = shlex.split(next(line for line in made.err.splitlines() if line.startswith("  domain-ner new ")))
+    assert again[-2:] == ["--", "-x"]
+    assert domain_ner(*again[1:-1], "billing").code == 0
+
+
+def test_an_existing_folder_is_not_touched(domain_ner, tmp_path):
+    (tmp_path / "billing").mkdir()
+    (tmp_path / "billing/project.yml").write_text("mine\n")
+    made = domain_ner("new", "billing")
+    assert made.code == 1
+    assert "billing exists already" in made.err
+    assert "--overwrite" in made.err
+    assert os.listdir(tmp_path / "billing") == ["project.yml"]
+
+
+def test_overwrite_fills_an_existing_folder_and_keeps_what_differs(tmp_path):
+    (tmp_path / "billing").mkdir()
+    (tmp_path / "billing/project.yml").write_text("first\n")
+    (tmp_path / "billing/notes.txt").write_text("notes\n")
+    ner.new_project("billing", overwrite=True)
+    assert (tmp_path / "billing/project.yml.bak").read_text() == "first\n"
+    (tmp_path / "billing/project.yml").write_text("second\n")
+    ner.new_project("billing", overwrite=True)
+    assert (tmp_path / "billing/project.yml.bak").read_text() == "first\n"
+    assert (tmp_path / "billing/project.yml.bak1").read_text() == "second\n"
+    assert (tmp_path / "billing/notes.txt").read_text() == "notes\n"
+    backups = sorted(path.name for path in (tmp_path / "billing").rglob("*.bak*"))
+    assert backups == ["project.yml.bak", "project.yml.bak1"]
+
+
+def test_an_interrupted_run_leaves_no_folder(tmp_path, monkeypatch):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spacy_domain_ner.projects.scaffold.add_pack", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ner.new_project("billing")
+    assert sorted(os.listdir(tmp_path)) == ["cookiecutter.yml"]
+
+
+def test_what_cannot_be_written_is_a_user_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ner.UserError, match="Can't write"):
+        ner.new_project("billing", output_dir=tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ 7 * 7 }}", "{% for", "\\u0041 \\n \"'", "a{# b", "🚀 Zürich", "{{ cookiecutter }}"]
+)
+def test_a_title_is_text_and_never_a_template(tmp_path, text):
+    project = ner.new_project("billing", title=text, entity_types=["A"], output_dir=tmp_path / "deep/er")
+    assert json.loads((project / "configs/about.json").read_text(encoding="utf8"))["title"] == text
+
+
+def test_the_users_own_defaults_are_used(tmp_path):
+    (tmp_path / "cookiecutter.yml").write_text('default_context: {author: "Mine", unknown: "x"}\n')
+    project = ner.new_project("billing")
+    assert json.loads((project / "configs/about.json").read_text())["author"] == "Mine"
+
+
+def test_a_broken_configuration_of_cookiecutter_is_a_user_error(tmp_path):
+    (tmp_path / "cookiecutter.yml").write_text("a: [\n")
+    with pytest.raises(ner.UserError, match="cookiecutter failed: Unable to parse YAML file"):
+        ner.new_project("billing")
+
+
+@pytest.mark.parametrize(
+    ("label", "is_label"),
+    [
+        ("DRUG_NAME", True), ("a-b", True), ("x.y", True), ("NO", True),
+        ("1st", False), ("a b", False), ("Ä", False), ("_a", False),
+    ],
+)  # fmt: skip
+def test_every_label_of_the_schema_is_an_entity_type(label, is_label):
+    assert bool(LABEL_PATTERN.fullmatch(label)) is is_label
+    if is_label:
+        project = ner.new_project("billing", pack="blank", entity_types=[label, "OTHER"])
+        assert read_schema(project / "entity_types.yml").labels == [label, "OTHER"]
+    else:
+        with pytest.raises(AnswersError, match="is not a label"):
+            ner.new_project("billing", pack="blank", entity_types=label)
+
+
+def test_a_folder_as_base_model_must_be_a_full_path(tmp_path):
+    (tmp_path / "model").mkdir()
+    with pytest.raises(AnswersError, match="base_model: 'model' is not known"):
+        ner.new_project("billing", base_model="model")
+    assert ner.new_project("billing", base_model=str(tmp_path / "model")).is_dir()
+
+
+def test_the_hooks_need_nothing_beyond_python():
+    code = (
+        f"import sys; sys.path.insert(0, {str(REPOSITORY)!r})\n"
+        "import spacy_domain_ner.projects.answers, spacy_domain_ner.projects.packs, spacy_domain_ner.projects.record\n"
+    )
+    # Without site-packages and without the user's own folder of packages.
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

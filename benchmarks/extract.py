@@ -6,9 +6,7 @@ finished file, so loading the model and starting the workers count. Steady: from
 """
 
 import argparse
-import contextlib
 import gc
-import io
 import json
 import os
 import platform
@@ -21,10 +19,11 @@ from pathlib import Path
 
 import spacy
 
-from spacy_domain_ner.cli.extract import extract
-from spacy_domain_ner.extraction.extract import Extracted, extract_batch, extract_in_workers
-from spacy_domain_ner.extraction.inputs import find_inputs, in_batches, read_lines
-from spacy_domain_ner.models import load_model
+from spacy_domain_ner import Extractor, extract_files
+from spacy_domain_ner.extraction.batches import in_batches
+from spacy_domain_ner.extraction.inputs import Line, find_inputs, read_lines
+from spacy_domain_ner.extraction.lines import Extracted, extract_batch
+from spacy_domain_ner.extraction.workers import extract_in_workers
 
 STARTER = Path(__file__).parents[1] / "assets" / "software" / "starter.jsonl"
 # A way's name to what it is divided by and the least it may come to.
@@ -98,10 +97,9 @@ def whole(model: str, source: Path, workers: int, passages: int) -> float:
     """The verb itself, from a file to a file."""
     output = source.with_name("entities.jsonl")
     start = time.perf_counter()
-    with contextlib.redirect_stderr(io.StringIO()):
-        totals = extract(model, [str(source)], output, workers)
+    extraction = extract_files(model, [source], output, workers=workers)
     seconds = time.perf_counter() - start
-    assert totals.passages == passages
+    assert extraction.passages == passages
     output.unlink()
     return passages / seconds
 
@@ -118,14 +116,19 @@ def steady(results: Iterator[Extracted], passages: int) -> float:
 
 def one_worker(model: str, source: Path) -> Iterator[Extracted]:
     """Results as the verb gets them, without writing them."""
-    nlp = load_model(model)
-    return (extract_batch(nlp, lines) for lines in in_batches(read_lines(find_inputs([str(source)])), nlp.batch_size))
+    extractor = Extractor(model)
+    return (extract_batch(extractor, lines) for lines in batches(source, extractor.batch_size))
 
 
 def two_workers(model: str, source: Path) -> Iterator[Extracted]:
     """The same from two processes."""
     size = spacy.load(model).batch_size
-    return extract_in_workers(model, in_batches(read_lines(find_inputs([str(source)])), size), 2)
+    return (result for _, result in extract_in_workers(model, batches(source, size), 2))
+
+
+def batches(source: Path, size: int) -> Iterator[list[Line]]:
+    """The lines of a file in batches of that size."""
+    return in_batches(read_lines(find_inputs([str(source)])), size, lambda line: len(line.raw))
 
 
 def measure(compared: dict[str, Callable[[], float]], repetitions: int) -> dict[str, dict[str, object]]:

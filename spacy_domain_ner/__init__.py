@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from spacy_domain_ner.corpus.jsonl import read_passages, write_passages
     from spacy_domain_ner.corpus.passage import Passage, Span
     from spacy_domain_ner.errors import UserError
-    from spacy_domain_ner.extraction.extract import extract_entities
+    from spacy_domain_ner.extraction.extractor import Entity, Extractor, extract_entities
+    from spacy_domain_ner.extraction.runs import extract_files
     from spacy_domain_ner.projects.scaffold import new_project
     from spacy_domain_ner.schema import EntitySchema, read_schema
 
@@ -30,16 +31,22 @@ _MODULES = {
     # A project
     "new_project": "projects.scaffold",
     # A trained model at work
-    "extract_entities": "extraction.extract",
+    "Entity": "extraction.extractor",
+    "Extractor": "extraction.extractor",
+    "extract_entities": "extraction.extractor",
+    "extract_files": "extraction.runs",
 }
 
 __all__ = [
+    "Entity",
     "EntitySchema",
+    "Extractor",
     "Passage",
     "Span",
     "UserError",
     "__version__",
     "extract_entities",
+    "extract_files",
     "new_project",
     "read_passages",
     "read_schema",

@@ -10,8 +10,8 @@ import pytest
 import spacy_domain_ner
 
 PUBLIC = {
-    "EntitySchema", "Passage", "Span", "UserError", "__version__", "extract_entities", "new_project", "read_passages",
-    "read_schema", "write_passages",
+    "Entity", "EntitySchema", "Extractor", "Passage", "Span", "UserError", "__version__", "extract_entities",
+    "extract_files", "new_project", "read_passages", "read_schema", "write_passages",
 }  # fmt: skip
 
 

@@ -209,7 +209,15 @@ def parse_record(line: str | bytes, text_key: str = "text") -> dict[str, Any]:
 
     RAISES: RefusedError with the reason, where it is no JSON object with a non-empty Unicode text.
     """
-    record = parse_json(line)
+    return with_text(parse_json(line), text_key)
+
+
+def with_text(record: Any, text_key: str = "text") -> dict[str, Any]:
+    """Check that a JSON value is an object with a text, and return it.
+
+    Raises:
+        RefusedError: It is not, or the text has only white space, or is not Unicode text.
+    """
     if not isinstance(record, dict):
         raise RefusedError(f"a record must be a JSON object with a key {text_key!r}")
     text = record.get(text_key)

@@ -1,4 +1,4 @@
-"""Reading passages from JSON lines, text files, folders and standard input, as a stream of raw lines."""
+"""Reading passages from JSON lines, text files, folders and standard input as a stream of raw lines."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,13 +14,17 @@ from spacy_domain_ner.files import TEXT_SUFFIXES
 STDIN = "-"
 # The byte order mark that some editors put before a UTF-8 text.
 UTF8_MARK = b"\xef\xbb\xbf"
-# A batch ends at this many bytes, however few lines it has, so that memory stays bounded: a CNN takes near 1 MB of it
-# for every 1,000 characters that it reads at once.
-BATCH_BYTES = 250_000
 
 
 class Line(NamedTuple):
-    """One passage as it was read. number: counted from 1, 0 where the passage is a whole file."""
+    """One passage as it was read.
+
+    Attributes:
+        file: The file's name as it was given.
+        number: The line's number, from 1; 0 where the passage is a whole file.
+        raw: What stands there.
+        is_json: Whether that is a JSON record, and not the text itself.
+    """
 
     file: str
     number: int
@@ -29,12 +33,18 @@ class Line(NamedTuple):
 
     @property
     def place(self) -> str:
+        """Where the passage is, for messages."""
         return f"{self.file}:{self.number}" if self.number else self.file
 
 
 @dataclass(frozen=True)
 class Input:
-    """A file to read, or standard input."""
+    """A file to read, or standard input.
+
+    Attributes:
+        path: The file's name as it was given, or "-".
+        is_json: Whether it holds JSON lines; None where its first line tells.
+    """
 
     path: str
     is_json: bool | None
@@ -46,47 +56,56 @@ class Input:
 
     @property
     def can_be_read_again(self) -> bool:
-        """Whether it gives the same another time, as a file does and standard input or a named pipe does not."""
+        """Whether a second reading gives the same, as with a file and unlike standard input or a named pipe."""
         return self.path != STDIN and Path(self.path).is_file()
 
 
-def find_inputs(paths: Iterable[str], form: str | None = None) -> list[Input]:
-    """The files that paths stand for.
+def find_inputs(paths: Iterable[str], file_format: str | None = None) -> list[Input]:
+    """Find the files that paths stand for.
 
-    paths: Files, folders (searched for text and JSON lines files) and "-" for standard input.
-    form: "jsonl" or "text" to force what the files hold, None to tell by their names (standard input and named
-        pipes: by their first line).
-    RAISES: UserError where a path is missing or holds nothing to read.
+    Args:
+        paths: Files, folders (searched for text and JSON lines files) and "-" for standard input.
+        file_format: "jsonl" or "text", whatever the files' names say; None goes by the names, and by the first line
+            of standard input and named pipes.
+
+    Returns:
+        The files, those of a folder in the order of their names.
+
+    Raises:
+        UserError: A path is missing or holds nothing that can be read.
     """
-    forced = None if form is None else form == "jsonl"
+    is_json = None if file_format is None else file_format == "jsonl"
     inputs: list[Input] = []
     for name in paths:
         path = Path(name)
         if name == STDIN:
-            inputs.append(Input(STDIN, forced))
+            inputs.append(Input(STDIN, is_json))
         elif path.is_dir():
-            files = [file for file in sorted(path.rglob("*")) if file.is_file()]
-            known = [file for file in files if file.suffix.lower() in JSONL_SUFFIXES + TEXT_SUFFIXES]
-            if not known:
-                endings = " ".join(JSONL_SUFFIXES + TEXT_SUFFIXES)
-                raise UserError(f"The folder {name} has no file to read", f"Files that end in {endings} are read.")
-            inputs += [_input(file, forced) for file in known]
+            inputs += [_input(file, is_json) for file in _files_in(path)]
         elif path.exists():
-            if path.suffix.lower() == ".json" and forced is None:
+            if path.suffix.lower() == ".json" and is_json is None:
                 raise UserError(
-                    f"{name} is a .json file, and passages are read one a line",
-                    "If it has a JSON record on every line, add --format jsonl.",
+                    f"{name} is a .json file, and files are read one passage per line",
+                    "If every line of it is a JSON record, add `file_format=jsonl`.",
                 )
-            inputs.append(_input(path, forced))
+            inputs.append(_input(path, is_json))
         else:
             raise UserError(f"There is no file or folder {name}", "Name files, folders, or - for standard input.")
     return inputs
 
 
 def read_lines(inputs: Iterable[Input], whole_files: bool = False) -> Iterator[Line]:
-    """Every line that holds something, in order. With `whole_files`, a text file is one passage.
+    """Read every line that is not blank, in order.
 
-    RAISES: UserError where a file can't be read.
+    Args:
+        inputs: The files.
+        whole_files: Whether a text file is one passage.
+
+    Yields:
+        The lines, without their line ends.
+
+    Raises:
+        UserError: A file can't be read.
     """
     for source in inputs:
         if source.path == STDIN:
@@ -99,30 +118,24 @@ def read_lines(inputs: Iterable[Input], whole_files: bool = False) -> Iterator[L
             raise UserError(f"Can't read {source.path}: {error.strerror}") from None
 
 
-def in_batches(lines: Iterable[Line], size: int) -> Iterator[list[Line]]:
-    """Lines in lists of at most `size`."""
-    batch: list[Line] = []
-    total = 0
-    for line in lines:
-        batch.append(line)
-        total += len(line.raw)
-        if len(batch) >= size or total >= BATCH_BYTES:
-            yield batch
-            batch, total = [], 0
-    if batch:
-        yield batch
+def _files_in(folder: Path) -> list[Path]:
+    suffixes = JSONL_SUFFIXES + TEXT_SUFFIXES
+    files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in suffixes and file.is_file()]
+    if not files:
+        raise UserError(f"The folder {folder} has no file to read", f"Files that end in {' '.join(suffixes)} are read.")
+    return files
 
 
-def _input(path: Path, forced: bool | None) -> Input:
-    if forced is None and path.is_file():
-        return Input(str(path), path.suffix.lower() in JSONL_SUFFIXES)
-    return Input(str(path), forced)
+def _input(path: Path, is_json: bool | None) -> Input:
+    if is_json is None and path.is_file():
+        is_json = path.suffix.lower() in JSONL_SUFFIXES
+    return Input(str(path), is_json)
 
 
 def _lines(stream: BinaryIO, name: str, is_json: bool | None, whole_files: bool) -> Iterator[Line]:
     lines: Iterable[bytes] = stream
     if is_json is None:
-        # Empty lines before the first that holds something are kept: they count in the lines' numbers.
+        # Blank lines before the first other one are kept: they count in the lines' numbers.
         seen = []
         for line in stream:
             seen.append(line)

@@ -1,4 +1,4 @@
-"""Writing a long run's output so that a run that was killed goes on where it was, with every passage once."""
+"""Writing the output of a long run so that a run that was killed can be resumed, with every passage there once."""
 
 import hashlib
 import os
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 import srsly
 from spacy.language import Language
@@ -19,14 +19,26 @@ from spacy_domain_ner.files import replacing
 class ResumableOutput:
     """A file that is written beside its place, batch by batch, and renamed when all is done.
 
-    Beside OUTPUT lie OUTPUT.partial and OUTPUT.partial.json, which says up to where the partial file holds and
-    which run made it. A run of the same model over the same inputs goes on from there; any other starts anew.
+    Beside OUTPUT stand OUTPUT.partial and OUTPUT.partial.json, which says how much of the partial file is complete and
+    which run made it. A run of the same model over the same inputs continues from there; any other starts anew.
+
+    Attributes:
+        path: The output.
+        lines_done: The lines of the input that an interrupted run of the same kind has finished.
+        passages: The passages in the output.
+        entities: The entities in the output.
+        refused: The lines that could not be read.
     """
 
     def __init__(self, path: Path, run: str) -> None:
-        """path: The output. run: What identifies the run, from `identify_run`."""
+        """Find what an earlier run has left.
+
+        Args:
+            path: The output.
+            run: What identifies the run, from `identify_run`.
+        """
         self.path = path
-        # A link stays one: the file that it leads to is replaced.
+        # A link stays a link: the file that it leads to is replaced.
         self._target = path.resolve()
         self._partial = self._target.with_name(self._target.name + ".partial")
         self._journal = self._target.with_name(self._target.name + ".partial.json")
@@ -41,20 +53,31 @@ class ResumableOutput:
     def __enter__(self) -> "ResumableOutput":
         if self._target.exists() and not self._target.is_file():
             # Renaming would put a file where a device is, or fail on a folder after all the work.
-            raise UserError(f"{self.path} is no file, and can't be replaced by one", "Name a file for --output.")
+            raise UserError(f"{self.path} is not a file, and can't be replaced by one", "Name a file for `output`.")
         with self._user_error():
             self._target.parent.mkdir(parents=True, exist_ok=True)
             if not self._bytes:
-                # Another run's journal must not be taken to speak of what this one writes.
+                # Another run's journal must not be taken for this one's.
                 self._journal.unlink(missing_ok=True)
             self._stream = self._partial.open("r+b" if self._partial.exists() else "w+b")
-            # What was written after the journal's last entry is of a batch that was not finished.
+            # What was written after the journal's last entry belongs to a batch that was not finished.
             self._stream.truncate(self._bytes)
             self._stream.seek(self._bytes)
         return self
 
     def write(self, rows: bytes, *, lines: int, passages: int, entities: int, refused: int) -> None:
-        """Add one batch's rows, made from `lines` lines of the input."""
+        """Add the rows of one batch.
+
+        Args:
+            rows: The rows, encoded.
+            lines: The lines of the input that they were made from.
+            passages: The passages among those lines.
+            entities: The entities found in them.
+            refused: The lines that could not be read.
+
+        Raises:
+            UserError: The file can't be written.
+        """
         with self._user_error():
             self._stream.write(rows)
             self._stream.flush()
@@ -73,7 +96,7 @@ class ResumableOutput:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # After a failed write there is no more to be got to the disk.
+        # After a failed write, closing fails too.
         with suppress(OSError):
             self._stream.close()
         if kind is None:
@@ -86,7 +109,7 @@ class ResumableOutput:
         try:
             yield
         except OSError as error:
-            hint = "Make room or name another place for --output, and run the same command again."
+            hint = "Make room or name another place for `output`, and run the same command again."
             raise UserError(f"Can't write {self.path}: {error.strerror}", hint) from None
 
     def _state(self, run: str) -> dict[str, Any]:
@@ -100,10 +123,38 @@ class ResumableOutput:
         return anew
 
 
-def identify_run(nlp: Language, inputs: Iterable[Input], *options: object) -> str:
-    """A hash of what a run's output depends on: the model, the inputs' names, sizes and times, the options.
+class StreamOutput:
+    """A stream in place of a file: what is written is out, so nothing can be resumed."""
 
-    Standard input and named pipes can't be read again from their start, so a run over it is never the same as another.
+    lines_done = passages = entities = refused = 0
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def __enter__(self) -> "StreamOutput":
+        return self
+
+    def write(self, rows: bytes, **_: int) -> None:
+        """Write the rows of one batch."""
+        self._stream.write(rows)
+        self._stream.flush()
+
+    def __exit__(self, *_: object) -> None:
+        """The stream stays open: it is not ours."""
+
+
+def identify_run(nlp: Language, inputs: Iterable[Input], *options: object) -> str:
+    """Make a hash of what a run's output depends on: the model, the inputs' names, sizes and times, and the options.
+
+    Standard input and named pipes can't be read again from their start, so a run over them never equals another.
+
+    Args:
+        nlp: The model.
+        inputs: The files.
+        options: What else changes the output; each must have a `repr` that tells its value.
+
+    Returns:
+        The hash, in hexadecimal digits.
     """
     parts: list[object] = [nlp.meta, nlp.config.to_str(), *options]
     if nlp.path is not None:
@@ -111,7 +162,7 @@ def identify_run(nlp: Language, inputs: Iterable[Input], *options: object) -> st
     for source in inputs:
         if source.can_be_read_again:
             stat = Path(source.path).stat()
-            # The name as given: it stands in the rows.
+            # The name as it was given: it is in the rows.
             parts.append((source.path, os.getcwd(), stat.st_size, stat.st_mtime_ns, source.is_json))
         else:
             parts.append(os.urandom(16))

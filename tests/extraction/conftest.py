@@ -1,4 +1,4 @@
-"""A small model with rules, for tests that are about the way of the text and not about how good a model is."""
+"""A small model, an input that takes a while, and `domain-ner` as a process of its own."""
 
 import json
 import os
@@ -10,23 +10,15 @@ from pathlib import Path
 
 import pytest
 import spacy
+from helpers.ruled import ruled
 from spacy.language import Language
 
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Finds Redis and Kafka (INFRA), and svc0, svc1 and so on (SERVICE)."""
-    nlp = spacy.blank("en")
-    ruler = nlp.add_pipe("entity_ruler")
-    ruler.add_patterns(
-        [
-            {"label": "INFRA", "pattern": "Redis"},
-            {"label": "INFRA", "pattern": "Kafka"},
-            {"label": "SERVICE", "pattern": [{"TEXT": {"REGEX": "^svc[0-9]+$"}}]},
-        ]
-    )
+    """The folder of a small model with rules."""
     path = tmp_path_factory.mktemp("model") / "model-best"
-    nlp.to_disk(path)
+    ruled().to_disk(path)
     return path
 
 
@@ -78,7 +70,7 @@ def start(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
 
 @pytest.fixture
 def command(start: Callable[..., subprocess.Popen[bytes]]) -> Callable[..., tuple[int, bytes, str]]:
-    """Run `domain-ner` to its end. RETURNS: exit code, standard output, standard error."""
+    """Run `domain-ner` to its end; gives the exit code, standard output and standard error."""
 
     def command(*arguments: object, stdin: bytes = b"", **settings: object) -> tuple[int, bytes, str]:
         process = start(*arguments, stdin=subprocess.PIPE, **settings)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from spacy_domain_ner.cli.extract import extract
+from spacy_domain_ner import extract_files
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 Command = Callable[..., tuple[int, bytes, str]]
@@ -31,7 +31,7 @@ def test_the_command_reads_standard_input_of_both_kinds(model: Path, command: Co
     assert rows[0]["meta"]["source"] == "<stdin>"
     assert code == 0
     assert errors.startswith("2 passages, 2 entities (")
-    assert errors.endswith(" passages a second)\n")
+    assert errors.endswith(" passages per second)\n")
     code, output, errors = command("extract", model, "-", stdin=b'\xef\xbb\xbf{"id": 1, "text": "Redis"}\n{broken\n')
     assert code == 0
     assert json.loads(output)["id"] == 1
@@ -87,7 +87,7 @@ def test_a_full_disk_is_said_without_a_traceback(model: Path, many: Path, start:
 def whole(model: Path, many: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The output of an uninterrupted run."""
     output = tmp_path_factory.mktemp("whole") / "out.jsonl"
-    extract(str(model), [str(many)], output)
+    extract_files(model, [many], output)
     rows = output.read_bytes()
     numbers = [json.loads(row)["id"] for row in rows.splitlines()]
     assert numbers == [number for number in range(30_000) if number not in (3, 20_000)]
@@ -110,7 +110,7 @@ def test_killed_in_the_middle_and_run_again_every_passage_is_there_once(
     assert 0 < lines_done(tmp_path) < 30_000
     code, _, errors = command(*arguments)
     assert code == 0
-    assert "Going on after" in errors
+    assert "Resumed after" in errors
     assert "29998 passages, 59996 entities, 2 line(s) not read" in errors
     assert (tmp_path / "out.jsonl").read_bytes() == whole
     assert os.listdir(tmp_path) == ["out.jsonl"]

@@ -1,4 +1,4 @@
-"""Reading lines: what is a passage, where it stands, and how its file's form is told."""
+"""Reading lines: what is a passage, where it is, and how its file's format is told."""
 
 import io
 import os
@@ -9,18 +9,22 @@ import pytest
 
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction import inputs
-from spacy_domain_ner.extraction.inputs import Line, find_inputs, in_batches, read_lines
+from spacy_domain_ner.extraction.inputs import find_inputs, read_lines
 
 MARK = b"\xef\xbb\xbf"
 
 
-def read(path: Path, form: str | None = None, whole_files: bool = False) -> list[tuple[int, bytes, bool]]:
-    return [(line.number, line.raw, line.is_json) for line in read_lines(find_inputs([str(path)], form), whole_files)]
+Lines = list[tuple[int, bytes, bool]]
 
 
-def read_stdin(monkeypatch: pytest.MonkeyPatch, data: bytes, form: str | None = None) -> list[tuple[int, bytes, bool]]:
+def read(path: Path, file_format: str | None = None, whole_files: bool = False) -> Lines:
+    lines = read_lines(find_inputs([str(path)], file_format), whole_files)
+    return [(line.number, line.raw, line.is_json) for line in lines]
+
+
+def read_stdin(monkeypatch: pytest.MonkeyPatch, data: bytes, file_format: str | None = None) -> Lines:
     monkeypatch.setattr(inputs.sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
-    return [(line.number, line.raw, line.is_json) for line in read_lines(find_inputs(["-"], form))]
+    return [(line.number, line.raw, line.is_json) for line in read_lines(find_inputs(["-"], file_format))]
 
 
 @pytest.mark.parametrize(
@@ -56,12 +60,14 @@ def test_standard_input_is_json_where_its_first_line_is(monkeypatch: pytest.Monk
     assert [(number, is_json) for number, _, is_json in lines] == [(first + n, True) for n in range(3)]
 
 
-@pytest.mark.parametrize(("form", "is_json"), [("jsonl", True), ("text", False)])
-def test_the_form_can_be_forced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, is_json: bool) -> None:
+@pytest.mark.parametrize(("file_format", "is_json"), [("jsonl", True), ("text", False)])
+def test_the_format_can_be_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file_format: str, is_json: bool
+) -> None:
     for name in ("a.txt", "a.jsonl", "a.json", "a"):
         (tmp_path / name).write_bytes(b"{}\n")
-        assert read(tmp_path / name, form) == [(1, b"{}", is_json)]
-    assert read_stdin(monkeypatch, b"{}\n", form) == [(1, b"{}", is_json)]
+        assert read(tmp_path / name, file_format) == [(1, b"{}", is_json)]
+    assert read_stdin(monkeypatch, b"{}\n", file_format) == [(1, b"{}", is_json)]
 
 
 def test_a_whole_file_is_one_passage_with_its_line_ends(tmp_path: Path) -> None:
@@ -93,7 +99,7 @@ def test_a_folder_gives_its_files_in_the_order_of_their_names(tmp_path: Path) ->
     [
         ("missing.txt", "There is no file or folder"),
         ("empty-folder", "has no file to read"),
-        ("one.json", "--format jsonl"),
+        ("one.json", "file_format=jsonl"),
     ],
 )
 def test_what_can_not_be_read_is_named(tmp_path: Path, name: str, says: str) -> None:
@@ -110,11 +116,3 @@ def test_a_named_pipe_is_told_by_its_first_line(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     [source] = find_inputs([str(pipe)])
     assert (source.is_json, source.can_be_read_again, source.size) == (None, False, 0)
-
-
-def test_a_batch_ends_by_its_lines_or_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "BATCH_BYTES", 100)
-    sizes = [10, 10, 10, 10, 90, 20, 500, 1]
-    lines = [Line("f", number, b"x" * size, False) for number, size in enumerate(sizes, 1)]
-    batches = [[line.number for line in batch] for batch in in_batches(lines, 3)]
-    assert batches == [[1, 2, 3], [4, 5], [6, 7], [8]]

@@ -1,4 +1,4 @@
-"""The output that is written beside its place: what holds after an interruption, and what may not be replaced."""
+"""The output that is written beside its place: what is resumed after an interruption, and what may not be replaced."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def test_nothing_stands_in_the_output_s_place_until_all_is_done(path: Path) -> N
     assert os.listdir(path.parent) == [path.name]
 
 
-def test_the_same_run_goes_on_after_the_last_whole_batch(path: Path) -> None:
+def test_the_same_run_is_resumed_after_the_last_whole_batch(path: Path) -> None:
     interrupt(path, "run", b"a\nb\n", b"c\n")
     with (path.parent / "entities.jsonl.partial").open("ab") as partial:
         partial.write(b"half of a batch that was not finis")
@@ -96,7 +96,7 @@ def test_a_folder_or_a_device_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "folder", tmp_path / "pipe", Path("/dev/null")):
-        with pytest.raises(UserError, match="is no file"), ResumableOutput(path, "run"):
+        with pytest.raises(UserError, match="is not a file"), ResumableOutput(path, "run"):
             pass
     assert sorted(os.listdir(tmp_path)) == ["folder", "pipe"]
 
@@ -111,13 +111,13 @@ def test_a_run_is_the_same_only_with_the_same_model_inputs_and_options(nlp: Lang
     path = tmp_path / "in.txt"
     path.write_text("one\n")
 
-    def run(*options: object, form: str | None = None) -> str:
-        return identify_run(nlp, find_inputs([str(path)], form), *options)
+    def run(*options: object, file_format: str | None = None) -> str:
+        return identify_run(nlp, find_inputs([str(path)], file_format), *options)
 
     first = run("text")
     assert run("text") == first
     assert run("body") != first
-    assert run("text", form="jsonl") != first
+    assert run("text", file_format="jsonl") != first
     assert identify_run(nlp, find_inputs(["-"])) != identify_run(nlp, find_inputs(["-"]))
     path.write_text("two\n")
     os.utime(path, (1, 1))

@@ -7,12 +7,11 @@ import pytest
 import spacy
 from helpers.memorized import memorized
 
-from spacy_domain_ner import extract_entities
-from spacy_domain_ner.cli.extract import extract
+from spacy_domain_ner import Entity, Extractor, UserError, extract_entities, extract_files
 from spacy_domain_ner.components.biluo_ner import FACTORY
 from spacy_domain_ner.confidence import calibrate
 from spacy_domain_ner.corpus import Passage, Span
-from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.extraction.extractor import Thresholds
 
 TEXT = "checkout-api calls Redis"
 SERVICE, INFRA = Span(0, 12, "SERVICE"), Span(19, 24, "INFRA")
@@ -38,7 +37,7 @@ def texts(tmp_path) -> Path:
 
 def found(folder, texts, tmp_path, **options) -> list[str]:
     output = tmp_path / "entities.jsonl"
-    extract(str(folder), [str(texts)], output, **options)
+    extract_files(folder, [texts], output, **options)
     [row] = [json.loads(line) for line in output.read_text().splitlines()]
     assert all(0 <= entity["confidence"] <= 1 for entity in row["entities"])
     return [entity["type"] for entity in row["entities"]]
@@ -55,23 +54,53 @@ def test_what_is_less_sure_is_left_out(folder, texts, tmp_path, workers):
     assert found(folder, texts, tmp_path, min_confidence=["1", "INFRA=0"]) == ["INFRA"]
 
 
-def test_a_wanted_precision_takes_the_thresholds_that_the_model_keeps(folder, texts, tmp_path, capsys):
+def test_a_wanted_precision_takes_the_thresholds_that_the_model_keeps(folder, texts, tmp_path):
     assert found(folder, texts, tmp_path, precision=0.9) == ["INFRA"]
-    assert "SERVICE: none is kept, no confidence reached a precision of 0.9" in capsys.readouterr().err
     assert found(folder, texts, tmp_path, precision=0.02) == ["SERVICE", "INFRA"]
+
+
+def test_a_type_of_which_no_entity_is_sure_enough_is_named(folder, texts, domain_ner):
+    assert Thresholds.of(spacy.load(folder), precision=0.9).unreachable == ("SERVICE",)
+    done = domain_ner("extract", folder, texts, "-o", texts.with_name("out.jsonl"), "--precision", 0.9)
+    assert done.code == 0
+    assert "SERVICE: none is kept, no confidence reached a precision of 0.9" in done.err
+
+
+@pytest.mark.parametrize(
+    ("min_confidence", "kept"),
+    [
+        (0, ["SERVICE", "INFRA"]),
+        (1.0, []),
+        ("1", []),
+        ({"SERVICE": 1.0}, ["INFRA"]),
+        ({"": 1.0, "SERVICE": 0}, ["SERVICE"]),
+        (["1", "INFRA=0"], ["INFRA"]),
+    ],
+)
+def test_a_threshold_is_a_number_or_numbers_by_type_or_as_on_the_command_line(folder, min_confidence, kept):
+    [entities] = Extractor(folder, min_confidence=min_confidence)([TEXT])
+    assert [entity.type for entity in entities] == kept
+
+
+def test_thresholds_can_be_applied_to_what_was_found_before(folder):
+    extractor = Extractor(folder)
+    [entities] = extractor([TEXT])
+    thresholds = Thresholds.of(extractor.nlp, {"SERVICE": 1.0})
+    assert [entity.type for entity in entities if thresholds.keeps(entity)] == ["INFRA"]
+    assert thresholds.keeps(Entity("x", "SERVICE", 0, 1))
 
 
 def test_another_threshold_is_another_run(folder, texts, tmp_path):
     output = tmp_path / "entities.jsonl"
-    extract(str(folder), [str(texts)], output)
+    extract_files(folder, [texts], output)
     before = output.read_text()
-    extract(str(folder), [str(texts)], output, min_confidence=["1"])
+    extract_files(folder, [texts], output, min_confidence=["1"])
     assert output.read_text() != before
 
 
 def test_a_model_that_says_nothing_of_it_takes_no_threshold(model, texts, tmp_path):
-    with pytest.raises(UserError, match="says nothing of how sure"):
-        extract(str(model), [str(texts)], tmp_path / "out.jsonl", min_confidence=["0.5"])
-    extract(str(model), [str(texts)], tmp_path / "out.jsonl")
+    with pytest.raises(UserError, match="This model"):
+        extract_files(model, [texts], tmp_path / "out.jsonl", min_confidence=["0.5"])
+    extract_files(model, [texts], tmp_path / "out.jsonl")
     [row] = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert all("confidence" not in entity for entity in row["entities"])

@@ -1,0 +1,294 @@
+"""Finding entities in texts with a model that is loaded once."""
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from spacy_domain_ner.confidence import least_confidences
+from spacy_domain_ner.corpus.jsonl import RefusedError, parse_record, with_text
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.extraction.batches import in_batches, windows
+from spacy_domain_ner.models import load_model
+from spacy_domain_ner.text import lone_surrogate
+
+# Words that the vocabulary learns before a batch's words are forgotten again; enough to fill the tokenizer's cache.
+KEPT_WORDS = 30_000
+
+Confidences = float | Mapping[str, float] | Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """An entity that a model has found in a text.
+
+    Attributes:
+        name: Its surface form, `text[start:end]`.
+        type: Its entity type.
+        start: Where it begins, in code points (Python's own indices).
+        end: Where it ends, exclusive.
+        confidence: The probability, 0 to 1, that boundaries and type are right; None where the model does not say.
+    """
+
+    name: str
+    type: str
+    start: int
+    end: int
+    confidence: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entity as it stands in JSON.
+
+        Returns:
+            `name`, `type`, `start`, `end` and, where the model says it, `confidence`, rounded to four places.
+        """
+        entity: dict[str, Any] = {"name": self.name, "type": self.type, "start": self.start, "end": self.end}
+        if self.confidence is not None:
+            entity["confidence"] = round(self.confidence, 4)
+        return entity
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """How sure a model must be of an entity for it to be kept.
+
+    Attributes:
+        least: The least confidence, by entity type; "" stands for all types that are not named.
+    """
+
+    least: Mapping[str, float]
+
+    @classmethod
+    def of(
+        cls,
+        nlp: Language,
+        min_confidence: Confidences = (),
+        precision: float | None = None,
+    ) -> "Thresholds":
+        """Find a model's thresholds.
+
+        Args:
+            nlp: The trained pipeline.
+            min_confidence: The least confidence, 0 to 1: one number for all types; or numbers by type, "" being all
+                others; or texts as on the command line, `0.7` or `TEAM=0.9`.
+            precision: The precision, between 0 and 1, that each type must have reached on the early-stopping set, by
+                the thresholds that the model keeps. `min_confidence` goes before it.
+
+        Raises:
+            UserError: A value does not fit, or the model has no confidence or no thresholds.
+        """
+        if isinstance(min_confidence, float | int | str):
+            min_confidence = [str(min_confidence)]
+        elif isinstance(min_confidence, Mapping):
+            min_confidence = [f"{label}={value}" for label, value in min_confidence.items()]
+        return cls(least_confidences(nlp, min_confidence, precision))
+
+    @property
+    def unreachable(self) -> tuple[str, ...]:
+        """The types of which no entity is kept, since no confidence reached the wanted precision."""
+        return tuple(sorted(label for label, value in self.least.items() if math.isinf(value)))
+
+    def keeps(self, entity: Entity) -> bool:
+        """Whether an entity is kept; one without a confidence always is."""
+        if entity.confidence is None:
+            return True
+        return entity.confidence >= self.least.get(entity.type, self.least.get("", 0.0))
+
+
+class Extractor:
+    """Finds the entities in texts, in batches, with a model that is loaded once.
+
+        extractor = Extractor("en_software_ner", min_confidence=0.7)
+        for entities in extractor(["GET /health is slow", "Redis is down"]):
+            print([(entity.name, entity.type, entity.confidence) for entity in entities])
+
+    A long-running process does not grow: what the vocabulary learns from a batch is forgotten after it, once the common
+    words are known. A text that is longer than `window` is read in parts that are cut at sentence ends, and the offsets
+    are those of the whole text.
+
+    An extractor and its pipeline belong to one thread at a time: neither spaCy's vocabulary nor its memory zones take
+    more. Give each thread or process an extractor of its own, or let one thread do the work of all.
+
+    Attributes:
+        nlp: The pipeline.
+        thresholds: How sure the model must be of an entity.
+        batch_size: The most texts that the model reads at once.
+        window: The most characters of a text that the model reads at once.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Language,
+        *,
+        min_confidence: Confidences = (),
+        precision: float | None = None,
+        batch_size: int | None = None,
+        window: int | None = None,
+    ) -> None:
+        """Load a model.
+
+        Args:
+            model: A trained model's folder, the name of its package, or a pipeline that is loaded already.
+            min_confidence: The least confidence of an entity that is kept, 0 to 1: for all types, or by type; see
+                `Thresholds.of`.
+            precision: The precision that each type must have reached on the early-stopping set, between 0 and 1.
+            batch_size: The most texts that the model reads at once; None takes the model's own number.
+            window: The most characters of a text that are read at once; None takes the model's own limit, which is
+                also the upper limit (`nlp.max_length`, by default 1,000,000). A CNN takes about 1 MB of memory for
+                every 1,000 characters.
+
+        Raises:
+            UserError: The model can't be loaded, or an argument does not fit.
+        """
+        for name, value in (("batch_size", batch_size), ("window", window)):
+            if value is not None and value < 1:
+                raise UserError(f"`{name}` is {value}", "It must be 1 or more.")
+        self.nlp = model if isinstance(model, Language) else load_model(model)
+        self.thresholds = Thresholds.of(self.nlp, min_confidence, precision)
+        self.batch_size = batch_size or self.nlp.batch_size
+        self.window = min(window or self.nlp.max_length, self.nlp.max_length)
+
+    def __call__(self, texts: Iterable[str]) -> Iterator[list[Entity]]:
+        """Find the entities in texts.
+
+        Args:
+            texts: The texts, which may be a stream: they are read a batch at a time.
+
+        Yields:
+            The entities of each text, in the order of the texts and in the order in which they stand there.
+
+        Raises:
+            UserError: A text is not Unicode text, since it has half of a surrogate pair.
+        """
+        if isinstance(texts, str):
+            raise TypeError("An extractor takes several texts. Write extractor([text]) for a single one.")
+        return self._extract(texts)
+
+    def records(
+        self,
+        records: Iterable[Mapping[str, Any] | str | bytes],
+        *,
+        text_key: str = "text",
+        refused: Callable[[int, str], object] | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Find the entities in JSON records.
+
+        Args:
+            records: Records, or lines that hold them as JSON; they may be a stream.
+            text_key: The key of a record's text.
+            refused: Called with the number of a record that can't be read, counted from 1, and the reason; such a
+                record is left out. None makes it an error.
+
+        Yields:
+            Each record with `entities` added, as `Entity.to_dict` gives them. The record that was given stays as it is.
+
+        Raises:
+            UserError: A record can't be read, or `text_key` is "entities".
+        """
+        check_text_key(text_key)
+        waiting: deque[dict[str, Any]] = deque()
+
+        def texts() -> Iterator[str]:
+            for number, given in enumerate(records, 1):
+                try:
+                    if isinstance(given, str | bytes):
+                        record = parse_record(given, text_key)
+                    else:
+                        record = with_text(dict(given), text_key)
+                except RefusedError as error:
+                    if refused is None:
+                        raise UserError(f"Record {number} can't be read: {error.reason}") from None
+                    refused(number, error.reason)
+                else:
+                    waiting.append(record)
+                    yield record[text_key]
+
+        found = self._extract(texts())
+        return ({**waiting.popleft(), "entities": [entity.to_dict() for entity in entities]} for entities in found)
+
+    def _extract(self, texts: Iterable[str]) -> Iterator[list[Entity]]:
+        entities: list[Entity] = []
+        for batch in in_batches(self._pieces(texts), self.batch_size, lambda piece: len(piece.text)):
+            for piece, found in zip(batch, self._read(batch), strict=True):
+                entities += found
+                if piece.is_last:
+                    yield entities
+                    entities = []
+
+    def _pieces(self, texts: Iterable[str]) -> Iterator["_Piece"]:
+        for number, text in enumerate(texts, 1):
+            if (lone := lone_surrogate(text)) is not None:
+                raise UserError(f"Text {number} is not Unicode text: half of a surrogate pair at offset {lone}")
+            if len(text) <= self.window:
+                yield _Piece(text, 0, True)
+                continue
+            for start, window in windows(text, self.window, self.nlp.tokenizer):
+                yield _Piece(window, start, start + len(window) == len(text))
+
+    def _read(self, batch: Sequence["_Piece"]) -> list[list[Entity]]:
+        # The whole batch before anything is given away: the zone must not stay open while a caller works.
+        with self._memory_zone():
+            docs = self.nlp.pipe([piece.text for piece in batch], batch_size=len(batch))
+            return [self._entities(doc, piece.start) for piece, doc in zip(batch, docs, strict=True)]
+
+    def _memory_zone(self) -> AbstractContextManager[object]:
+        """What the vocabulary learns in a zone is freed at its end, so that memory does not grow.
+
+        The tokenizer caches nothing in a zone, so the words that come first, the common ones, are learned for good. A
+        caller may have opened a zone, and zones can't be nested.
+        """
+        vocab = self.nlp.vocab
+        return nullcontext() if vocab.in_memory_zone or len(vocab) <= KEPT_WORDS else self.nlp.memory_zone()
+
+    def _entities(self, doc: Doc, shift: int) -> list[Entity]:
+        found = (
+            Entity(
+                ent.text,
+                ent.label_,
+                shift + ent.start_char,
+                shift + ent.end_char,
+                # Only recognizers that have a confidence have brought the attribute.
+                ent._.confidence if ent._.has("confidence") else None,
+            )
+            for ent in doc.ents
+        )
+        return [entity for entity in found if self.thresholds.keeps(entity)]
+
+
+class _Piece(NamedTuple):
+    """A text, or a window of it."""
+
+    text: str
+    start: int
+    is_last: bool
+
+
+def extract_entities(nlp: Language, text: str) -> list[dict[str, Any]]:
+    """Find the entities in one text. For many texts, an `Extractor` is faster.
+
+    Args:
+        nlp: A trained pipeline.
+        text: The text.
+
+    Returns:
+        For each entity its surface form `name`, its `type`, and `start` and `end` in code points, `end` exclusive, so
+        that `text[start:end] == name`; and `confidence`, 0 to 1, where the model says it.
+    """
+    [entities] = Extractor(nlp)([text])
+    return [entity.to_dict() for entity in entities]
+
+
+def check_text_key(text_key: str) -> None:
+    """Check the key of a record's text.
+
+    Raises:
+        UserError: It is the key that the entities get.
+    """
+    if text_key == "entities":
+        raise UserError("`text_key` is 'entities'", "The entities that are found get that key: rename the text's key.")

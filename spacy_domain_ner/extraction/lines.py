@@ -1,0 +1,74 @@
+"""Finding entities in lines of files: what goes in, and the JSON lines that come out."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from spacy_domain_ner.corpus.jsonl import RefusedError, parse_record
+from spacy_domain_ner.extraction.extractor import Extractor
+from spacy_domain_ner.extraction.inputs import Line
+
+
+@dataclass
+class Extracted:
+    """The result of one batch of lines.
+
+    Attributes:
+        rows: A JSON line for each passage, encoded: the input's record with `entities` added.
+        passages: The number of passages.
+        entities: The number of entities in them.
+        refusals: The lines that could not be read, each with its place and the reason.
+    """
+
+    rows: bytes = b""
+    passages: int = 0
+    entities: int = 0
+    refusals: list[str] = field(default_factory=list)
+
+
+def extract_batch(extractor: Extractor, lines: Iterable[Line], text_key: str = "text") -> Extracted:
+    """Find the entities in a batch of input lines.
+
+    Args:
+        extractor: The model.
+        lines: The input, as `extraction.inputs` reads it.
+        text_key: The key of the text in JSON records.
+
+    Returns:
+        The rows, and what could not be read.
+    """
+    result = Extracted()
+    records = []
+    for line in lines:
+        try:
+            records.append(_record(line, text_key))
+        except RefusedError as error:
+            result.refusals.append(f"{line.place}: {error.reason}")
+    rows = []
+    for record, entities in zip(records, extractor([record[text_key] for record in records]), strict=True):
+        record["entities"] = [entity.to_dict() for entity in entities]
+        result.entities += len(entities)
+        rows.append(_row(record))
+    result.passages = len(rows)
+    result.rows = b"".join(rows)
+    return result
+
+
+def _record(line: Line, text_key: str) -> dict[str, Any]:
+    if line.is_json:
+        return parse_record(line.raw, text_key)
+    try:
+        text = line.raw.decode("utf8")
+    except UnicodeDecodeError as error:
+        raise RefusedError(f"not UTF-8 text ({error.reason} at byte {error.start})") from None
+    meta = {"source": line.file} if line.number == 0 else {"source": line.file, "line": line.number}
+    return {text_key: text, "meta": meta}
+
+
+def _row(record: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(record, ensure_ascii=False).encode("utf8") + b"\n"
+    except UnicodeEncodeError:
+        # Half of a surrogate pair in the metadata or in a file's name is written as the escape that it came as.
+        return json.dumps(record).encode("ascii") + b"\n"

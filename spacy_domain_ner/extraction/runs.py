@@ -1,0 +1,175 @@
+"""Finding entities in files and streams: a run that is resumed after an interruption, with one process or several."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from spacy.language import Language
+
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.extraction.batches import in_batches
+from spacy_domain_ner.extraction.extractor import Confidences, Extractor, check_text_key
+from spacy_domain_ner.extraction.inputs import Input, Line, find_inputs, read_lines
+from spacy_domain_ner.extraction.lines import Extracted, extract_batch
+from spacy_domain_ner.extraction.output import ResumableOutput, StreamOutput, identify_run
+from spacy_domain_ner.extraction.workers import extract_in_workers
+
+
+@dataclass
+class Extraction:
+    """How far a run over files has come.
+
+    Attributes:
+        passages: The passages that were read, including those of the run that this one resumes.
+        entities: The entities that were found, likewise.
+        refused: The lines that could not be read, likewise.
+        resumed: The passages of the run that this one resumes.
+        unreachable: The types of which no entity is kept, since no confidence reached the wanted precision.
+        bytes_read: The size of the input that this run has read, in bytes.
+        bytes_total: The size of the whole input, in bytes, as far as it is known.
+        refusals: The lines that this run could not read, each with its place and the reason. Who prints them as they
+            come may clear the list.
+    """
+
+    passages: int = 0
+    entities: int = 0
+    refused: int = 0
+    resumed: int = 0
+    unreachable: tuple[str, ...] = ()
+    bytes_read: int = 0
+    bytes_total: int = 0
+    refusals: list[str] = field(default_factory=list)
+
+    def add(self, batch: Sequence[Line], result: Extracted) -> None:
+        """Count a batch of lines and its result."""
+        self.passages += result.passages
+        self.entities += result.entities
+        self.refused += len(result.refusals)
+        self.refusals += result.refusals
+        self.bytes_read += sum(len(line.raw) + 1 for line in batch)
+
+
+def extract_files(
+    model: str | Path | Language,
+    inputs: Sequence[str | Path],
+    output: str | Path | BinaryIO,
+    *,
+    workers: int = 1,
+    batch_size: int | None = None,
+    window: int | None = None,
+    file_format: str | None = None,
+    whole_files: bool = False,
+    text_key: str = "text",
+    min_confidence: Confidences = (),
+    precision: float | None = None,
+    report: Callable[[Extraction], object] | None = None,
+) -> Extraction:
+    """Find the entities in files of passages and write each record again, as JSON lines, with its `entities` added.
+
+    The output file is there when all is done. A run that was interrupted is resumed by the same call, and every passage
+    is in the output once.
+
+    Args:
+        model: A trained model's folder or the name of its package; with one worker also a pipeline.
+        inputs: Files (JSON lines, or text with one passage per line), folders of them, or "-" for standard input.
+        output: The file to write, or a binary stream.
+        workers: The number of processes.
+        batch_size: The most passages that the model, or a worker's, reads at once; None takes the model's own number.
+        window: The most characters of a passage that are read at once; see `Extractor`.
+        file_format: "jsonl" or "text", whatever the files' names say; None goes by the names.
+        whole_files: Whether a text file is one passage, and not each of its lines.
+        text_key: The key of the text in JSON records.
+        min_confidence: The least confidence of an entity that is kept; see `Extractor`.
+        precision: The precision that each type must have reached on the early-stopping set.
+        report: Called before the first batch and after each one; what it gets changes from call to call.
+
+    Returns:
+        The counts, and the lines that could not be read.
+
+    Raises:
+        UserError: The model or an input can't be read, the output can't be written, or an argument does not fit.
+    """
+    _check_arguments(model, workers, file_format, text_key)
+    sources = find_inputs(map(str, inputs), file_format)
+    settings = {"min_confidence": min_confidence, "precision": precision, "batch_size": batch_size, "window": window}
+    if isinstance(output, str | Path):
+        _check_output(Path(output), sources)
+    extractor = Extractor(model, **settings)  # type: ignore[arg-type]
+    options = (whole_files, text_key, sorted(extractor.thresholds.least.items()), extractor.window)
+    with _open_output(output, extractor.nlp, sources, options) as saved:
+        state = Extraction(
+            saved.passages,
+            saved.entities,
+            saved.refused,
+            resumed=saved.passages,
+            unreachable=extractor.thresholds.unreachable,
+            bytes_total=sum(source.size for source in sources),
+        )
+        _call(report, state)
+        lines = islice(read_lines(sources, whole_files), saved.lines_done, None)
+        batches = in_batches(lines, extractor.batch_size, lambda line: len(line.raw))
+        try:
+            for batch, result in _results(model, extractor, batches, workers, text_key, settings):
+                saved.write(
+                    result.rows,
+                    lines=len(batch),
+                    passages=result.passages,
+                    entities=result.entities,
+                    refused=len(result.refusals),
+                )
+                state.add(batch, result)
+                _call(report, state)
+        except BrokenProcessPool:
+            raise UserError(
+                "A worker process was killed, perhaps for lack of memory",
+                "Run the same command again with fewer `workers`, a smaller `batch_size` or a smaller `window`.",
+            ) from None
+        except BrokenPipeError:
+            # The reader of the stream (head, say) has seen enough.
+            pass
+    return state
+
+
+def _check_arguments(model: str | Path | Language, workers: int, file_format: str | None, text_key: str) -> None:
+    if workers < 1:
+        raise UserError(f"`workers` is {workers}", "It must be 1 or more.")
+    if workers > 1 and isinstance(model, Language):
+        raise UserError("Several workers can't share one pipeline", "Give the model's folder or package name instead.")
+    if file_format not in (None, "jsonl", "text"):
+        raise UserError(f"`file_format` is {file_format!r}", "It must be jsonl or text.")
+    check_text_key(text_key)
+
+
+def _check_output(output: Path, sources: Iterable[Input]) -> None:
+    for source in sources:
+        if output.exists() and source.can_be_read_again and output.samefile(source.path):
+            raise UserError(f"The output {output} is one of the inputs", "Name another file for `output`.")
+
+
+def _open_output(
+    output: str | Path | BinaryIO, nlp: Language, sources: Sequence[Input], options: Sequence[object]
+) -> ResumableOutput | StreamOutput:
+    if isinstance(output, str | Path):
+        return ResumableOutput(Path(output), identify_run(nlp, sources, *options))
+    return StreamOutput(output)
+
+
+def _results(
+    model: str | Path | Language,
+    extractor: Extractor,
+    batches: Iterable[list[Line]],
+    workers: int,
+    text_key: str,
+    settings: dict[str, Any],
+) -> Iterator[tuple[list[Line], Extracted]]:
+    if workers > 1 and not isinstance(model, Language):
+        return extract_in_workers(model, batches, workers, text_key, **settings)
+    return ((batch, extract_batch(extractor, batch, text_key)) for batch in batches)
+
+
+def _call(report: Callable[[Extraction], object] | None, state: Extraction) -> None:
+    if report is not None:
+        report(state)

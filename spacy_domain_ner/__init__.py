@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from spacy_domain_ner.corpus.jsonl import read_passages, write_passages
     from spacy_domain_ner.corpus.passage import Passage, Span
     from spacy_domain_ner.errors import UserError
+    from spacy_domain_ner.evaluation.assessment import Assessment, assess
     from spacy_domain_ner.extraction.extractor import Entity, Extractor, extract_entities
     from spacy_domain_ner.extraction.runs import extract_files
     from spacy_domain_ner.projects.scaffold import new_project
+    from spacy_domain_ner.reports.evaluation import evaluate
     from spacy_domain_ner.schema import EntitySchema, read_schema
 
 __version__ = "0.1.0"
@@ -30,6 +32,10 @@ _MODULES = {
     "write_passages": "corpus.jsonl",
     # A project
     "new_project": "projects.scaffold",
+    # A model
+    "Assessment": "evaluation.assessment",
+    "assess": "evaluation.assessment",
+    "evaluate": "reports.evaluation",
     # A trained model at work
     "Entity": "extraction.extractor",
     "Extractor": "extraction.extractor",
@@ -38,6 +44,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "Assessment",
     "Entity",
     "EntitySchema",
     "Extractor",
@@ -45,6 +52,8 @@ __all__ = [
     "Span",
     "UserError",
     "__version__",
+    "assess",
+    "evaluate",
     "extract_entities",
     "extract_files",
     "new_project",

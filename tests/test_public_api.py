@@ -10,8 +10,9 @@ import pytest
 import spacy_domain_ner
 
 PUBLIC = {
-    "Entity", "EntitySchema", "Extractor", "Passage", "Span", "UserError", "__version__", "extract_entities",
-    "extract_files", "new_project", "read_passages", "read_schema", "write_passages",
+    "Assessment", "Entity", "EntitySchema", "Extractor", "Passage", "Span", "UserError", "__version__", "assess",
+    "evaluate", "extract_entities", "extract_files", "new_project", "read_passages", "read_schema",
+    "write_passages",
 }  # fmt: skip
 
 

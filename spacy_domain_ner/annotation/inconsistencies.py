@@ -3,26 +3,13 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.evaluation.label_issues import Inconsistency
 
 # Of a form that occurs less often nothing can be said, and of each way to annotate it so many examples are shown.
 FEWEST, EXAMPLES = 3, 2
 WORD = re.compile(r"\w+|[^\w\s]")
-
-
-@dataclass(frozen=True)
-class Inconsistency:
-    """A surface form that is annotated in different ways.
-
-    labels: How often it is annotated as which type; "" is not at all.
-    examples: Up to two passages for each, with the offset of the form.
-    """
-
-    form: str
-    labels: dict[str, int]
-    examples: dict[str, list[tuple[Passage, int]]]
 
 
 def find_inconsistencies(passages: Sequence[Passage]) -> list[Inconsistency]:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from spacy_domain_ner.confidence import Prediction
-from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.evaluation.label_issues import Suspect
 from spacy_domain_ner.evaluation.matching import PairKind, pair_spans
 
 # Trains on the first passages, stops early by the second, and reads the third.
@@ -20,32 +21,6 @@ Read = Callable[[list[Passage], list[Passage], list[Passage]], list[Prediction]]
 SHARED = 10
 # What a model that gives no probabilities is taken to be of its predictions.
 UNKNOWN = 0.5
-
-
-@dataclass(frozen=True)
-class Suspect:
-    """An annotation that models contradict.
-
-    passage: Of the training side, with its annotation.
-    annotated: The annotated span; None where the models find one that nobody annotated.
-    predicted: The span that they find in its place; None where they find none.
-    confidence: How much the contradiction weighs, from 0 to 1. It sorts; it is no probability.
-    """
-
-    passage: Passage
-    annotated: Span | None
-    predicted: Span | None
-    confidence: float
-
-    @property
-    def in_words(self) -> str:
-        """The contradiction in a few words, as an annotator reads it beside the passage."""
-        annotated, predicted = (
-            f"{span.label} {self.passage.surface(span)!r}" if span else "" for span in (self.annotated, self.predicted)
-        )
-        if not annotated:
-            return f"nothing annotated, models find {predicted}"
-        return f"annotated {annotated}, models find {predicted or 'nothing'}"
 
 
 def find_suspects(folds: Sequence[list[Passage]], read: Read) -> list[Suspect]:

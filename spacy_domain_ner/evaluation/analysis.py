@@ -1,14 +1,14 @@
-"""A model's predictions on the evaluation set, looked at from all sides: metrics.json and the report are made of it."""
+"""A model's predictions compared with the annotation of the evaluation set: everything that is counted."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy
-from spacy.language import Language
 
-from spacy_domain_ner.confidence import (
+from spacy_domain_ner.confidence.calibration import (
     Judged,
     chance_calibration_error,
     expected_calibration_error,
@@ -19,23 +19,28 @@ from spacy_domain_ner.confidence import (
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.corpus.spacy_docs import misaligned_spans
 from spacy_domain_ner.evaluation import bootstrap
-from spacy_domain_ner.evaluation.bootstrap import Counts, Estimate, count_passages, estimate, estimate_macro
+from spacy_domain_ner.evaluation.bootstrap import Counts, Estimate, estimate, estimate_macro
 from spacy_domain_ner.evaluation.matching import Match, Scheme, SchemeScore, pair_spans, score_schemes
 from spacy_domain_ner.evaluation.mistakes import KINDS, Mistake, confusions, find_errors
-from spacy_domain_ner.evaluation.scores import Evaluation, Score, score
+from spacy_domain_ner.evaluation.scores import Score, rounded
 
-# The parts of the surest entities whose precision metrics.json has.
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+# metrics.json says how precise the surest entities are, for these shares of all entities.
 COVERAGES = (0.2, 0.4, 0.6, 0.8, 1.0)
-# A key of `meta` divides the passages into groups where it has so many values.
+# A key of `meta` divides the passages into groups where it has this many values.
 FEWEST_GROUPS, MOST_GROUPS = 2, 20
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """What a model makes of a passage.
+    """What a model predicts for a passage.
 
-    misaligned: The annotated spans that its tokens can't express.
-    confidences: How sure it is of its spans, 0 to 1, where it says so.
+    Attributes:
+        spans: The predicted spans.
+        misaligned: The annotated spans that the model's tokens can't express.
+        confidences: The model's confidence in its spans, from 0 to 1; empty where it states none.
     """
 
     spans: list[Span]
@@ -47,9 +52,12 @@ class Predicted:
 class Result:
     """The scores of one type, or of all mentions together.
 
-    counts: True positives, false positives and false negatives of each passage.
-    seen, unseen: The score where training had the surface form as a mention of that type, and where it had not: of
-        annotated mentions the annotated form, of the others the predicted one. None where training is not known.
+    Attributes:
+        counts: The true positives, false positives and false negatives of each passage, of shape (passages, 3).
+        schemes: The score by each of the four schemes.
+        seen: The score of the names that training had as a mention of that type. An annotated mention counts by its
+            own form, a wrong prediction by the predicted one. None where the training set is not known.
+        unseen: The score of the other names.
     """
 
     counts: Counts
@@ -57,24 +65,28 @@ class Result:
     seen: Score | None
     unseen: Score | None
 
-    @property
+    @cached_property
     def score(self) -> Score:
-        return Score(*(int(count) for count in self.counts.sum(axis=0)))
+        """The counts of all passages together, with precision, recall and F1."""
+        return _score(self.counts.sum(axis=0))
 
-    @property
+    @cached_property
     def precision(self) -> Estimate | None:
+        """The precision with its interval; None where nothing was predicted."""
         return estimate(self.counts, bootstrap.precision)
 
-    @property
+    @cached_property
     def recall(self) -> Estimate | None:
+        """The recall with its interval; None where nothing is annotated."""
         return estimate(self.counts, bootstrap.recall)
 
-    @property
+    @cached_property
     def f1(self) -> Estimate | None:
+        """The F1 with its interval; None where there is neither a mention nor a prediction."""
         return estimate(self.counts)
 
     def to_dict(self) -> dict[str, Any]:
-        """The scores as they stand in metrics.json."""
+        """The scores as metrics.json holds them."""
         estimates = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
         return {
             **self.score.to_dict(),
@@ -85,62 +97,76 @@ class Result:
         }
 
 
+class GroupScore(NamedTuple):
+    """The number of passages that share a value of `meta`, and the score on them."""
+
+    passages: int
+    score: Score
+
+
 @dataclass(frozen=True)
 class Analysis:
     """A model's predictions on the evaluation set, compared with the annotation.
 
-    passages: The evaluation set.
-    predictions: The predicted spans of each passage.
-    matches: Which annotated and predicted spans belong together, of each passage.
-    errors: What is not correct, the most instructive first.
-    types: The results by type, in the order of the schema.
-    micro: Those of all mentions together.
-    trained_on: How often training had each type; None where that is not known.
-    groups: For each key of the passages' `meta` that divides them into a few groups: each value's passages and score.
-    confidences: Of each passage how sure the model is of its spans, where it says so.
+    Attributes:
+        passages: The evaluation set.
+        predictions: The predicted spans of each passage.
+        confidences: The model's confidence in the spans of each passage; empty where it states none.
+        matches: Which annotated and predicted spans of each passage belong together.
+        errors: Everything that is not correct, the most instructive first.
+        types: The result of each type, in the order of the schema.
+        micro: The result of all mentions together.
+        trained_on: How often training had each type; None where the training set is not known.
+        groups: The score of each value of a `meta` key, for the keys that divide the passages into a few groups.
     """
 
     passages: list[Passage]
     predictions: list[list[Span]]
+    confidences: list[Mapping[Span, float]]
     matches: list[list[Match]]
     errors: list[Mistake]
-    types: dict[str, Result]
+    types: Mapping[str, Result]
     micro: Result
     trained_on: Counter[str] | None
-    groups: dict[str, dict[str, tuple[int, Score]]]
-    confidences: list[Mapping[Span, float]]
+    groups: dict[str, dict[str, GroupScore]]
 
-    @property
+    @cached_property
+    def macro(self) -> Estimate | None:
+        """The mean F1 of the types that occur in the evaluation set, with its interval."""
+        return estimate_macro([result.counts for result in self.types.values() if result.score.support])
+
+    @cached_property
     def judged(self) -> list[Judged]:
-        """The predicted entities whose confidence the model says."""
+        """The predicted entities that have a confidence, each with whether it is right."""
         judged = []
         for passage, confidences in zip(self.passages, self.confidences, strict=True):
             right = set(passage.spans)
             judged += [Judged(span.label, confidence, span in right) for span, confidence in confidences.items()]
         return judged
 
-    @property
-    def macro(self) -> Estimate | None:
-        """The mean F1 of the types that occur in the evaluation set."""
-        return estimate_macro([result.counts for result in self.types.values() if result.score.support])
-
-    @property
+    @cached_property
     def confusions(self) -> Counter[tuple[str, str]]:
-        """How often an annotated type was predicted as which; "" is none."""
+        """How often each annotated type was predicted as which type, "" where there is no span."""
         return confusions(self.matches)
 
     def errors_of(self, label: str) -> list[Mistake]:
-        """The errors in which a type is annotated or predicted."""
+        """The errors in which a type is annotated or predicted.
+
+        Args:
+            label: The type.
+        """
         return [error for error in self.errors if label in error.types]
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures as they stand in metrics.json."""
-        macro = self.macro
+        """The figures as metrics.json holds them."""
         return {
             "passages": len(self.passages),
             "bootstrap": bootstrap.SETTINGS,
             "micro": self.micro.to_dict(),
-            "macro": {"f1": round(macro.value, 4) if macro else None, "intervals": {"f1": _interval(macro)}},
+            "macro": {
+                "f1": rounded(self.macro.value if self.macro else None),
+                "intervals": {"f1": _interval(self.macro)},
+            },
             "types": {
                 label: {**result.to_dict(), "trained_on": None if self.trained_on is None else self.trained_on[label]}
                 for label, result in self.types.items()
@@ -155,15 +181,23 @@ class Analysis:
                 for (gold, predicted), count in sorted(self.confusions.items())
             ],
             "confidence": _confidence(self.judged),
-        }  # fmt: skip
+        }
 
 
-def predict(nlp: Language, passages: Iterable[Passage]) -> list[Predicted]:
-    """A model's spans for each passage, and which annotated ones its tokens can't express."""
+def predict(nlp: "Language", passages: Iterable[Passage]) -> list[Predicted]:
+    """Predict the spans of each passage, and find the annotated spans that the model's tokens can't express.
+
+    Args:
+        nlp: A trained pipeline.
+        passages: The annotated passages.
+
+    Returns:
+        A prediction per passage.
+    """
     pairs = nlp.pipe(((passage.text, passage) for passage in passages), as_tuples=True)
     predicted = []
     for doc, passage in pairs:
-        # Only recognizers that say it have brought the attribute.
+        # Only a recognizer that states a confidence has registered the attribute.
         found = {
             Span(ent.start_char, ent.end_char, ent.label_): ent._.confidence if ent._.has("confidence") else None
             for ent in doc.ents
@@ -179,106 +213,97 @@ def predict(nlp: Language, passages: Iterable[Passage]) -> list[Predicted]:
 
 
 def analyse(
-    passages: list[Passage],
+    passages: Sequence[Passage],
     predicted: Sequence[Predicted],
     labels: Iterable[str] = (),
     train: Iterable[Passage] | None = None,
 ) -> Analysis:
     """Compare predicted with annotated spans.
 
-    passages: The annotated passages. Their character offsets count, not what a tokenizer makes of them: a span that no
-        tokens can express is one that the model has missed.
-    predicted: What the model makes of each.
-    labels: The entity types to report; others that occur are added behind them.
-    train: The training set: which surface forms are known from there.
+    Args:
+        passages: The annotated passages. Their character offsets count, whatever a tokenizer makes of them: a span
+            that no tokens can express is one that the model has missed.
+        predicted: The model's prediction for each passage.
+        labels: The entity types to report; others that occur are added after them.
+        train: The training set, to tell names that the model knows from others; None where it is not known.
+
+    Returns:
+        The analysis.
     """
     predictions = [found.spans for found in predicted]
     matches = [pair_spans(passage.spans, spans) for passage, spans in zip(passages, predictions, strict=True)]
-    forms: dict[str, Counter[str]] | None = None
-    if train is not None:
-        forms = defaultdict(Counter)
-        for passage in train:
-            for span in passage.spans:
-                forms[span.label][passage.surface(span)] += 1
-    counts = count_passages(passages, predictions, labels)
-    seen = None if forms is None else _score_forms(passages, predictions, forms, seen=True)
-    unseen = None if forms is None else _score_forms(passages, predictions, forms, seen=False)
+    forms = None if train is None else _surface_forms(train)
+    counts = _count(passages, matches, labels, forms)
+    total = sum(counts.values(), numpy.zeros((len(passages), 2, 3), dtype=numpy.int64))
     of_types: dict[str, list[Match]] = defaultdict(list)
     for of_passage in matches:
         for found in of_passage:
-            # nervaluate too counts a pair of two types for the annotated one.
-            [label, *_] = filter(None, found.types)
-            of_types[label].append(found)
-    types = {
-        label: Result(
-            of_type,
-            score_schemes([of_types[label]]),
-            seen.types.get(label, Score()) if seen else None,
-            unseen.types.get(label, Score()) if unseen else None,
-        )
-        for label, of_type in counts.items()
-    }
-    empty = numpy.zeros((len(passages), 3), dtype=numpy.int64)
-    micro = Result(
-        sum(counts.values(), empty),
-        score_schemes(matches),
-        seen.micro if seen else None,
-        unseen.micro if unseen else None,
-    )
+            # nervaluate, too, counts a pair of two types for the annotated one.
+            of_types[found.span.label].append(found)
+    micro = _result(total, matches, known=forms is not None)
     return Analysis(
-        passages,
-        predictions,
-        matches,
-        find_errors(passages, matches, [found.misaligned for found in predicted], forms),
-        types,
-        micro,
-        None if forms is None else Counter({label: of_type.total() for label, of_type in forms.items()}),
-        _groups(passages, micro.counts),
-        [found.confidences for found in predicted],
+        passages=list(passages),
+        predictions=predictions,
+        confidences=[found.confidences for found in predicted],
+        matches=matches,
+        errors=find_errors(passages, matches, [found.misaligned for found in predicted], forms),
+        types={
+            label: _result(of_type, [of_types[label]], known=forms is not None) for label, of_type in counts.items()
+        },
+        micro=micro,
+        trained_on=None if forms is None else Counter({label: of_type.total() for label, of_type in forms.items()}),
+        groups=_groups(passages, micro.counts),
     )
 
 
-def _confidence(judged: list[Judged]) -> dict[str, Any] | None:
-    if not judged:
-        return None
-    points = risk_coverage(judged)
-    return {
-        "expected_calibration_error": round(expected_calibration_error(judged) or 0.0, 4),
-        "chance_calibration_error": round(chance_calibration_error(judged) or 0.0, 4),
-        "bins": [
-            {"entities": one.count, "confidence": round(one.confidence, 4), "precision": round(one.right, 4)}
-            for one in reliability(judged)
-        ],
-        "coverage": [
-            {
-                "covered": round(point.covered, 4),
-                "confidence": round(point.confidence, 4),
-                "precision": round(point.precision, 4),
-            }
-            for point in dict.fromkeys(surest(points, share) for share in COVERAGES)
-        ],
-    }
+def _surface_forms(passages: Iterable[Passage]) -> dict[str, Counter[str]]:
+    """How often each type is annotated with each surface form."""
+    forms: dict[str, Counter[str]] = defaultdict(Counter)
+    for passage in passages:
+        for span in passage.spans:
+            forms[span.label][passage.surface(span)] += 1
+    return forms
 
 
-def _score_forms(
-    passages: Sequence[Passage], predictions: Sequence[list[Span]], forms: Mapping[str, Collection[str]], *, seen: bool
-) -> Evaluation:
-    """Score only the spans whose surface form training has as a mention of that type, or only the others."""
+def _count(
+    passages: Sequence[Passage],
+    matches: Sequence[Sequence[Match]],
+    labels: Iterable[str],
+    forms: Mapping[str, Collection[str]] | None,
+) -> dict[str, Counts]:
+    """Count the matches of each type and passage.
 
-    def those(passage: Passage, spans: Iterable[Span]) -> list[Span]:
-        return [span for span in spans if (passage.surface(span) in forms.get(span.label, ())) == seen]
+    Returns:
+        For each type the counts, of shape (passages, 2, 3): the names that training did not have, then those that it
+        had; for each the true positives, false positives and false negatives.
+    """
+    counts = {label: numpy.zeros((len(passages), 2, 3), dtype=numpy.int64) for label in labels}
+    for number, (passage, of_passage) in enumerate(zip(passages, matches, strict=True)):
+        for found in of_passage:
+            correct = found.kind == "correct"
+            outcomes = [(found.gold, 0)] if correct else [(found.predicted, 1), (found.gold, 2)]
+            for span, column in outcomes:
+                if span is not None:
+                    if span.label not in counts:
+                        counts[span.label] = numpy.zeros((len(passages), 2, 3), dtype=numpy.int64)
+                    seen = forms is not None and passage.surface(span) in forms.get(span.label, ())
+                    counts[span.label][number, int(seen), column] += 1
+    return counts
 
-    return score(
-        [Passage(passage.text, those(passage, passage.spans)) for passage in passages],
-        [those(passage, spans) for passage, spans in zip(passages, predictions, strict=True)],
-        (),
-    )
+
+def _result(counts: Counts, matches: Sequence[Sequence[Match]], *, known: bool) -> Result:
+    """The result of the counts of `_count`. known: Whether the training set is known."""
+    unseen, seen = (_score(side) for side in counts.sum(axis=0)) if known else (None, None)
+    return Result(counts.sum(axis=1), score_schemes(matches), seen, unseen)
 
 
-def _groups(passages: Sequence[Passage], counts: Counts) -> dict[str, dict[str, tuple[int, Score]]]:
-    keys = sorted({key for passage in passages for key in passage.meta})
+def _score(counts: Counts) -> Score:
+    return Score(*(int(count) for count in counts))
+
+
+def _groups(passages: Sequence[Passage], counts: Counts) -> dict[str, dict[str, GroupScore]]:
     groups = {}
-    for key in keys:
+    for key in sorted({key for passage in passages for key in passage.meta}):
         numbers: dict[str, list[int]] = defaultdict(list)
         for number, passage in enumerate(passages):
             value = passage.meta.get(key)
@@ -287,10 +312,32 @@ def _groups(passages: Sequence[Passage], counts: Counts) -> dict[str, dict[str, 
         covered = sum(map(len, numbers.values()))
         if FEWEST_GROUPS <= len(numbers) <= MOST_GROUPS and covered > len(passages) / 2:
             groups[key] = {
-                value: (len(those), Score(*(int(count) for count in counts[those].sum(axis=0))))
+                value: GroupScore(len(those), _score(counts[those].sum(axis=0)))
                 for value, those in sorted(numbers.items(), key=lambda item: -len(item[1]))
             }
     return groups
+
+
+def _confidence(judged: list[Judged]) -> dict[str, Any] | None:
+    if not judged:
+        return None
+    points = risk_coverage(judged)
+    return {
+        "expected_calibration_error": rounded(expected_calibration_error(judged) or 0.0),
+        "chance_calibration_error": rounded(chance_calibration_error(judged) or 0.0),
+        "bins": [
+            {"entities": one.count, "confidence": rounded(one.confidence), "precision": rounded(one.right)}
+            for one in reliability(judged)
+        ],
+        "coverage": [
+            {
+                "covered": rounded(point.covered),
+                "confidence": rounded(point.confidence),
+                "precision": rounded(point.precision),
+            }
+            for point in dict.fromkeys(surest(points, share) for share in COVERAGES)
+        ],
+    }
 
 
 def _interval(found: Estimate | None) -> list[float] | None:

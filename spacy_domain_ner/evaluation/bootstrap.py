@@ -1,8 +1,8 @@
 """How far a score would move with other passages: the percentile bootstrap.
 
-The passages are drawn again, as many as there are and with replacement, a thousand times over; of the scores of these
-draws the middle 95 % are the interval. B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap (1993), chapter
-13. A passage is drawn with all of its mentions, since those are not independent of each other.
+The passages are drawn anew a thousand times, each time with replacement and as many as there are. The middle 95 % of
+the scores of these draws are the interval (B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, 1993,
+chapter 13). A passage is drawn with all of its mentions, since they are not independent of each other.
 """
 
 import math
@@ -20,22 +20,32 @@ from spacy_domain_ner.evaluation.scores import score
 RESAMPLES = 1000
 LEVEL = 0.95
 SEED = 0
-# As reports state it.
+# As metrics.json and comparison.json state it.
 SETTINGS = {"method": "percentile", "over": "passages", "resamples": RESAMPLES, "level": LEVEL, "seed": SEED}
 
-# A row for each passage: true positives, false positives, false negatives.
+# A row per passage: true positives, false positives, false negatives.
 Counts = NDArray[numpy.int64]
-# From counts, the three of them on the last axis, to scores; not a number where a score is undefined.
+# From counts, the three of them on the last axis, to scores; NaN where a score is undefined.
 Statistic = Callable[[Counts], NDArray[numpy.float64]]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score, or a difference of two, with the two ends of its interval."""
+    """A score, or a difference of two, with its interval.
+
+    Attributes:
+        value: The score on all passages.
+        low: The lower end of the interval.
+        high: The upper end of the interval.
+    """
 
     value: float
     low: float
     high: float
+
+    def to_dict(self) -> dict[str, float]:
+        """The estimate as metrics.json and comparison.json hold it, to four places."""
+        return {"value": round(self.value, 4), "low": round(self.low, 4), "high": round(self.high, 4)}
 
 
 def count_passages(
@@ -43,9 +53,13 @@ def count_passages(
 ) -> dict[str, Counts]:
     """Compare predicted with annotated spans, each passage by itself.
 
-    passages, predictions: As for `score`.
-    labels: Entity types that are to be in the result; others that occur are added behind them.
-    RETURNS: For each type the counts of each passage, of shape (passages, 3).
+    Args:
+        passages: The annotated passages.
+        predictions: The predicted spans of each passage.
+        labels: The entity types to report; others that occur are added after them.
+
+    Returns:
+        For each type the counts of each passage, of shape (passages, 3).
     """
     counts = {label: numpy.zeros((len(passages), 3), dtype=numpy.int64) for label in labels}
     for number, (passage, predicted) in enumerate(zip(passages, predictions, strict=True)):
@@ -56,17 +70,17 @@ def count_passages(
 
 
 def precision(counts: Counts) -> NDArray[numpy.float64]:
-    """The part of what was predicted that is right."""
+    """The share of the predicted spans that is right."""
     return _share(counts[..., 0], counts[..., 0] + counts[..., 1])
 
 
 def recall(counts: Counts) -> NDArray[numpy.float64]:
-    """The part of what was annotated that was found."""
+    """The share of the annotated spans that was found."""
     return _share(counts[..., 0], counts[..., 0] + counts[..., 2])
 
 
 def f1(counts: Counts) -> NDArray[numpy.float64]:
-    """The harmonic mean of precision and recall, undefined only where nothing is counted."""
+    """The harmonic mean of precision and recall; NaN only where nothing is counted."""
     return _share(2 * counts[..., 0], 2 * counts[..., 0] + counts[..., 1] + counts[..., 2])
 
 
@@ -78,15 +92,18 @@ def estimate(
     level: float = LEVEL,
     seed: int = SEED,
 ) -> Estimate | None:
-    """A score over all passages, with its percentile interval.
+    """Estimate a score over all passages, with its percentile interval.
 
-    counts: The counts of each passage, of shape (passages, 3).
-    statistic: `f1`, `precision`, `recall`, or another function of such counts.
-    resamples: How often the passages are drawn again.
-    level: The part of the draws that the interval holds.
-    seed: Of the draws: the same counts give the same interval.
-    RETURNS: None where the score is undefined: for F1, where there is neither a mention nor a prediction. A draw for
-        which it is undefined is left out.
+    Args:
+        counts: The counts of each passage, of shape (passages, 3).
+        statistic: `f1`, `precision`, `recall`, or another function of such counts.
+        resamples: How often the passages are drawn.
+        level: The share of the draws that the interval holds.
+        seed: The seed of the draws: the same counts give the same interval.
+
+    Returns:
+        The estimate; None where the score is undefined, as F1 is where there is neither a mention nor a prediction.
+        A draw on which the score is undefined is left out.
     """
     return _interval(statistic(counts.sum(axis=0)), statistic(draw(counts, resamples, seed)), level)
 
@@ -100,17 +117,27 @@ def estimate_difference(
     level: float = LEVEL,
     seed: int = SEED,
 ) -> Estimate | None:
-    """How much higher a score is than that of another model on the same passages, with its percentile interval.
+    """Estimate how much higher a score is than another model's on the same passages, with its percentile interval.
 
-    The bootstrap is paired: both models are scored on the same draws. What is hard in a passage is hard for both, so
-    the interval is narrower than one would read from the two models' own.
+    The bootstrap is paired: both models are scored on the same draws. A hard passage is hard for both, so the interval
+    is narrower than the two models' own intervals suggest.
 
-    counts, reference: The counts of the model and of the other one, in the same order of passages.
-    RETURNS: None where either score is undefined. The rest is as in `estimate`.
-    RAISES: ValueError where the passages are not as many.
+    Args:
+        counts: The counts of the model.
+        reference: The counts of the other model, in the same order of passages.
+        statistic: As for `estimate`.
+        resamples: As for `estimate`.
+        level: As for `estimate`.
+        seed: As for `estimate`.
+
+    Returns:
+        The difference; None where either score is undefined.
+
+    Raises:
+        ValueError: The two have different numbers of passages.
     """
     if counts.shape != reference.shape:
-        raise ValueError(f"counts of {len(counts)} and of {len(reference)} passages can't be paired")
+        raise ValueError(f"the counts of {len(counts)} and of {len(reference)} passages can't be paired")
     drawn = (statistic(draw(side, resamples, seed)) for side in (counts, reference))
     return _interval(statistic(counts.sum(axis=0)) - statistic(reference.sum(axis=0)), next(drawn) - next(drawn), level)
 
@@ -123,11 +150,18 @@ def estimate_macro(
     level: float = LEVEL,
     seed: int = SEED,
 ) -> Estimate | None:
-    """The mean of a score over the types, with its percentile interval.
+    """Estimate the mean of a score over the types, with its percentile interval.
 
-    counts: Of each type those of each passage.
-    RETURNS: None where there is no type, or the score of one is undefined. A draw in which one is undefined is left
-        out.
+    Args:
+        counts: The counts of each type, of shape (passages, 3).
+        statistic: As for `estimate`.
+        resamples: As for `estimate`.
+        level: As for `estimate`.
+        seed: As for `estimate`.
+
+    Returns:
+        The mean; None where there is not a type, or the score of one is undefined. A draw on which the score of one
+        is undefined is left out.
     """
     if not counts:
         return None
@@ -145,7 +179,19 @@ def share_of_draws(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> float:
-    """In what part of the draws a score is at least `low` and less than `high`; 0 where it is always undefined."""
+    """Compute the share of the draws in which a score is at least `low` and less than `high`.
+
+    Args:
+        counts: The counts of each passage, of shape (passages, 3).
+        low: The lowest score that counts.
+        high: The score from which it no longer counts.
+        statistic: As for `estimate`.
+        resamples: As for `estimate`.
+        seed: As for `estimate`.
+
+    Returns:
+        The share, 0 where the score is always undefined.
+    """
     drawn = statistic(draw(counts, resamples, seed))
     return float(((drawn >= low) & (drawn < high)).mean())
 
@@ -159,17 +205,26 @@ def _interval(value: Any, drawn: NDArray[numpy.float64], level: float) -> Estima
 
 
 def draw(counts: Counts, resamples: int = RESAMPLES, seed: int = SEED) -> Counts:
-    """The sums of the counts in each draw, of shape (resamples, 3)."""
+    """Draw the passages anew, and sum their counts.
+
+    Args:
+        counts: The counts of each passage, of shape (passages, 3).
+        resamples: As for `estimate`.
+        seed: As for `estimate`.
+
+    Returns:
+        The sums of each draw, of shape (resamples, 3).
+    """
     return _times_drawn(len(counts), resamples, seed) @ counts
 
 
 @lru_cache(maxsize=1)
 def _times_drawn(passages: int, resamples: int, seed: int) -> NDArray[numpy.int64]:
-    """How often each passage is in each draw, of shape (resamples, passages)."""
+    """Count how often each passage is in each draw, of shape (resamples, passages)."""
     if not passages:
         return numpy.zeros((resamples, 0), dtype=numpy.int64)
     drawn = numpy.random.default_rng(seed).integers(passages, size=(resamples, passages))
-    # A range of numbers for each draw, so that one call counts all of them.
+    # Each draw gets a range of numbers of its own, so that one call counts all of them.
     drawn += passages * numpy.arange(resamples)[:, None]
     return numpy.bincount(drawn.ravel(), minlength=resamples * passages).reshape(resamples, passages)
 
@@ -179,12 +234,12 @@ def _share(part: NDArray[numpy.int64], whole: NDArray[numpy.int64]) -> NDArray[n
 
 
 def with_interval(found: Estimate | None) -> str:
-    """A score as a table shows it."""
+    """A score and its interval as a table shows them."""
     return "–" if found is None else f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
 def points(found: Estimate | None) -> str:
-    """A difference of two scores as a table shows it, in points (hundredths)."""
+    """A difference of two scores and its interval as a table shows them, in points (hundredths)."""
     if found is None:
         return "–"
     return f"{signed(100 * found.value)} ({signed(100 * found.low)} to {signed(100 * found.high)})"

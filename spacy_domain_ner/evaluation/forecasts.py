@@ -1,9 +1,8 @@
-"""How F1 grows with the number of examples, and what more of them are likely to give.
+"""How F1 grows with the number of examples, and how much more of them are likely to help.
 
-Error falls with the amount of data about as a power of it, down to a rest that no data removes: F1(n) = c - a * n^-b
-(C. Cortes et al., Learning Curves: Asymptotic Values and Rate of Convergence, 1993). A few points that are each
-uncertain fit many such curves. All of them are looked at, each with the weight that its likelihood gives it: where they
-go apart little can be said, and that is said.
+The error falls roughly as a power of the amount of data, down to a rest that no data removes: F1(n) = c - a * n^-b
+(C. Cortes et al., Learning Curves: Asymptotic Values and Rate of Convergence, 1993). A few uncertain points fit many
+such curves. The forecast weighs all of them by their likelihood. Where they diverge, it says that little can be said.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,18 +15,18 @@ from numpy.typing import NDArray
 from spacy_domain_ner.evaluation.bootstrap import Counts, draw, f1
 from spacy_domain_ner.evaluation.gates import GATE
 
-# Of the curves' weight, what the ranges hold: enough to plan by.
+# The ranges hold this part of the curves' weight: enough to plan by.
 RANGE = (0.1, 0.9)
-# Nobody labels more than so many times as many examples as there are.
+# Nobody labels more than this many times the examples that there are.
 MOST_TIMES = 10
-# Twice the examples must be likely to give this much, or more of them are not worth it.
+# More examples are worth it where twice as many are likely to raise F1 by this much.
 WORTH_IT = 0.01
-# With fewer mentions in the evaluation set, or sizes of the training set, a curve says nothing.
+# With fewer mentions in the evaluation set, or fewer sizes of the training set, a curve says nothing.
 FEWEST, FEWEST_SIZES = 10, 3
-# Where the best curve misses the points by more than this many variances in all, they lie on none. F1 rises slowly at
-# first, then fast, and only then ever more slowly: a type of few examples may not have come so far.
+# Where the best curve misses the points by more than this many variances in total, they do not lie on a curve. F1 rises
+# slowly at first, then fast, and then more and more slowly: a type of few examples may not have come that far.
 WORST_FIT = 9.0
-# The standard deviation of F1 between trainings that differ in their passages and seed alone, beside that of the
+# The standard deviation of F1 between trainings that differ only in their passages and seed; it adds to that of the
 # evaluation passages. Measured between seeds on stackoverflow_ner, wnut17 and bc5cdr: 0.01 to 0.03.
 TRAINING_NOISE = 0.015
 EXPONENTS = numpy.linspace(0.05, 0.6, 12)
@@ -36,11 +35,12 @@ LIMITS = numpy.linspace(0.0, 1.0, 201)
 
 @dataclass(frozen=True)
 class Measured:
-    """What training with a part of the passages came to.
+    """The result of training on a part of the passages.
 
-    passages: In the training set.
-    mentions: Of each type in it.
-    counts: Of each type, those of each evaluation passage.
+    Attributes:
+        passages: The number of training passages.
+        mentions: The number of mentions of each type in them.
+        counts: For each type the true positives, false positives and false negatives of each evaluation passage.
     """
 
     passages: int
@@ -52,9 +52,11 @@ class Measured:
 class Point:
     """The scores at one size of the training set.
 
-    passages: In the training set.
-    mentions: Of each type in it.
-    f1: Of each type on the held-out passages, 0 where it is undefined; micro: of all mentions together.
+    Attributes:
+        passages: The number of training passages.
+        mentions: The number of mentions of each type in them.
+        f1: The F1 of each type on the evaluation set, 0 where it is undefined.
+        micro: The F1 of all mentions together.
     """
 
     passages: int
@@ -65,14 +67,16 @@ class Point:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What more examples of a type are likely to give.
+    """How much more examples of a type are likely to help.
 
-    mentions, f1: Today.
-    doubled: F1 with twice as many examples: the likely value, and the range of the fitted curves.
-    needed: How many more examples are likely to reach the gate; None where ten times as many are not.
-    needed_range: The range of that; None at an end that is beyond ten times as many.
-    text: All of this in a sentence, without a full stop.
-    worth_it: Whether twice the examples are likely to give more than is worth speaking of.
+    Attributes:
+        mentions: The number of examples today.
+        f1: The F1 today.
+        doubled: The F1 with twice the examples: the likely value and the two ends of its range.
+        needed: How many more examples are likely to reach the gate; None where ten times the examples are not enough.
+        needed_range: The two ends of the range of `needed`, None where ten times the examples are not enough.
+        text: The forecast in a sentence, without a full stop.
+        worth_it: Whether twice the examples are likely to raise F1 noticeably.
     """
 
     mentions: int
@@ -86,13 +90,18 @@ class Forecast:
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """The points in the order of their size, and the forecast of each type of which enough is known."""
+    """How F1 grew with the size of the training set.
+
+    Attributes:
+        points: The scores at each size, the smallest first.
+        forecasts: The forecast of each type for which there are enough mentions and points.
+    """
 
     points: list[Point]
     forecasts: dict[str, Forecast]
 
     def to_dict(self) -> dict[str, Any]:
-        """The curve as it stands in metrics.json."""
+        """The curve as metrics.json holds it."""
         return {
             "points": [
                 {
@@ -119,10 +128,14 @@ class LearningCurve:
 
 
 def learn_from(measured: Sequence[Measured], gate: float = GATE) -> LearningCurve:
-    """Fit the curve of each type.
+    """Fit a curve to the scores of each type.
 
-    measured: Of three or more sizes, all scored on the same passages.
-    gate: The F1 that is to be reached.
+    Args:
+        measured: The results at three or more sizes, all scored on the same passages.
+        gate: The F1 to reach.
+
+    Returns:
+        The learning curve with its forecasts.
     """
     measured = sorted(measured, key=lambda found: found.passages)
     labels = list(dict.fromkeys(label for found in measured for label in found.counts))
@@ -170,9 +183,14 @@ def _forecast(label: str, mentions: Sequence[int], counts: Sequence[Counts], gat
 
 @dataclass(frozen=True)
 class Curves:
-    """Curves F1(n) = limit - factor * n^-exponent, and the weight of each.
+    """Curves F1(n) = limit - factor * n^-exponent, one per element of the arrays.
 
-    misfit: By how many variances in all the best of them misses the points.
+    Attributes:
+        limits: The F1 that each curve approaches.
+        factors: The factor of each curve.
+        exponents: The exponent of each curve.
+        weights: The likelihood of each curve, 1 for the best.
+        misfit: By how many variances in total the best curve misses the points.
     """
 
     limits: NDArray[Any]
@@ -182,11 +200,19 @@ class Curves:
     misfit: float
 
     def at(self, size: float) -> NDArray[Any]:
-        """The F1 of each at a number of examples."""
+        """The F1 of each curve at a number of examples.
+
+        Args:
+            size: The number of examples.
+        """
         return self.limits - self.factors * size**-self.exponents
 
     def quantiles(self, values: NDArray[Any]) -> tuple[float, float, float]:
-        """Of a value that each curve has: the median, and the ends of the range."""
+        """The weighted median of a value that each curve has, and the two ends of its range.
+
+        Args:
+            values: The value of each curve.
+        """
         order = numpy.argsort(values)
         reached = numpy.cumsum(self.weights[order]) / self.weights.sum()
         middle, low, high = (
@@ -197,11 +223,15 @@ class Curves:
 
 
 def fit(sizes: NDArray[Any], scores: NDArray[Any], variances: NDArray[Any]) -> Curves:
-    """Weigh the curves by how well they fit.
+    """Weigh curves by how well they fit.
 
-    sizes: The number of examples at each point.
-    scores, variances: F1 at each, and how uncertain it is.
-    RETURNS: A curve for each limit and exponent of a grid, with the factor, not negative, that fits best.
+    Args:
+        sizes: The number of examples at each point.
+        scores: The F1 at each point.
+        variances: The variance of each F1.
+
+    Returns:
+        A curve for each limit and exponent of a grid, with the factor (0 or more) that fits best.
     """
     limits, exponents = (grid.ravel() for grid in numpy.meshgrid(LIMITS, EXPONENTS))
     falling = sizes[:, None] ** -exponents
@@ -212,6 +242,7 @@ def fit(sizes: NDArray[Any], scores: NDArray[Any], variances: NDArray[Any]) -> C
 
 
 def _possible(more: float, today: float) -> int | None:
+    """A number of further examples; None where nobody would label that many."""
     return round(float(more)) if more <= (MOST_TIMES - 1) * today else None
 
 
@@ -232,15 +263,15 @@ def _in_words(
         return f"{label}: more data of the same kind will hardly help; {said}"
     fewest, most = (_count(number) for number in needed_range)
     if needed is None and needed_range[0] is None:
-        return f"{label}: {gate:.2f} is hardly in reach with ten times the examples; {said}"
+        return f"{label}: {gate:.2f} is hardly in reach even with ten times the examples; {said}"
     if needed is None:
-        return f"{label}: {fewest} more examples for F1 {gate:.2f} at the very best, more likely out of reach; {said}"
+        return f"{label}: F1 {gate:.2f} needs {fewest} more examples at best, and is more likely out of reach; {said}"
     between = f"{fewest} to {most}" if needed_range[1] is not None else f"{fewest}, or far more"
     return f"{label}: about {_count(needed)} more examples for F1 {gate:.2f} ({between}); {said}"
 
 
 def _count(number: int | None) -> str:
-    """A number of examples to two digits: more would be pretended."""
+    """A number of examples, rounded to two digits: more would pretend to a precision that a forecast lacks."""
     if number is None:
         return "very many"
     digits = max(0, len(str(number)) - 2)

@@ -1,6 +1,6 @@
 """Which spans of two annotations of a passage belong together, and how they differ.
 
-One annotation is the truth (`gold`) and the other a model's (`predicted`), or they are two people's.
+The two are the truth (`gold`) and a model's prediction (`predicted`), or the work of two people.
 
 The kinds of agreement are those of the fifth Message Understanding Conference (N. Chinchor and B. Sundheim, MUC-5
 Evaluation Metrics, 1993). The four ways to score them are those of SemEval-2013's task 9 (I. Segura-Bedmar et al.).
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from spacy_domain_ner.corpus.passage import Span
+from spacy_domain_ner.evaluation.scores import rounded
 
 Difference = Literal["missed", "spurious", "type", "boundary", "type and boundary"]
 PairKind = Literal["correct", Difference]
@@ -172,7 +173,7 @@ class SchemeScore:
         """The score as metrics.json holds it."""
         shares = {name: getattr(self, name) for name in ("precision", "recall", "f1")}
         counts = {name: getattr(self, name) for name in ("correct", "incorrect", "partial", "missed", "spurious")}
-        return {**{name: None if share is None else round(share, 4) for name, share in shares.items()}, **counts}
+        return {**{name: rounded(share) for name, share in shares.items()}, **counts}
 
 
 def score_schemes(matches: Iterable[Sequence[Match]]) -> dict[Scheme, SchemeScore]:

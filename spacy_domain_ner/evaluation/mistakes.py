@@ -1,4 +1,4 @@
-"""What a model gets wrong: each error with its kind and what it differs in, the most instructive first."""
+"""What a model gets wrong: every error with its kind and the details, the most instructive first."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,10 +14,13 @@ KINDS: tuple[MistakeKind, ...] = get_args(MistakeKind)
 
 @dataclass(frozen=True)
 class Edges:
-    """How a predicted span's ends differ from the annotated ones: the text between them, "" where they agree.
+    """The text between a predicted span's ends and the annotated ones, "" where they agree.
 
-    before, after: What the prediction has too much before and behind the mention.
-    head, tail: What it lacks of the mention's beginning and end.
+    Attributes:
+        before: What the prediction adds before the mention.
+        head: What the prediction lacks at the mention's start.
+        tail: What the prediction lacks at the mention's end.
+        after: What the prediction adds after the mention.
     """
 
     before: str = ""
@@ -32,24 +35,26 @@ class Edges:
             f"too long before: {self.before.strip()}": self.before,
             f"cut off at the start: {self.head.strip()}": self.head,
             f"cut off at the end: {self.tail.strip()}": self.tail,
-            f"too long behind: {self.after.strip()}": self.after,
+            f"too long after: {self.after.strip()}": self.after,
         }
         return [said for said, text in words.items() if text]
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """One thing that a model got wrong.
+    """One error of a model.
 
-    kind: `tokenization` is a mention that no tokens can express, whatever a model says; the others are those of a
-        `matching.Match`.
-    number: Of the passage, in the order of the evaluation set, from 0.
-    gold, predicted: The annotated and the predicted span; None where there is none.
-    edges: How the boundaries differ.
-    seen: Whether training had the surface form as a mention of this type: the annotated form, or the predicted one
-        where nothing is annotated. None where that is not known.
-    repeated: How many errors have the same kind and types, and the same surface form or, at boundaries, the same
-        difference.
+    Attributes:
+        kind: The kind of the `matching.Match`, or `tokenization` for a mention that no tokens can express, whatever
+            the model predicts.
+        number: The passage's index in the evaluation set, from 0.
+        gold: The annotated span; None where nothing is annotated.
+        predicted: The predicted span; None where nothing is predicted.
+        edges: How the boundaries differ.
+        seen: Whether training had the surface form as a mention of this type. The form is the annotated one, or the
+            predicted one where nothing is annotated. None where the training set is not known.
+        repeated: How many errors follow the same pattern: kind, types and surface form, or, at boundaries, kind, types
+            and the difference.
     """
 
     kind: MistakeKind
@@ -63,17 +68,19 @@ class Mistake:
     @property
     def span(self) -> Span:
         """The annotated span, or the predicted one where nothing is annotated."""
-        span = self.gold or self.predicted
-        assert span
-        return span
+        return Match(self.gold, self.predicted).span
 
     @property
     def types(self) -> tuple[str, str]:
-        """The annotated and the predicted type, "" for none."""
-        return (self.gold.label if self.gold else "", self.predicted.label if self.predicted else "")
+        """The annotated and the predicted type, "" where there is no span."""
+        return Match(self.gold, self.predicted).types
 
     def in_words(self, passage: Passage) -> str:
-        """The error in a few words, as an annotator reads it beside the passage."""
+        """Describe the error in a few words, which an annotator reads beside the passage.
+
+        Args:
+            passage: The passage of the error.
+        """
         gold, predicted = (f"{passage.surface(span)!r}" if span else "" for span in (self.gold, self.predicted))
         of_gold, of_predicted = self.types
         said = {
@@ -93,23 +100,27 @@ def find_errors(
     misaligned: Sequence[Collection[Span]],
     trained_forms: Mapping[str, Collection[str]] | None = None,
 ) -> list[Mistake]:
-    """Everything that is not correct, the most instructive first.
+    """List everything that is not correct, the most instructive first.
 
-    First comes one error of each pattern (kind, types, and surface form or difference at the boundaries), those that
-    are repeated most before others, and of each the one in the shortest passage; then the second one of each pattern,
-    and so on: whoever reads the first twenty has seen twenty different things.
+    A pattern is a kind with its types and the surface form, or the difference at the boundaries. The list starts with
+    one error per pattern, the most frequent patterns first, each in its shortest passage. The second error of each
+    pattern follows, and so on: the first twenty errors show twenty different things.
 
-    passages: The evaluation set.
-    matches: The matches of each passage.
-    misaligned: Of each passage the annotated spans that tokens can't express.
-    trained_forms: The surface forms of each type in the training set.
+    Args:
+        passages: The evaluation set.
+        matches: The matches of each passage.
+        misaligned: The annotated spans of each passage that tokens can't express.
+        trained_forms: The surface forms of each type in the training set; None where it is not known.
+
+    Returns:
+        The errors.
     """
     patterns: dict[tuple[str, ...], list[Mistake]] = defaultdict(list)
     kinds: Counter[tuple[str, ...]] = Counter()
     for number, (passage, of_passage, off) in enumerate(zip(passages, matches, misaligned, strict=True)):
         for found in of_passage:
             if found.kind != "correct":
-                error = _error(passage, number, found, off, trained_forms)
+                error = _mistake(passage, number, found, off, trained_forms)
                 kinds[(error.kind, *error.types)] += 1
                 patterns[_pattern(passage, error)].append(error)
     ranked = []
@@ -122,9 +133,14 @@ def find_errors(
 
 
 def to_records(passages: Sequence[Passage], errors: Sequence[Mistake]) -> Iterator[dict[str, Any]]:
-    """The passages with errors as annotation records: their annotation, and in `meta` what the model got wrong.
+    """Turn the passages with errors into annotation records: `meta` says what the model got wrong.
 
-    YIELDS: A record for each passage, in the order of its first error in `errors`.
+    Args:
+        passages: The evaluation set.
+        errors: Its errors.
+
+    Yields:
+        A record per passage with its annotation, in the order of the passages' first errors.
     """
     of_passage: dict[int, list[Mistake]] = defaultdict(list)
     for error in errors:
@@ -137,11 +153,19 @@ def to_records(passages: Sequence[Passage], errors: Sequence[Mistake]) -> Iterat
 
 
 def confusions(matches: Sequence[Sequence[Match]]) -> Counter[tuple[str, str]]:
-    """How often an annotated type was predicted as which type; "" is none. Overlapping spans count as one mention."""
+    """Count how often each annotated type was predicted as which type.
+
+    Args:
+        matches: The matches of each passage.
+
+    Returns:
+        The count of each annotated and predicted type, "" where there is no span. Overlapping spans count as one
+        mention.
+    """
     return Counter(found.types for of_passage in matches for found in of_passage)
 
 
-def _error(
+def _mistake(
     passage: Passage,
     number: int,
     found: Match,
@@ -150,26 +174,27 @@ def _error(
 ) -> Mistake:
     kind = found.kind
     assert kind != "correct"
-    error = Mistake(
+    seen = None
+    if trained_forms is not None:
+        seen = passage.surface(found.span) in trained_forms.get(found.span.label, ())
+    return Mistake(
         "tokenization" if found.gold in misaligned else kind,
         number,
         found.gold,
         found.predicted,
         _edges(passage.text, found.gold, found.predicted),
+        seen,
     )
-    if trained_forms is None:
-        return error
-    return replace(error, seen=passage.surface(error.span) in trained_forms.get(error.span.label, ()))
 
 
 def _edges(text: str, gold: Span | None, predicted: Span | None) -> Edges:
     if not gold or not predicted:
         return Edges()
     return Edges(
-        text[predicted.start : gold.start],
-        text[gold.start : predicted.start],
-        text[predicted.end : gold.end],
-        text[gold.end : predicted.end],
+        before=text[predicted.start : gold.start],
+        head=text[gold.start : predicted.start],
+        tail=text[predicted.end : gold.end],
+        after=text[gold.end : predicted.end],
     )
 
 

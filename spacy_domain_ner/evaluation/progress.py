@@ -1,25 +1,28 @@
-"""This run against an earlier one: what got better, what got worse, and whether that is more than noise."""
+"""This run against an earlier one: what got better, what got worse, and whether that is more than chance."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy
 
 from spacy_domain_ner.corpus.jsonl import read_valid_passages, write_passages
 from spacy_domain_ner.corpus.passage import Passage, Span
-from spacy_domain_ner.evaluation.analysis import Analysis
+from spacy_domain_ner.evaluation.analysis import Analysis, Predicted
 from spacy_domain_ner.evaluation.bootstrap import Estimate, count_passages, estimate_difference, signed
 
 
 @dataclass(frozen=True)
 class Change:
-    """An annotated mention that only one of the two runs found, or a prediction that only one of them invented.
+    """A span that only one of the two runs predicted.
 
-    number: Of the passage, in the order of the evaluation set, from 0.
-    better: Whether it is this run that is right.
+    Attributes:
+        number: The passage's index in the evaluation set, from 0.
+        span: The span.
+        better: Whether this run is the one that is right.
+        annotated: Whether the span is annotated: a mention that one run found, or else a wrong prediction.
     """
 
     number: int
@@ -30,11 +33,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Progress:
-    """The difference between two runs on the passages that both predicted, scored on today's annotation.
+    """The difference between two runs on the passages of both, scored on today's annotation.
 
-    passages: How many those are.
-    micro, types: How much higher F1 is than in the earlier run; None where a type is not in these passages.
-    changes: What only one of them got right, in the order of the text.
+    Attributes:
+        passages: The number of passages that both runs predicted.
+        micro: How much higher F1 over all types is than in the earlier run; None where it is undefined.
+        types: The same for each type.
+        changes: What only one of the runs got right, in the order of the text.
     """
 
     passages: int
@@ -43,11 +48,11 @@ class Progress:
     changes: list[Change]
 
     def to_dict(self) -> dict[str, Any]:
-        """The differences as they stand in metrics.json."""
+        """The differences as metrics.json holds them."""
         return {
             "passages": self.passages,
-            "micro": _rounded(self.micro),
-            "types": {label: _rounded(found) for label, found in self.types.items()},
+            "micro": self.micro.to_dict() if self.micro else None,
+            "types": {label: found.to_dict() if found else None for label, found in self.types.items()},
             "better": sum(change.better for change in self.changes),
             "worse": sum(not change.better for change in self.changes),
         }
@@ -56,9 +61,13 @@ class Progress:
 def compare_runs(analysis: Analysis, earlier: Iterable[Passage]) -> Progress | None:
     """Compare a run with an earlier one.
 
-    earlier: Passages of the evaluation set with the spans that were predicted then. Those that are not in the
-        evaluation set any more are passed over.
-    RETURNS: None where no passage is in both.
+    Args:
+        analysis: This run.
+        earlier: The passages of the earlier evaluation set, with the spans that were predicted then. Passages that are
+            no longer in the evaluation set are left out.
+
+    Returns:
+        The difference; None where the two runs have no passage in common.
     """
     of_identity = {passage.identity: passage.spans for passage in earlier}
     both = [number for number, passage in enumerate(analysis.passages) if passage.identity in of_identity]
@@ -67,14 +76,11 @@ def compare_runs(analysis: Analysis, earlier: Iterable[Passage]) -> Progress | N
     passages = [analysis.passages[number] for number in both]
     now = [analysis.predictions[number] for number in both]
     then = [of_identity[passage.identity] for passage in passages]
-    counts_now = count_passages(passages, now, analysis.types)
+    none = numpy.zeros((len(both), 3), dtype=numpy.int64)
+    counts_now = {label: result.counts[both] for label, result in analysis.types.items()}
     counts_then = count_passages(passages, then, analysis.types)
-    none = numpy.zeros((len(passages), 3), dtype=numpy.int64)
-    types = {
-        label: estimate_difference(counts_now.get(label, none), counts_then.get(label, none))
-        for label in {**counts_now, **counts_then}
-    }
-    micro = estimate_difference(sum(counts_now.values(), none), sum(counts_then.values(), none))
+    types = {label: estimate_difference(counts_now.get(label, none), counts) for label, counts in counts_then.items()}
+    micro = estimate_difference(analysis.micro.counts[both], sum(counts_then.values(), none))
     changes = []
     for number, passage, new, old in zip(both, passages, now, then, strict=True):
         gold = Counter(passage.spans)
@@ -83,38 +89,59 @@ def compare_runs(analysis: Analysis, earlier: Iterable[Passage]) -> Progress | N
     return Progress(len(both), micro, types, changes)
 
 
-def rotate_predictions(path: Path, analysis: Analysis) -> list[Passage]:
-    """Keep a run's predictions, and give those of the run before.
+def rotate_predictions(path: Path, passages: Sequence[Passage], predicted: Sequence[Predicted]) -> list[Passage]:
+    """Write a run's predictions, and return those of the run before.
 
-    The run before is the latest whose predictions differ: to evaluate the same model twice changes nothing. Its
-    predictions move to a file beside `path` whose name ends in `-before`.
+    The run before is the latest one with other predictions, so that evaluating the same model again changes nothing.
+    Its predictions are kept in a file beside `path` whose name ends in `-before`.
 
-    path: JSON lines with the predicted spans of each passage.
-    RETURNS: The predictions of the run before; none where there was none.
-    RAISES: UserError where a file can't be read or written.
+    Args:
+        path: The file of the predictions (JSON lines).
+        passages: The evaluation set.
+        predicted: The prediction for each passage.
+
+    Returns:
+        The passages of the run before with the spans that were predicted then; none where there was no such run.
+
+    Raises:
+        UserError: A file can't be read or written.
     """
     before = path.with_name(f"{path.stem}-before{path.suffix}")
     now = [
-        Passage(passage.text, sorted(spans), {"source": passage.meta["source"]} if "source" in passage.meta else {})
-        for passage, spans in zip(analysis.passages, analysis.predictions, strict=True)
+        Passage(
+            passage.text, sorted(found.spans), {"source": passage.meta["source"]} if "source" in passage.meta else {}
+        )
+        for passage, found in zip(passages, predicted, strict=True)
     ]
     last = read_valid_passages(path) if path.is_file() else []
     spans_of = {passage.identity: passage.spans for passage in now}
-    # On the passages of both: an evaluation set that has grown makes no other run of the same model.
+    # Only passages of both count: the same model on an evaluation set that has grown is not another run.
     if any(spans_of.get(passage.identity, passage.spans) != passage.spans for passage in last):
         write_passages(before, last)
-    write_passages(path, now, analysis.confidences)
+    write_passages(path, now, [found.confidences for found in predicted])
     return read_valid_passages(before) if before.is_file() else []
 
 
+def direction(difference: Estimate | None) -> Literal["better", "worse", ""]:
+    """Say which way a score moved, if that is more than chance: if the interval of the difference leaves out 0.
+
+    Args:
+        difference: The difference; None where it is undefined.
+
+    Returns:
+        `better` or `worse`, "" where the difference may be chance.
+    """
+    if difference is None:
+        return ""
+    return "better" if difference.low > 0 else "worse" if difference.high < 0 else ""
+
+
 def in_words(difference: Estimate) -> str:
-    """A difference of F1 in a sentence: how much, and whether it is more than other passages would change."""
+    """Describe a difference of F1: how much it is, and whether it is more than chance.
+
+    Args:
+        difference: The difference.
+    """
     value, low, high = (signed(100 * share) for share in (difference.value, difference.low, difference.high))
-    more = "more" if difference.low > 0 or difference.high < 0 else "no more"
-    return f"{value} points of F1 ({low} to {high}), {more} than chance"
-
-
-def _rounded(found: Estimate | None) -> dict[str, float] | None:
-    if found is None:
-        return None
-    return {"value": round(found.value, 4), "low": round(found.low, 4), "high": round(found.high, 4)}
+    chance = "more than chance" if direction(difference) else "not more than chance"
+    return f"{value} points of F1 ({low} to {high}), {chance}"

@@ -1,20 +1,24 @@
-"""Precision, recall and F1 per entity type on the annotation's own character offsets."""
+"""Precision, recall and F1 per entity type, on the annotation's own character offsets."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
-
-from spacy.language import Language
+from typing import TYPE_CHECKING, Any
 
 from spacy_domain_ner.corpus.passage import Passage, Span
+
+if TYPE_CHECKING:
+    from spacy.language import Language
 
 
 @dataclass
 class Score:
-    """Counts of one type, or of all. A span counts where its start, end and type are all right.
+    """The counts of one type, or of all. A span is right where its start, end and type are all right.
 
-    Precision and recall are None where they are undefined (nothing predicted, nothing annotated).
+    Attributes:
+        true_positives: Spans that are annotated and predicted.
+        false_positives: Spans that are only predicted.
+        false_negatives: Spans that are only annotated.
     """
 
     true_positives: int = 0
@@ -23,21 +27,23 @@ class Score:
 
     @property
     def support(self) -> int:
-        """The annotated mentions."""
+        """The number of annotated mentions."""
         return self.true_positives + self.false_negatives
 
     @property
     def precision(self) -> float | None:
+        """The share of the predicted spans that is right; None where nothing was predicted."""
         predicted = self.true_positives + self.false_positives
         return self.true_positives / predicted if predicted else None
 
     @property
     def recall(self) -> float | None:
+        """The share of the annotated spans that was found; None where nothing is annotated."""
         return self.true_positives / self.support if self.support else None
 
     @property
     def f1(self) -> float | None:
-        """The harmonic mean of precision and recall; None only where there is neither a mention nor a prediction."""
+        """The harmonic mean of precision and recall; None where there is neither a mention nor a prediction."""
         counted = 2 * self.true_positives + self.false_positives + self.false_negatives
         return 2 * self.true_positives / counted if counted else None
 
@@ -49,11 +55,11 @@ class Score:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The score as it stands in metrics.json."""
+        """The score as metrics.json holds it."""
         return {
-            "precision": _rounded(self.precision),
-            "recall": _rounded(self.recall),
-            "f1": _rounded(self.f1),
+            "precision": rounded(self.precision),
+            "recall": rounded(self.recall),
+            "f1": rounded(self.f1),
             "support": self.support,
             "true_positives": self.true_positives,
             "false_positives": self.false_positives,
@@ -63,7 +69,12 @@ class Score:
 
 @dataclass
 class Evaluation:
-    """The scores of a model on a set of passages."""
+    """The scores of a model on a set of passages.
+
+    Attributes:
+        passages: The number of passages.
+        types: The score of each entity type.
+    """
 
     passages: int
     types: dict[str, Score]
@@ -74,8 +85,16 @@ class Evaluation:
         return sum(self.types.values(), Score())
 
 
-def predict_spans(nlp: Language, passages: Iterable[Passage]) -> list[list[Span]]:
-    """A model's spans for each passage."""
+def predict_spans(nlp: "Language", passages: Iterable[Passage]) -> list[list[Span]]:
+    """Predict the spans of each passage.
+
+    Args:
+        nlp: A trained pipeline.
+        passages: The passages to read; their annotation is not used.
+
+    Returns:
+        The predicted spans of each passage.
+    """
     docs = nlp.pipe(passage.text for passage in passages)
     return [[Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents] for doc in docs]
 
@@ -83,10 +102,14 @@ def predict_spans(nlp: Language, passages: Iterable[Passage]) -> list[list[Span]
 def score(passages: list[Passage], predictions: list[list[Span]], labels: Iterable[str]) -> Evaluation:
     """Compare predicted with annotated spans.
 
-    passages: The annotated passages. Their character offsets count, not what a tokenizer makes of them: a
-        span that no tokens can express is one that the model has missed.
-    predictions: The predicted spans, a list for each passage.
-    labels: The entity types to report; others that occur are added behind them.
+    Args:
+        passages: The annotated passages. Their character offsets count, whatever a tokenizer makes of them: a span
+            that no tokens can express is one that the model has missed.
+        predictions: The predicted spans of each passage.
+        labels: The entity types to report; others that occur are added after them.
+
+    Returns:
+        The score of each type.
     """
     types = {label: Score() for label in labels}
     for passage, predicted in zip(passages, predictions, strict=True):
@@ -100,5 +123,11 @@ def score(passages: list[Passage], predictions: list[list[Span]], labels: Iterab
     return Evaluation(len(passages), types)
 
 
-def _rounded(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
+    """A score as files hold it: to four places, None where it is undefined."""
     return None if value is None else round(value, 4)
+
+
+def percent(share: float | None, decimals: int = 0) -> str:
+    """A share in per cent, without the sign; a dash where it is undefined."""
+    return "–" if share is None else f"{100 * share:.{decimals}f}"

@@ -12,38 +12,40 @@ from spacy_domain_ner.corpus.checks import GOOD, USABLE
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.evaluation.analysis import Analysis
 from spacy_domain_ner.evaluation.bootstrap import share_of_draws
-from spacy_domain_ner.evaluation.forecasts import Forecast, LearningCurve
+from spacy_domain_ner.evaluation.forecasts import Forecast
 from spacy_domain_ner.evaluation.gates import Gates
 from spacy_domain_ner.evaluation.mistakes import Mistake, MistakeKind
+from spacy_domain_ner.evaluation.scores import percent
 from spacy_domain_ner.text import shorten
 
-FORMAT_VERSION = 2
-# Of fewer mentions no verdict is given: with 10, one more that is found moves recall by ten points.
+# Fewer mentions get no verdict: with 10, one more that is found moves recall by ten points.
 FEWEST = 10
-# With fewer mentions than this, one more moves recall by over three points: said with the verdict.
+# With fewer mentions than this, one more moves recall by over three points, which the verdict mentions.
 FEW = 30
-# A verdict that holds in so many of the draws is certain enough to act on.
+# A verdict that holds in this share of the draws is certain enough to act on.
 CERTAIN = 0.9
-# Of a type's errors, what is a cause worth naming.
+# A cause is worth naming from this share of a type's errors.
 WORTH_NAMING = 0.15
-# A kind of name is worth naming where so many are lost, and found so much more rarely than others.
+# A kind of name is worth naming where at least this many are missed, and recall is this much lower than elsewhere.
 FEWEST_LOST = 5
 FAR_FEWER = 0.15
 
-Name = Literal["ready", "close", "fallback", "unknown"]
-Action = Literal["use", "evaluate", "label", "clarify", "relabel", "boundaries", "tokenizer", "llm"]
+VerdictName = Literal["ready", "close", "fallback", "unknown"]
+StepAction = Literal["use", "evaluate", "label", "clarify", "relabel", "boundaries", "tokenizer", "llm"]
 
 
 @dataclass(frozen=True)
 class Step:
     """Something to do next.
 
-    action: What kind of thing.
-    text: The advice, a sentence without a full stop.
-    kind, other: Which of the type's errors it speaks of: those of one kind, or those with another type.
+    Attributes:
+        action: What kind of step it is.
+        text: The advice, a sentence without a full stop.
+        kind: The kind of the errors that it is about; None for all kinds.
+        other: The other type of the errors that it is about; "" for any.
     """
 
-    action: Action
+    action: StepAction
     text: str
     kind: MistakeKind | None = None
     other: str = ""
@@ -53,26 +55,28 @@ class Step:
 class Verdict:
     """What a type's F1 means.
 
-    name: `ready` from the production gate, `close` from the fallback line, `fallback` below it, `unknown` where there
-        are too few mentions to say.
-    shares: In what part of the bootstrap's draws each of the first three holds.
-    steps: What to do next, the most useful first.
+    Attributes:
+        name: `ready` from the production gate, `close` from the fallback line, `fallback` below that line, `unknown`
+            with too few mentions to say.
+        shares: The share of the bootstrap's draws in which each of the first three holds.
+        support: The number of annotated mentions.
+        steps: What to do next, the most useful first.
     """
 
-    name: Name
+    name: VerdictName
     shares: dict[str, float]
     support: int
     steps: list[Step]
 
     @property
     def certainty(self) -> str:
-        """How certain the verdict is, in a few words; "" where there is nothing to add."""
+        """What makes the verdict uncertain, in a few words; "" where nothing does."""
         if self.name == "unknown":
             return f"only {self.support} mention(s) to judge by"
         said = []
         if self.shares[self.name] < CERTAIN:
             other = max((name for name in self.shares if name != self.name), key=self.shares.__getitem__)
-            said.append(f"{_percent(self.shares[other])} of the bootstrap's draws say {other}")
+            said.append(f"{percent(self.shares[other])} % of the bootstrap's draws say {other}")
         if self.support < FEW:
             said.append(f"only {self.support} mentions to judge by")
         return "; ".join(said)
@@ -83,7 +87,7 @@ class Verdict:
         return "; ".join(step.text for step in self.steps)
 
     def to_dict(self) -> dict[str, Any]:
-        """The verdict as it stands in metrics.json."""
+        """The verdict as metrics.json holds it."""
         return {
             "verdict": self.name,
             "shares": {name: round(share, 3) for name, share in self.shares.items()},
@@ -94,9 +98,16 @@ class Verdict:
 
 
 def judge(analysis: Analysis, label: str, gates: Gates = Gates(), forecast: Forecast | None = None) -> Verdict:
-    """Say what a type's scores mean, and what follows from its errors.
+    """Judge a type by its F1, and derive the next steps from its errors.
 
-    forecast: What more examples of the type are likely to give, for the same gate.
+    Args:
+        analysis: The analysis of all types.
+        label: The type.
+        gates: The F1 values to judge by.
+        forecast: How much more examples of the type are likely to help, for the same gates.
+
+    Returns:
+        The verdict.
     """
     result = analysis.types[label]
     score = result.score
@@ -106,44 +117,23 @@ def judge(analysis: Analysis, label: str, gates: Gates = Gates(), forecast: Fore
         "fallback": (0.0, gates.fallback),
     }
     shares = {name: share_of_draws(result.counts, *bound) for name, bound in bounds.items()}
-    name: Name = "unknown"
+    name: VerdictName = "unknown"
     if score.support >= FEWEST and score.f1 is not None:
         name = "ready" if score.f1 >= gates.production else "close" if score.f1 >= gates.fallback else "fallback"
-    # A training of the same passages that reached the gate says nothing of how many are missing.
+    # If the curve's own model reached the gate, the curve cannot say how many examples are missing.
     if forecast and forecast.f1 >= gates.production:
         forecast = None
     return Verdict(name, shares, score.support, _steps(analysis, label, name, forecast))
 
 
-def to_metrics(analysis: Analysis, gates: Gates = Gates(), curve: LearningCurve | None = None) -> dict[str, Any]:
-    """Everything as it is written to metrics.json; docs/metrics.md says what each entry is.
-
-    curve: How F1 grows with the examples; its forecasts go into the verdicts.
-    """
-    figures = analysis.to_dict()
-    forecasts = curve.forecasts if curve else {}
-    return {
-        "format_version": FORMAT_VERSION,
-        "gates": {"production": gates.production, "fallback": gates.fallback},
-        **figures,
-        "types": {
-            label: {**result, **judge(analysis, label, gates, forecasts.get(label)).to_dict()}
-            for label, result in figures["types"].items()
-        },
-        "learning_curve": curve.to_dict() if curve else None,
-    }
-
-
-def _steps(analysis: Analysis, label: str, name: Name, forecast: Forecast | None) -> list[Step]:
-    """The advice that follows from a type's errors: of several causes, that of most errors first."""
+def _steps(analysis: Analysis, label: str, name: VerdictName, forecast: Forecast | None) -> list[Step]:
+    """The advice that follows from a type's errors, that on the most frequent cause first."""
     support = analysis.types[label].score.support
     trained = None if analysis.trained_on is None else analysis.trained_on[label]
     if not support:
-        return [Step("evaluate", "no mention in the evaluation set: annotate passages that have some")]
+        return [Step("evaluate", "the evaluation set has no mention: annotate passages that contain some")]
     if name == "unknown":
-        few = (
-            f"annotate more passages that have some: with fewer than {FEWEST} mentions to judge by, nothing can be said"
-        )
+        few = f"annotate more passages that contain some: a verdict needs {FEWEST} mentions in the evaluation set"
         return [Step("evaluate", few), *_short_of_usable(trained)]
     if name == "ready":
         return [Step("use", "use it")]
@@ -152,7 +142,7 @@ def _steps(analysis: Analysis, label: str, name: Name, forecast: Forecast | None
     steps = [step for _, step in sorted(causes, key=lambda cause: -cause[0])]
     if not steps:
         steps = [Step("label", "label more examples")]
-    # Where the first aim is to have enough examples at all, a second number would only be in the way.
+    # Where there are not enough examples to start with, a second number would only confuse.
     if short := _short_of_usable(trained):
         return [*short, *steps]
     if forecast:
@@ -162,24 +152,25 @@ def _steps(analysis: Analysis, label: str, name: Name, forecast: Forecast | None
 
 
 def _with_llm(steps: list[Step], trained: int | None, forecast: Forecast | None) -> list[Step]:
-    """Steps with the one to take where a type stays below: before that to label more, where that will hardly help."""
+    """Add the step for a type that stays below: before the step to label more where that will hardly help."""
     if forecast and not forecast.worth_it:
         step = Step("llm", "use an LLM for this type: by the learning curve more examples will hardly help")
-        place = next((number for number, other in enumerate(steps) if other.action == "label"), len(steps))
-        return [*steps[:place], step, *steps[place:]]
+        index = next((index for index, other in enumerate(steps) if other.action == "label"), len(steps))
+        return [*steps[:index], step, *steps[index:]]
     if trained is not None and trained >= GOOD:
-        return [*steps, Step("llm", f"with {trained} examples it is still below: use an LLM for this type")]
+        return [*steps, Step("llm", f"F1 is still low with {trained} examples: use an LLM for this type")]
     return [*steps, Step("llm", "if that does not help, use an LLM for this type")]
 
 
 def _short_of_usable(trained: int | None) -> list[Step]:
     if trained is None or trained >= USABLE:
         return []
-    return [Step("label", f"label {USABLE - trained} more examples: training has {trained}, {USABLE} are usable")]
+    text = f"label {USABLE - trained} more examples: training has {trained} of the {USABLE} that make a type usable"
+    return [Step("label", text)]
 
 
 def _causes(analysis: Analysis, label: str, errors: Sequence[Mistake]) -> list[tuple[int, Step]]:
-    """What errors of a type can be put down to: to how many, and what to do about it."""
+    """The causes of a type's errors: the number of errors, and what to do about them."""
     causes: list[tuple[int, Step]] = []
     kinds = Counter(error.kind for error in errors)
     missed = [error for error in errors if error.kind == "missed"]
@@ -192,37 +183,36 @@ def _causes(analysis: Analysis, label: str, errors: Sequence[Mistake]) -> list[t
     if edges:
         [(part, count)] = edges.most_common(1)
         often = f", {_times(count)} {shorten(part, 50)}" if count > 1 else ""
-        text = f"make the guide clearer where a mention begins and ends: {kinds['boundary']} have other ends{often}"
+        differ = f"{kinds['boundary']} mentions have other ends"
+        text = f"make the guide clearer on where a mention begins and ends: {differ}{often}"
         causes.append((kinds["boundary"], Step("boundaries", text, kind="boundary")))
     invented = [error for error in errors if error.kind == "spurious"]
     text = (
         f"look through {len(invented)} predictions where nothing is annotated{_most_common(analysis, invented)}: "
-        f"annotate what was forgotten, and say in the guide why the rest is no {label}"
+        f"annotate what was forgotten, and say in the guide why the others are not {label}"
     )
     causes.append((len(invented), Step("relabel", text, kind="spurious")))
-    text = (
-        f"{kinds['tokenization']} mentions begin or end inside a token: mend the annotation, or the tokenizer's rules"
-    )
+    text = f"fix the annotation or the tokenizer's rules: {kinds['tokenization']} mentions begin or end inside a token"
     causes.append((kinds["tokenization"], Step("tokenizer", text, kind="tokenization")))
     return causes
 
 
 def _label(analysis: Analysis, label: str, missed: Sequence[Mistake]) -> str:
-    """Which examples to label: the kinds of names and the texts in which most are missed."""
+    """Which examples to label: the kinds of names, and the texts, in which most are missed."""
     text = f"label more examples: {len(missed)} are missed"
     known = Counter(error.seen for error in missed)
     if 2 * known[False] > len(missed):
         text += f", {known[False]} of them names that training never had"
     elif 2 * known[True] > len(missed):
         text += f", {known[True]} of them names that training has, in other contexts"
-    hard = [_hardest(analysis, label, _shape, "of names")]
+    hard = [_hardest(analysis, label, _shape, "names")]
     for key in analysis.groups:
-        hard.append(_hardest(analysis, label, partial(_value, key), f"of those in {key}"))
+        hard.append(_hardest(analysis, label, partial(_value, key), key))
     return "; ".join([text, *filter(None, hard)])
 
 
 def _hardest(analysis: Analysis, label: str, kind_of: Callable[[Passage, Span], str], words: str) -> str:
-    """The kind of mention with most misses of those of which far fewer are found than of the others; "" for none."""
+    """The kind of mention that is missed most often, among those with a far lower recall than the rest; "" for none."""
     found: Counter[str] = Counter()
     annotated: Counter[str] = Counter()
     for passage, matches in zip(analysis.passages, analysis.matches, strict=True):
@@ -238,24 +228,24 @@ def _hardest(analysis: Analysis, label: str, kind_of: Callable[[Passage, Span], 
             continue
         share, of_others = found[kind] / count, (found.total() - found[kind]) / others
         if share < of_others - FAR_FEWER:
-            text = f"{words} {kind} {_percent(share)} are found, of others {_percent(of_others)}"
+            text = f"recall is {percent(share)} % for {words} {kind} and {percent(of_others)} % for others"
             hard.append((lost, text))
     return max(hard, default=(0, ""))[1]
 
 
 def _shape(passage: Passage, span: Span) -> str:
-    """How a name is written."""
+    """How a name is written, in a few words."""
     form = passage.surface(span)
     if "/" in form:
         return "with slashes"
     if re.search(r"\s", form):
         return "of several words"
     if re.search(r"[-_.:@]", form):
-        return "with hyphens, dots and the like"
+        return "with hyphens, dots or similar signs"
     if form.isupper():
         return "in capitals"
     if form.islower():
-        return "in small letters"
+        return "in lower case"
     return "with a capital" if form.istitle() else "in mixed case"
 
 
@@ -265,7 +255,7 @@ def _value(key: str, passage: Passage, _: Span) -> str:
 
 
 def _most_common(analysis: Analysis, errors: Sequence[Mistake]) -> str:
-    """The surface form that most of the errors have, for the middle of a sentence; "" where none has two."""
+    """The most frequent surface form of the errors, for the middle of a sentence; "" where none occurs twice."""
     forms = Counter(analysis.passages[error.number].surface(error.span) for error in errors)
     [(form, count)] = forms.most_common(1) or [("", 0)]
     return f" ({_times(count)} {shorten(form, 40)!r})" if count > 1 else ""
@@ -273,7 +263,3 @@ def _most_common(analysis: Analysis, errors: Sequence[Mistake]) -> str:
 
 def _times(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count} times")
-
-
-def _percent(share: float) -> str:
-    return f"{round(100 * share)} %"

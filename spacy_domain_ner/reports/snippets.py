@@ -5,17 +5,23 @@ from itertools import pairwise
 
 from spacy_domain_ner.corpus.passage import Span
 
-# In code points: what is left of the text on either side, also where it has to be short, and how far from there a
-# space is looked for.
-CONTEXT, SHORT_CONTEXT, SLACK = 140, 50, 24
+# In code points: how much text is kept on either side of the spans.
+CONTEXT, SHORT_CONTEXT = 140, 50
+# In code points: how far from there a space is looked for, to cut between words.
+SLACK = 24
 
 
 @dataclass(frozen=True)
 class Piece:
     """A part of the text that is wholly within or wholly outside each of the two spans.
 
-    annotated, predicted: The span that it is in.
-    annotated_ends, predicted_begins, predicted_ends: Whether that span ends or begins with it.
+    Attributes:
+        text: The part.
+        annotated: The annotated span, if the part is in it.
+        predicted: The predicted span, if the part is in it.
+        annotated_ends: Whether the annotated span ends with the part.
+        predicted_begins: Whether the predicted span begins with the part.
+        predicted_ends: Whether the predicted span ends with the part.
     """
 
     text: str
@@ -28,7 +34,13 @@ class Piece:
 
 @dataclass(frozen=True)
 class Snippet:
-    """The pieces in the order of the text. before, after: Whether text is left out there."""
+    """A text cut to the context of two spans.
+
+    Attributes:
+        pieces: The parts, in the order of the text.
+        before: Whether text before them is left out.
+        after: Whether text after them is left out.
+    """
 
     pieces: list[Piece]
     before: bool
@@ -38,8 +50,14 @@ class Snippet:
 def snippet(text: str, annotated: Span | None, predicted: Span | None, context: int = CONTEXT) -> Snippet:
     """Cut a text to the context of two spans, and mark them.
 
-    annotated, predicted: One of them may be missing.
-    context: How much is left on either side, in code points.
+    Args:
+        text: The text.
+        annotated: The annotated span; None where there is none.
+        predicted: The predicted span; None where there is none. One of the two is needed.
+        context: How much text to keep on either side, in code points.
+
+    Returns:
+        The snippet.
     """
     spans = [span for span in (annotated, predicted) if span]
     low, high = _window(text, min(span.start for span in spans), max(span.end for span in spans), context)
@@ -63,18 +81,24 @@ def snippet(text: str, annotated: Span | None, predicted: Span | None, context: 
 
 
 def _window(text: str, start: int, end: int, context: int) -> tuple[int, int]:
-    """The part of a text around a span, cut between words where there are any."""
+    """The start and end of the text around a span, between words where possible."""
     low, high = max(0, start - context), min(len(text), end + context)
-    # So little more is no longer than what would stand for it.
+    # Leaving out this little would save nothing.
     low, high = (low if low > SLACK else 0), (high if high < len(text) - SLACK else len(text))
     if low:
-        low = next((place + 1 for place in range(low, min(start, low + SLACK)) if text[place].isspace()), low)
+        low = next((offset + 1 for offset in range(low, min(start, low + SLACK)) if text[offset].isspace()), low)
     if high < len(text):
-        high = next((place for place in range(high, max(end, high - SLACK), -1) if text[place].isspace()), high)
+        high = next((offset for offset in range(high, max(end, high - SLACK), -1) if text[offset].isspace()), high)
     return low, high
 
 
 def around(text: str, span: Span, context: int) -> str:
-    """A span in its context, unmarked."""
+    """Cut a text to the context of a span, without marking it.
+
+    Args:
+        text: The text.
+        span: The span.
+        context: How much text to keep on either side, in code points.
+    """
     cut = snippet(text, span, None, context)
     return f"{'… ' if cut.before else ''}{''.join(piece.text for piece in cut.pieces)}{' …' if cut.after else ''}"

@@ -285,7 +285,7 @@ def test_a_failed_evaluation_leaves_the_old_scores(domain_ner, project):
         domain_ner("evaluate", "missing", "annotations.jsonl", "--output", "metrics.json"), "'missing' can't be loaded"
     )
     refused(domain_ner("evaluate", "blank:en", "annotations.jsonl", "--output", "metrics.json", "--fail-under", "2"))
-    refused(domain_ner("evaluate", "blank:en", "annotations.jsonl", "--report", "report.md"), "report.md is no name")
+    refused(domain_ner("evaluate", "blank:en", "annotations.jsonl", "--report", "report.md"), "report.md is not a name")
     assert (project / "metrics.json").read_text() == "old"
 
 

@@ -1,17 +1,18 @@
-"""All figures of an evaluation, against counts by hand."""
+"""All counts of an evaluation: against counts by hand, against `score`, and against spaCy's scorer."""
 
 import random
 
 import pytest
 import spacy
+from hypothesis import given
+from hypothesis import strategies as st
 from spacy.scorer import Scorer
 from spacy.training import Example
 
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.evaluation.analysis import Predicted, analyse, predict
-from spacy_domain_ner.evaluation.gates import Gates
-from spacy_domain_ner.evaluation.mistakes import KINDS
-from spacy_domain_ner.evaluation.verdict import to_metrics
+from spacy_domain_ner.evaluation.bootstrap import count_passages
+from spacy_domain_ner.evaluation.scores import score
 
 A, B = Span(0, 1, "A"), Span(2, 3, "B")
 
@@ -62,7 +63,6 @@ def test_without_training_nothing_is_said_of_it(analysis):
     bare = analyse(analysis.passages, [Predicted(spans) for spans in analysis.predictions])
     assert (bare.trained_on, bare.micro.seen, bare.types["A"].unseen) == (None, None, None)
     assert list(bare.types) == ["A", "B"]
-    assert to_metrics(bare)["types"]["A"]["trained_on"] is None
 
 
 def test_passages_are_grouped_by_what_divides_them_into_a_few(analysis):
@@ -80,34 +80,35 @@ def test_values_of_meta_that_are_no_text_make_no_groups():
     assert analyse(passages, [Predicted([])] * 2).groups == {}
 
 
-def test_the_metrics_have_everything(analysis):
-    metrics = to_metrics(analysis, Gates(0.9, 0.7))
-    assert metrics["learning_curve"] is None
-    assert metrics["format_version"] == 2
-    assert metrics["gates"] == {"production": 0.9, "fallback": 0.7}
-    assert metrics["passages"] == 3
-    assert metrics["micro"]["support"] == 4
-    assert metrics["types"]["C"]["f1"] is None
-    assert metrics["types"]["C"]["intervals"]["f1"] is None
-    low, high = metrics["types"]["A"]["intervals"]["recall"]
-    assert 0 <= low <= metrics["types"]["A"]["recall"] <= high <= 1
-    assert metrics["types"]["A"]["trained_on"] == 2
-    assert metrics["types"]["A"]["schemes"]["strict"]["correct"] == 2
-    assert metrics["errors"] == {**dict.fromkeys(KINDS, 0), "missed": 1, "spurious": 2}
-    assert {"annotated": "A", "predicted": None, "count": 1} in metrics["confusions"]
-    assert metrics["groups"]["genre"]["log"]["precision"] == 0.5
-
-
 def test_every_passage_needs_a_prediction():
     with pytest.raises(ValueError, match="shorter"):
         analyse([Passage("x"), Passage("y")], [Predicted([])])
 
 
-def test_an_evaluation_of_nothing_is_all_undefined():
-    metrics = to_metrics(analyse([], [], ["A"], []))
-    assert metrics["micro"]["f1"] is None
-    assert metrics["macro"] == {"f1": None, "intervals": {"f1": None}}
-    assert metrics["types"]["A"]["verdict"] == "unknown"
+some_spans = st.lists(
+    st.builds(lambda start, length, label: Span(start, start + length, label), st.integers(0, 6), st.integers(1, 3),
+              st.sampled_from("AB")),
+    max_size=5,
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(some_spans, some_spans), max_size=4), some_spans)
+def test_the_counts_from_the_matches_are_those_of_score(pairs, trained):
+    text = "one two a"
+    passages, predictions = [Passage(text, gold) for gold, _ in pairs], [found for _, found in pairs]
+    analysis = analyse(passages, [Predicted(found) for found in predictions], "AB", [Passage(text, trained)])
+    counts = count_passages(passages, predictions, "AB")
+    assert {label: result.counts.tolist() for label, result in analysis.types.items()} == {
+        label: of_type.tolist() for label, of_type in counts.items()
+    }
+    assert analysis.micro.score == score(passages, predictions, "AB").micro
+    known = {(span.label, text[span.start : span.end]) for span in trained}
+
+    def seen(spans: list[Span]) -> list[Span]:
+        return [span for span in spans if (span.label, text[span.start : span.end]) in known]
+
+    only_seen = score([Passage(text, seen(gold)) for gold, _ in pairs], [seen(found) for found in predictions], "AB")
+    assert {label: result.seen for label, result in analysis.types.items()} == only_seen.types
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -26,7 +26,7 @@ def test_what_is_correct_is_no_error():
     ("predicted", "edges", "parts"),
     [
         (Span(0, 15, "SERVICE"), Edges(before="the "), ["too long before: the"]),
-        (Span(4, 21, "SERVICE"), Edges(after=" calls"), ["too long behind: calls"]),
+        (Span(4, 21, "SERVICE"), Edges(after=" calls"), ["too long after: calls"]),
         (Span(12, 15, "SERVICE"), Edges(head="billing "), ["cut off at the start: billing"]),
         (Span(4, 11, "SERVICE"), Edges(tail=" api"), ["cut off at the end: api"]),
         (

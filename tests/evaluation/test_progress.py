@@ -15,6 +15,10 @@ def analysis(passages: list[Passage], predicted: list[list[Span]]):
     return analyse(passages, [Predicted(spans) for spans in predicted], ["A", "B"])
 
 
+def rotate(file, passages: list[Passage], predicted: list[list[Span]]) -> list[Passage]:
+    return rotate_predictions(file, passages, [Predicted(spans) for spans in predicted])
+
+
 def test_what_only_one_of_two_runs_got_right_is_listed():
     passages = [Passage("a b", [A, B], {"source": "1"}), Passage("a b", [A], {"source": "2"})]
     now = analysis(passages, [[A], [A, B]])
@@ -34,7 +38,7 @@ def test_what_only_one_of_two_runs_got_right_is_listed():
 def test_only_passages_of_both_runs_count_and_by_todays_annotation():
     passages = [Passage("a b", [A], {"source": "1"}), Passage("a c", [A])]
     now = analysis(passages, [[A], []])
-    # What was right then is wrong by now: the annotation was mended.
+    # What was right then is wrong by now: the annotation was fixed.
     earlier = [Passage("a b", [B], {"source": "1"}), Passage("gone", [A])]
     progress = compare_runs(now, earlier)
     assert progress.passages == 1
@@ -54,16 +58,16 @@ def test_the_same_predictions_are_no_change():
 def test_the_run_before_is_the_latest_that_was_another(tmp_path):
     file = tmp_path / "predictions.jsonl"
     passages = [Passage("a b", [A, B], {"source": "1", "genre": "chat"})]
-    assert rotate_predictions(file, analysis(passages, [[A]])) == []
+    assert rotate(file, passages, [[A]]) == []
     [kept] = read_passages(file).passages
     assert (kept.spans, kept.meta) == ([A], {"source": "1"})
-    # The same again is no other run.
-    assert rotate_predictions(file, analysis(passages, [[A]])) == []
+    # The same again is not another run.
+    assert rotate(file, passages, [[A]]) == []
     # Nor is it on an evaluation set that has grown.
     more = [*passages, Passage("new", [], {"source": "2"})]
-    assert rotate_predictions(file, analysis(more, [[A], [B]])) == []
+    assert rotate(file, more, [[A], [B]]) == []
     for _ in range(2):
-        before, _ = rotate_predictions(file, analysis(passages, [[A, B]]))
+        before, _ = rotate(file, passages, [[A, B]])
         assert before.spans == [A]
         assert before.text == "a b"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["predictions-before.jsonl", "predictions.jsonl"]
@@ -74,7 +78,7 @@ def test_the_run_before_is_the_latest_that_was_another(tmp_path):
     [
         (Estimate(0.02, 0.01, 0.03), "+2.0 points of F1 (+1.0 to +3.0), more than chance"),
         (Estimate(-0.02, -0.03, -0.01), "−2.0 points of F1 (−3.0 to −1.0), more than chance"),
-        (Estimate(0.02, -0.01, 0.05), "+2.0 points of F1 (−1.0 to +5.0), no more than chance"),
+        (Estimate(0.02, -0.01, 0.05), "+2.0 points of F1 (−1.0 to +5.0), not more than chance"),
     ],
 )
 def test_a_difference_says_whether_it_is_more_than_chance(estimate, words):
@@ -83,8 +87,8 @@ def test_a_difference_says_whether_it_is_more_than_chance(estimate, words):
 
 def test_predictions_are_kept_with_their_confidence_where_the_model_has_one(tmp_path):
     file = tmp_path / "predictions.jsonl"
-    sure = analyse([Passage("a b", [A]), Passage("c d")], [Predicted([B, A], confidences={A: 0.98765}), Predicted([])])
-    rotate_predictions(file, sure)
+    passages = [Passage("a b", [A]), Passage("c d")]
+    rotate_predictions(file, passages, [Predicted([B, A], confidences={A: 0.98765}), Predicted([])])
     first, second = srsly.read_jsonl(file)
     assert first["spans"] == [
         {"start": 0, "end": 1, "label": "A", "confidence": 0.9877},
@@ -92,6 +96,6 @@ def test_predictions_are_kept_with_their_confidence_where_the_model_has_one(tmp_
     ]
     assert second["spans"] == []
     assert [passage.spans for passage in read_passages(file).passages] == [[A, B], []]
-    # The same model, more or less sure: no other run.
-    less = analyse([Passage("a b", [A]), Passage("c d")], [Predicted([B, A], confidences={A: 0.5}), Predicted([])])
-    assert rotate_predictions(file, less) == []
+    # The same model, more or less sure: not another run.
+    less = [Predicted([B, A], confidences={A: 0.5}), Predicted([])]
+    assert rotate_predictions(file, passages, less) == []

@@ -55,10 +55,13 @@ def test_the_first_step_is_what_most_errors_need(counts, trained, name, action):
         ({"missed": 30, "found": 30}, "30 are missed, 30 of them names that training never had"),
         ({"missed": 30, "found": 30, "name": "Else"}, "30 of them names that training has, in other contexts"),
         ({"confused": 30, "found": 30}, "between A and B, then relabel: they were confused 30 times"),
-        ({"longer": 30, "found": 30}, "30 have other ends, 30 times too long behind: it"),
+        ({"longer": 30, "found": 30}, "30 mentions have other ends, 30 times too long after: it"),
         ({"spurious": 30, "found": 30}, "30 predictions where nothing is annotated (30 times 'Name')"),
         ({"misaligned": 30, "found": 30}, "30 mentions begin or end inside a token"),
-        ({"missed": 30, "found": 30, "trained": 150}, "label 50 more examples: training has 150, 200 are usable"),
+        (
+            {"missed": 30, "found": 30, "trained": 150},
+            "label 50 more examples: training has 150 of the 200 that make",
+        ),
     ],
 )
 def test_the_advice_names_what_it_is_about(counts, words):
@@ -72,7 +75,7 @@ def test_what_few_errors_are_due_to_is_not_named():
 
 def test_an_llm_is_the_last_step_once_there_are_examples_enough():
     low = {"found": 30, "missed": 40}
-    assert judge(make(**low, trained=500), "A").steps[-1].text.startswith("with 500 examples it is still below")
+    assert judge(make(**low, trained=500), "A").steps[-1].text.startswith("F1 is still low with 500 examples")
     assert judge(make(**low, trained=200), "A").steps[-1].text.startswith("if that does not help, use an LLM")
     assert judge(make(**low, trained=None), "A").steps[-1].action == "llm"
     assert "LLM" not in judge(make(**low, trained=150), "A").advice
@@ -147,12 +150,12 @@ def test_the_kind_of_name_that_is_missed_is_named():
             passages.append(Passage(form, [span], {"genre": "chat" if number % 4 == 0 else "docs"}))
             predicted.append(Predicted([span] if finds else []))
     advice = judge(analyse(passages, predicted, ["A"], []), "A").advice
-    assert "of names with hyphens, dots and the like 25 % are found, of others 75 %" in advice
+    assert "recall is 25 % for names with hyphens, dots or similar signs and 75 % for others" in advice
     # Chat has as many of both.
-    assert "in genre" not in advice
+    assert "for genre" not in advice
 
 
 def test_the_group_that_is_hardest_is_named():
     passages = [Passage("Name", [WORD], {"genre": ("chat", "docs")[number % 2]}) for number in range(80)]
     predicted = [Predicted([WORD] if number % 2 or number % 8 == 0 else []) for number in range(80)]
-    assert "of those in genre chat 25 % are found, of others 100 %" in judge(analyse(passages, predicted), "A").advice
+    assert "recall is 25 % for genre chat and 100 % for others" in judge(analyse(passages, predicted), "A").advice

@@ -1,9 +1,10 @@
-"""The evaluation report, of small analyses whose figures are known."""
+"""The evaluation report, of small assessments whose figures are known."""
 
 import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,14 +12,13 @@ import pytest
 from helpers.html_page import Page
 from markdown_it import MarkdownIt
 
-from spacy_domain_ner.annotation.inconsistencies import Inconsistency
-from spacy_domain_ner.annotation.suspects import Suspect
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.evaluation.analysis import Analysis, Predicted, analyse
+from spacy_domain_ner.evaluation.analysis import Predicted
+from spacy_domain_ner.evaluation.assessment import Assessment, assess_predictions
 from spacy_domain_ner.evaluation.forecasts import Forecast, LearningCurve, Point
 from spacy_domain_ner.evaluation.gates import Gates
-from spacy_domain_ner.evaluation.progress import compare_runs
+from spacy_domain_ner.evaluation.label_issues import Inconsistency, Suspect
 from spacy_domain_ner.rendering import escape_markdown, to_code
 from spacy_domain_ner.reports.evaluation import write_report
 from spacy_domain_ner.reports.evaluation.contents import ERRORS_SHOWN, LISTED
@@ -37,8 +37,8 @@ HOSTILE = [
 ]
 
 
-def make(**cases: int) -> Analysis:
-    """An analysis of so many passages with one mention each: `A_found=40, A_missed=3, B_as_A=2`."""
+def make(earlier=(), **cases: int) -> Assessment:
+    """An assessment of so many passages with one mention each: `A_found=40, A_missed=3, B_as_A=2`."""
     passages, predicted, labels = [], [], []
     for case, count in cases.items():
         label, _, outcome = case.partition("_")
@@ -57,17 +57,17 @@ def make(**cases: int) -> Analysis:
             )
             predicted.append(Predicted(spans))
     train = [Passage("The name", [Span(4, 8, label)]) for label in "AB"] * 300
-    return analyse(passages, predicted, dict.fromkeys(labels), train)
+    return assess_predictions(passages, predicted, dict.fromkeys(labels), train=train, earlier=earlier)
 
 
-def write(folder: Path, analysis: Analysis, **settings) -> tuple[str, str]:
+def write(folder: Path, assessment: Assessment, **settings) -> tuple[str, str]:
     """The page and its short form."""
-    write_report(folder / "report.html", analysis, **settings)
+    write_report(folder / "report.html", assessment, **settings)
     return tuple((folder / f"report{suffix}").read_text(encoding="utf8") for suffix in (".html", ".md"))
 
 
-def everything(text: str) -> tuple[Analysis, dict]:
-    """An analysis with all that a report can show besides, and a text at every place that can have one."""
+def everything(text: str) -> Assessment:
+    """An assessment with all that a report can show, and a text at every place that can have one."""
     other = f"other {text}"
     whole = f"before {text} after"
     gold = Span(7, 7 + len(text), text)
@@ -77,23 +77,24 @@ def everything(text: str) -> tuple[Analysis, dict]:
     ]
     outcomes = [[], [Span(7, 7 + len(text), other)], [Span(3, 9 + len(text), text)], [gold]]
     predicted = [Predicted(outcomes[number % 4]) for number in range(20)]
-    analysis = analyse(passages, predicted, [text, other], passages[:1])
     earlier = [
         Passage(passage.text, passage.spans[: number % 2], passage.meta) for number, passage in enumerate(passages)
     ]
     points = [Point(count, {text: count, other: count}, {text: 0.5, other: 0.4}, 0.45) for count in (10, 20)]
-    more = {
-        "title": text,
-        "progress": compare_runs(analysis, earlier),
-        "curve": LearningCurve(points, {text: Forecast(20, 0.5, (0.6, 0.5, 0.7), 30, (20, None), f"more of {text}")}),
-        "suspects": [
+    return assess_predictions(
+        passages,
+        predicted,
+        [text, other],
+        train=passages[:1],
+        earlier=earlier,
+        curve=LearningCurve(points, {text: Forecast(20, 0.5, (0.6, 0.5, 0.7), 30, (20, None), f"more of {text}")}),
+        suspects=[
             Suspect(passages[0], gold, None, 0.9),
             Suspect(passages[0], gold, Span(7, 9, other), 0.8),
             Suspect(passages[0], None, Span(7, 9, other), 0.7),
         ],
-        "inconsistencies": [Inconsistency(text, {text: 3, "": 1}, {text: [(passages[0], 7)], "": [(passages[1], 7)]})],
-    }
-    return analysis, more
+        inconsistencies=[Inconsistency(text, {text: 3, "": 1}, {text: [(passages[0], 7)], "": [(passages[1], 7)]})],
+    )
 
 
 def data(html: str) -> dict:
@@ -145,8 +146,7 @@ def test_the_first_thing_to_do_leads_to_its_errors(tmp_path):
 
 
 def test_the_page_stands_alone_and_its_policy_allows_its_script_only(tmp_path):
-    analysis, more = everything("NAME")
-    html, _ = write(tmp_path, analysis, **more, colors={"NAME": "#123456"})
+    html, _ = write(tmp_path, everything("NAME"), title="NAME", colors={"NAME": "#123456"})
     page = Page(html)
     assert page.open == []
     assert {tag for tag, _ in page.tags} & {"link", "img", "iframe", "object", "base", "form"} == {"form"}
@@ -176,10 +176,8 @@ def test_the_page_stands_alone_and_its_policy_allows_its_script_only(tmp_path):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_nothing_that_a_passage_or_a_label_holds_breaks_the_page_or_the_short_form(tmp_path, text):
-    plain_analysis, plain_more = everything("NAME")
-    plain_html, plain_short = write(tmp_path, plain_analysis, **plain_more)
-    analysis, more = everything(text)
-    html, short = write(tmp_path, analysis, **more, colors={text: "red;}</style><script>1</script>"})
+    plain_html, plain_short = write(tmp_path, everything("NAME"), title="NAME")
+    html, short = write(tmp_path, everything(text), title=text, colors={text: "red;}</style><script>1</script>"})
     page, plain = Page(html), Page(plain_html)
     assert page.open == []
     assert [tag for tag, _ in page.tags] == [tag for tag, _ in plain.tags]
@@ -200,25 +198,25 @@ def test_nothing_that_a_passage_or_a_label_holds_breaks_the_page_or_the_short_fo
 
 
 def test_all_figures_are_there(tmp_path):
-    analysis, more = everything("NAME")
-    html, short = write(tmp_path, analysis, **more)
+    assessment = everything("NAME")
+    html, short = write(tmp_path, assessment)
     page = Page(html)
-    for result in (analysis.micro, analysis.types["NAME"]):
+    for result in (assessment.micro, assessment.types["NAME"]):
         for found in (result.precision, result.recall, result.f1):
             assert f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})" in page.text
-    for score in analysis.micro.schemes.values():
+    for score in assessment.micro.schemes.values():
         assert f"{score.f1:.3f}" in page.text
-    for values in analysis.groups.values():
+    for values in assessment.groups.values():
         for value, (_, score) in values.items():
             assert value in page.text
             assert f"{score.f1:.3f}" in page.text
     assert html.count('class="gate"') == 2 + 2 * 3
     assert html.count('class="bar"') == 1 + 1, "of a type without a mention there is nothing to draw"
-    difference = more["progress"].micro
+    difference = assessment.progress.micro
     assert f"{100 * difference.value:+.1f}".replace("-", "−") in page.text
     assert "More of NAME." in page.text
     assert "confidence 90 %" in page.text
-    assert f"| {analysis.micro.f1.value:.3f} (" in short
+    assert f"| {assessment.micro.f1.value:.3f} (" in short
     assert short.count("\n- ") == 2 + 10
     assert "10 of 15 errors:" in short
 
@@ -236,7 +234,7 @@ def test_the_matrix_has_each_pair_and_what_is_wrong_is_linked(tmp_path):
 
 def test_the_script_has_each_passage_once_and_counts_as_browsers_do(tmp_path):
     passage = Passage("🚀 Ada and Bob", [Span(2, 5, "A"), Span(10, 13, "A")], file="/home/me/eval.jsonl", line=7)
-    html, _ = write(tmp_path, analyse([passage], [Predicted([Span(2, 9, "B")])], ["A", "B"]))
+    html, _ = write(tmp_path, assess_predictions([passage], [Predicted([Span(2, 9, "B")])], ["A", "B"]))
     found = data(html)
     assert found["passages"] == [["🚀 Ada and Bob", "eval.jsonl:7"]]
     kinds = [kind for kind, _ in found["kinds"]]
@@ -248,44 +246,48 @@ def test_the_script_has_each_passage_once_and_counts_as_browsers_do(tmp_path):
 
 
 def test_the_first_errors_stand_in_the_page_and_the_rest_in_the_data(tmp_path):
-    analysis = make(A_missed=ERRORS_SHOWN + 30)
-    html, _ = write(tmp_path, analysis)
+    assessment = make(A_missed=ERRORS_SHOWN + 30)
+    html, _ = write(tmp_path, assessment)
     assert html.count('<li class="error">') == ERRORS_SHOWN
     assert len(data(html)["errors"]) == ERRORS_SHOWN + 30
     page = Page(html)
-    for error in analysis.errors[:ERRORS_SHOWN]:
-        before, after = analysis.passages[error.number].text.split("name")
+    for error in assessment.errors[:ERRORS_SHOWN]:
+        before, after = assessment.passages[error.number].text.split("name")
         assert f"{before}nameannotated\u00a0A{after}" in page.text
 
 
 def test_long_lists_are_cut_and_the_rest_is_counted(tmp_path):
-    analysis = make(A_missed=10)
-    suspects = [Suspect(passage, passage.spans[0], None, 0.9) for passage in analysis.passages * 7]
-    html, _ = write(tmp_path, analysis, suspects=suspects)
+    assessment = make(A_missed=10)
+    suspects = [Suspect(passage, passage.spans[0], None, 0.9) for passage in assessment.passages * 7]
+    html, _ = write(tmp_path, replace(assessment, suspects=suspects))
     assert html.count("models find nothing") == LISTED
     assert f"{70 - LISTED} more are not listed." in html
 
 
-@pytest.mark.parametrize("analysis", [make(), make(A_found=40), analyse([], [], ["A"]), make(A_spurious=40)])
-def test_a_page_is_written_where_there_is_little_to_show(tmp_path, analysis):
-    html, short = write(tmp_path, analysis, gates=Gates(0, 0), curve=LearningCurve([], {}))
+@pytest.mark.parametrize(
+    "assessment", [make(), make(A_found=40), assess_predictions([], [], ["A"]), make(A_spurious=40)]
+)
+def test_a_page_is_written_where_there_is_little_to_show(tmp_path, assessment):
+    html, short = write(tmp_path, replace(assessment, gates=Gates(0, 0), curve=LearningCurve([], {})))
     assert Page(html).open == []
     assert not re.search(r"\bnan\b", Page(html).text + short)
 
 
 def test_progress_is_called_one_only_where_it_is_more_than_chance(tmp_path):
-    analysis = make(A_found=40, A_missed=10)
-    same = [
-        Passage(passage.text, spans) for passage, spans in zip(analysis.passages, analysis.predictions, strict=True)
-    ]
+    cases = {"A_found": 40, "A_missed": 10}
+    today = make(**cases)
+    same = [Passage(passage.text, spans) for passage, spans in zip(today.passages, today.predictions, strict=True)]
     worse = [Passage(passage.text, []) for passage in same[:30]] + same[30:]
-    better = [Passage(passage.text, passage.spans) for passage in analysis.passages]
+    better = [Passage(passage.text, passage.spans) for passage in today.passages]
     for earlier, expected in [
-        (same, "No difference in F1 over all types that is more than chance: +0.0 (+0.0 to +0.0) points"),
+        (
+            same,
+            "F1 over all types changed by +0.0 (+0.0 to +0.0) points on 50 passages that both runs",
+        ),
         (worse, "F1 over all types rose by 5"),
         (better, "F1 over all types fell by 1"),
     ]:
-        html, short = write(tmp_path, analysis, progress=compare_runs(analysis, earlier))
+        html, short = write(tmp_path, make(earlier, **cases))
         assert expected in html
         assert expected in short
     assert "10 mentions are missed now" in html
@@ -338,24 +340,24 @@ def test_markdown_calls_nobody():
     assert to_code("`") == "`` ` ``"
 
 
-def confident(count: int) -> Analysis:
+def confident(count: int) -> Assessment:
     """So many predictions; those below a confidence of 0.5 are wrong."""
     span = Span(0, 4, "A")
     shares = [(number + 0.5) / count for number in range(count)]
     passages = [Passage("Name is here", [span] if share > 0.5 else []) for share in shares]
-    return analyse(passages, [Predicted([span], confidences={span: share}) for share in shares], ["A"])
+    return assess_predictions(passages, [Predicted([span], confidences={span: share}) for share in shares], ["A"])
 
 
 def test_confidence_is_shown_and_stands_in_the_metrics(tmp_path):
-    analysis = confident(100)
-    html, _ = write(tmp_path, analysis)
+    assessment = confident(100)
+    html, _ = write(tmp_path, assessment)
     text = " ".join(re.sub("<[^>]+>", " ", html.partition('id="confidence"')[2]).split())
     # Ten bins, each as far from its precision, 0 or 1, as its middle.
     assert "25.0 points apart" in text
     assert re.search(r"perfectly calibrated model would be about \d+\.\d off by chance", text)
     assert re.search(r"The surest 50 % \(confidence 0\.5[01] and above\): 100 % are right\.", text)
     assert re.search(r"All \(confidence 0\.0[01] and above\): 50 % are right\.", text)
-    figures = analysis.to_dict()["confidence"]
+    figures = assessment.to_dict()["confidence"]
     assert figures["expected_calibration_error"] == pytest.approx(0.25)
     # Ten in each bin: about 0.8 times the root of 10 p (1 - p), of 10.
     assert 0.05 < figures["chance_calibration_error"] < 0.12

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 import pytest
 
 from spacy_domain_ner.corpus import Passage, Span
-from spacy_domain_ner.evaluation.analysis import Analysis, Predicted, analyse
+from spacy_domain_ner.evaluation.analysis import Predicted
+from spacy_domain_ner.evaluation.assessment import Assessment, assess_predictions
 from spacy_domain_ner.reports.evaluation import write_report
 from spacy_domain_ner.reports.evaluation.contents import ERRORS_SHOWN
 
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no C
 HOSTILE = "</script><script>document.title = 'run'</script><img src=x onerror=\"document.title = 'run'\">"
 
 
-def analysis() -> Analysis:
+def assessment() -> Assessment:
     """Of A 3 mentions are missed, 2 are taken for B, 1 is too long; of B 60 are spurious, one in a hostile text."""
     passages, predicted = [], []
 
@@ -37,13 +38,13 @@ def analysis() -> Analysis:
     for number in range(59):
         add(f"nothing spurious {number}", [], [Span(0, 7, "B")])
     add(f"{HOSTILE} 🚀 here", [], [Span(len(HOSTILE) + 1, len(HOSTILE) + 2, "B")])
-    return analyse(passages, predicted, ["A", "B"], [])
+    return assess_predictions(passages, predicted, ["A", "B"], train=[])
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    write_report(path, analysis())
+    write_report(path, assessment())
     return path
 
 

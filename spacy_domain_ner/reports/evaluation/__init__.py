@@ -1,51 +1,152 @@
-"""The evaluation report: one page by which one knows what to do next, and its short form for a pull request."""
+"""The evaluation report: one page that says what to do next, and its short form for a pull request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from spacy_domain_ner.annotation.inconsistencies import Inconsistency
-from spacy_domain_ner.annotation.suspects import Suspect
+import srsly
+
+from spacy_domain_ner.annotation.inconsistencies import find_inconsistencies
+from spacy_domain_ner.corpus.jsonl import read_valid_passages
+from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.evaluation.analysis import Analysis
+from spacy_domain_ner.evaluation.analysis import predict
+from spacy_domain_ner.evaluation.assessment import Assessment, assess_predictions
 from spacy_domain_ner.evaluation.forecasts import LearningCurve
-from spacy_domain_ner.evaluation.gates import Gates
-from spacy_domain_ner.evaluation.progress import Progress
+from spacy_domain_ner.evaluation.gates import FALLBACK, GATE, Gates
+from spacy_domain_ner.evaluation.mistakes import to_records
+from spacy_domain_ner.evaluation.progress import rotate_predictions
+from spacy_domain_ner.experiments.learning_curve import measured_on, read_learning_curve
+from spacy_domain_ner.experiments.suspects import read_suspects
 from spacy_domain_ner.files import replacing
+from spacy_domain_ner.models import load_model
 from spacy_domain_ner.reports.evaluation.contents import Report
 from spacy_domain_ner.reports.evaluation.markdown import to_markdown
 from spacy_domain_ner.reports.evaluation.page import to_html
+from spacy_domain_ner.schema import read_schema
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+
+def evaluate(
+    model: "str | Path | Language",
+    passages: str | Path,
+    schema: str | Path = "entity_types.yml",
+    *,
+    train: str | Path | None = None,
+    output: str | Path | None = None,
+    errors: str | Path | None = None,
+    report: str | Path | None = None,
+    predictions: str | Path | None = None,
+    learning_curve: str | Path | None = None,
+    suspects: str | Path | None = None,
+    gate: float = GATE,
+    fallback: float = FALLBACK,
+) -> Assessment:
+    """Measure a model on an annotation file, and write the files that are asked for.
+
+    Args:
+        model: A trained model: its folder, the name of its package, or the loaded pipeline.
+        passages: The evaluation set (JSON lines).
+        schema: The entity types.
+        train: The training set (JSON lines), to tell names that the model knows from others, and a type that needs
+            examples from one that needs another way.
+        output: Writes the figures to this JSON file; docs/metrics.md explains each entry.
+        errors: Writes the passages with errors to this file, which labelling tools open.
+        report: Writes the report to this page (.html), and its short form beside it (.md).
+        predictions: Writes the predicted spans to this file (JSON lines), and compares them with those of the run
+            before. The same model again is not another run.
+        learning_curve: The file of the learning curve. A file that does not exist is left out, and so is a curve of
+            another evaluation set, which the assessment's `notes` say.
+        suspects: The file of the suspect annotations. A file that does not exist is left out.
+        gate: The F1 from which a type is ready for production.
+        fallback: The F1 below which a type needs another way.
+
+    Returns:
+        The assessment.
+
+    Raises:
+        UserError: A file or the model can't be read, a file can't be written, or there is not a passage.
+    """
+    gates = Gates(gate, fallback)
+    if report is not None:
+        _check_name(Path(report))
+    types = read_schema(Path(schema))
+    annotated = read_valid_passages(Path(passages))
+    if not annotated:
+        raise UserError(f"{passages} has no passages", "Run the split again: weasel run split")
+    trained = None if train is None else read_valid_passages(Path(train))
+    curve, notes = _read_curve(learning_curve, annotated, gates)
+    doubtful = Path(suspects) if suspects is not None else None
+    nlp = load_model(model) if isinstance(model, str | Path) else model
+    predicted = predict(nlp, annotated)
+    assessment = assess_predictions(
+        annotated,
+        predicted,
+        types.labels,
+        train=trained,
+        gates=gates,
+        curve=curve,
+        earlier=[] if predictions is None else rotate_predictions(Path(predictions), annotated, predicted),
+        suspects=read_suspects(doubtful, trained or []) if doubtful and doubtful.exists() else [],
+        inconsistencies=find_inconsistencies(trained or []),
+        notes=notes,
+    )
+    if output is not None:
+        with replacing(Path(output)) as stream:
+            stream.write(srsly.json_dumps(assessment.to_dict(), indent=2) + "\n")
+    if errors is not None:
+        with replacing(Path(errors)) as stream:
+            records = to_records(assessment.passages, assessment.errors)
+            stream.writelines(srsly.json_dumps(record) + "\n" for record in records)
+    if report is not None:
+        write_report(report, assessment, colors=types.colors)
+    return assessment
 
 
 def write_report(
-    path: Path,
-    analysis: Analysis,
-    gates: Gates = Gates(),
+    path: str | Path,
+    assessment: Assessment,
     *,
     title: str = "Evaluation report",
-    progress: Progress | None = None,
-    curve: LearningCurve | None = None,
-    suspects: Sequence[Suspect] = (),
-    inconsistencies: Sequence[Inconsistency] = (),
     colors: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the page to `path`, and its short form beside it with the ending .md.
+    """Write the report as a page, and its short form beside it with the ending .md.
 
-    path: Ends in .html.
-    title: What was evaluated.
-    progress: This run against an earlier one.
-    curve: How F1 grows with the examples; its forecasts go into the advice.
-    suspects, inconsistencies: Annotations to look at, the most doubtful first.
-    colors: A colour as '#RRGGBB' for each type, as the schema has them; types without one get one.
-    RAISES: UserError where `path` has another ending or can't be written.
+    Args:
+        path: The page; its name ends in .html.
+        assessment: What the report shows.
+        title: What was evaluated.
+        colors: A colour as '#RRGGBB' per type, as the schema has them. A type without one gets one.
+
+    Raises:
+        UserError: `path` has another ending or can't be written.
     """
     path = Path(path)
+    _check_name(path)
+    report = Report(assessment, title, colors or {})
+    contents = {path: to_html(report), path.with_suffix(".md"): to_markdown(report)}
+    for file, text in contents.items():
+        with replacing(file) as stream:
+            stream.write(text)
+
+
+def _check_name(path: Path) -> None:
     if path.suffix.lower() not in (".html", ".htm"):
         raise UserError(
-            f"{path} is no name for the report, which is a page",
-            f"Name it {path.with_suffix('.html').name}; its short form is written beside it with the ending .md.",
+            f"{path} is not a name for the report, which is a page",
+            f"Name it {path.with_suffix('.html').name}. Its short form is written beside it with the ending .md.",
         )
-    report = Report(analysis, gates, title, progress, curve, suspects, inconsistencies, colors or {})
-    contents = {path: to_html(report), path.with_suffix(".md"): to_markdown(report)}
-    for place, text in contents.items():
-        with replacing(place) as stream:
-            stream.write(text)
+
+
+def _read_curve(
+    path: str | Path | None, passages: list[Passage], gates: Gates
+) -> tuple[LearningCurve | None, list[str]]:
+    """The learning curve, if it was measured on these passages, and else what to say about it."""
+    if path is None or not Path(path).exists():
+        return None, []
+    if not measured_on(Path(path), passages):
+        note = f"{path} was measured on another evaluation set and is not used."
+        return None, [f"{note} Measure it again: weasel run learning-curve"]
+    return read_learning_curve(Path(path), gates.production), []

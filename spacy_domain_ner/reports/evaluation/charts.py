@@ -11,30 +11,38 @@ from spacy_domain_ner.confidence import (
     risk_coverage,
     surest,
 )
-from spacy_domain_ner.evaluation.analysis import Analysis
+from spacy_domain_ner.evaluation.analysis import Result
 from spacy_domain_ner.evaluation.bootstrap import Estimate, with_interval
 from spacy_domain_ner.evaluation.forecasts import Forecast, LearningCurve
 from spacy_domain_ner.evaluation.gates import Gates
 from spacy_domain_ner.rendering import Scale
 from spacy_domain_ner.text import shorten
 
-# In pixels: a type's heading and the mark below it.
+# The height of a type's heading and the mark below it, in pixels.
 ROW = 46
-# The parts of the surest entities that are spoken of.
+# The page states the precision of the surest entities for these shares of all entities.
 SUREST = (0.5, 0.8, 1.0)
+# The precision of fewer entities than this says nothing and is not drawn.
 FEWEST_COVERED = 20
-# A small chart: its size, and the ends of its axes.
+# The size of a small chart and the ends of its axes, in pixels.
 WIDTH, HEIGHT = 320, 196
 LEFT, RIGHT, TOP, BOTTOM = 36, 296, 14, 160
 
 
 @dataclass(frozen=True)
 class Row:
-    """A type's F1 in the chart, "" being all types.
+    """A type's F1 in the chart.
 
-    score, interval: As text.
-    y: In pixels, of the heading's base line.
-    x, left, right: The score and its interval, in per cent of the width; None where there is no score.
+    Attributes:
+        type: The type; "" for all types.
+        label: Its name in the chart.
+        mentions: The number of annotated mentions.
+        score: The F1 as text.
+        interval: Its interval as text.
+        y: The base line of the heading, in pixels.
+        x: The F1, in per cent of the width; None where there is no F1 to draw.
+        left: The lower end of the interval, in per cent of the width.
+        right: The upper end of the interval, in per cent of the width.
     """
 
     type: str
@@ -49,24 +57,28 @@ class Row:
 
 
 class F1Chart:
-    """F1 over all types and of each: across in per cent of the width, so that it fits any, and down in pixels."""
+    """F1 over all types and per type. Widths are in per cent, so that the chart fits any page, heights in pixels."""
 
-    def __init__(self, analysis: Analysis, f1: Mapping[str, Estimate | None], gates: Gates) -> None:
-        """f1: Of each type, and of all under ""."""
-        self.scale = Scale([*(found.low for found in f1.values() if found), gates.fallback])
+    def __init__(self, results: Mapping[str, Result], gates: Gates) -> None:
+        """Lay out the chart.
+
+        Args:
+            results: The result of each type, and under "" that of all types.
+            gates: The F1 values that a type is judged by.
+        """
+        self.scale = Scale([*(found.f1.low for found in results.values() if found.f1), gates.fallback])
         self.top = 24
-        shown = [("", analysis.micro), *analysis.types.items()]
         self.rows = [
-            self._row(label, result.score.support, f1[label], self.top + 15 + ROW * place)
-            for place, (label, result) in enumerate(shown)
+            self._row(label, result.score.support, result.f1, self.top + 15 + ROW * index)
+            for index, (label, result) in enumerate(results.items())
         ]
-        self.bottom = self.top + ROW * len(shown)
+        self.bottom = self.top + ROW * len(results)
         self.height = self.bottom + 26
 
     def _row(self, label: str, mentions: int, found: Estimate | None, y: int) -> Row:
         name = shorten(label, 40) or "All types"
         if found is None or not mentions:
-            # Without a mention an F1 is 0 whatever a model does: that is no place in a chart.
+            # Without a mention F1 is 0 whatever a model does: a mark at 0 would mislead.
             return Row(label, name, mentions, "–", "", y, None, 0, 0)
         score, _, interval = with_interval(found).partition(" ")
         x, left, right = (self.scale.across(value) for value in (found.value, found.low, found.high))
@@ -75,7 +87,7 @@ class F1Chart:
 
 @dataclass(frozen=True)
 class Dot:
-    """A point of a small chart, in pixels."""
+    """A point of a small chart, in pixels, and what it says."""
 
     x: float
     y: float
@@ -86,11 +98,15 @@ class Dot:
 class Curve:
     """A type's learning curve, in pixels.
 
-    label: "" for all types together.
-    unit: What the axis counts.
-    forecast, low, high: F1 with twice as many, and the ends of its range; None where there is no forecast.
-    ticks: Where the numbers of the axis stand.
-    text: The forecast in a sentence.
+    Attributes:
+        label: The type; "" for all types together.
+        unit: What the axis counts.
+        dots: The F1 at each size of the training set.
+        forecast: The likely F1 with twice the examples; None where there is no forecast.
+        low: The lower end of the range of that.
+        high: The upper end of the range of that.
+        ticks: The numbers of the axis and where they stand.
+        text: The forecast in a sentence.
     """
 
     label: str
@@ -109,9 +125,15 @@ class Curve:
 
 
 class CurveCharts:
-    """A small chart for each type, all with the same axis of F1: which type has how far to go is seen at a glance."""
+    """A small chart per type, all with the same axis of F1: a glance shows how far each type has to go."""
 
     def __init__(self, curve: LearningCurve, gates: Gates) -> None:
+        """Lay out the charts.
+
+        Args:
+            curve: The learning curve.
+            gates: The F1 values that a type is judged by.
+        """
         values = [value for point in curve.points for value in (point.micro, *point.f1.values())]
         values += [end for forecast in curve.forecasts.values() for end in forecast.doubled]
         self.scale = Scale([*values, gates.fallback])
@@ -122,7 +144,11 @@ class CurveCharts:
         ]
 
     def down(self, value: float) -> float:
-        """Where a score is, in pixels from the top."""
+        """Where a score is drawn, in pixels from the top.
+
+        Args:
+            value: The score.
+        """
         return round(BOTTOM - (BOTTOM - TOP) * min(1.0, max(0.0, self.scale.across(value) / 100)), 1)
 
     def _types(self, curve: LearningCurve) -> Iterator[Curve]:
@@ -137,14 +163,21 @@ class CurveCharts:
 
 
 class ConfidenceCharts:
-    """Two small charts of how far confidence can be trusted, both from 0 to 1 on each axis.
+    """Two small charts of how far confidence can be trusted. All axes run from 0 to 1.
 
-    bins: The reliability diagram: mean confidence across, precision down, of the entities in each tenth; with their
-        part of all entities as the height of a bar.
-    covered: The risk-coverage curve: the part of the entities that is kept across, its precision down.
+    Attributes:
+        bins: The reliability diagram: for each tenth of the confidence, the mean confidence of its entities (x) and
+            their precision (y).
+        bars: Below each point of the diagram a bar, whose height is the number of entities.
+        covered: The risk-coverage curve: the share of the entities that is kept (x) and its precision (y).
     """
 
     def __init__(self, judged: Sequence[Judged]) -> None:
+        """Lay out the charts.
+
+        Args:
+            judged: The predicted entities that have a confidence, each with whether it is right.
+        """
         self.error = expected_calibration_error(judged) or 0.0
         self.by_chance = chance_calibration_error(judged) or 0.0
         self.ticks = [(value / 10, self.down(value / 10), self.across(value / 10)) for value in range(0, 11, 2)]
@@ -158,13 +191,12 @@ class ConfidenceCharts:
             )
             for one in found
         ]
-        # A quarter of the chart's height is the fullest bin.
+        # The bar of the fullest bin takes a quarter of the chart's height.
         self.bars = [
             (self.across(one.confidence), round((BOTTOM - TOP) / 4 * one.count / most, 1), dot.title)
             for one, dot in zip(found, self.bins, strict=True)
         ]
         points = risk_coverage(judged)
-        # Of the first few a precision says nothing.
         drawn = [point for point in points if point.covered * len(judged) >= FEWEST_COVERED] or points
         self.covered = " ".join(f"{self.across(point.covered)},{self.down(point.precision)}" for point in drawn)
         self.dots = [
@@ -179,12 +211,20 @@ class ConfidenceCharts:
 
     @staticmethod
     def across(value: float) -> float:
-        """Where a share is, in pixels from the left."""
+        """Where a share is drawn, in pixels from the left.
+
+        Args:
+            value: The share.
+        """
         return round(LEFT + (RIGHT - LEFT) * value, 1)
 
     @staticmethod
     def down(value: float) -> float:
-        """Where a share is, in pixels from the top."""
+        """Where a share is drawn, in pixels from the top.
+
+        Args:
+            value: The share.
+        """
         return round(BOTTOM - (BOTTOM - TOP) * value, 1)
 
 

@@ -1,45 +1,42 @@
-"""What the evaluation report says: its sentences, its figures, and the data of its script."""
+"""What the evaluation report says: the order of its types, its sentences, and where its links lead."""
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from spacy_domain_ner.annotation.inconsistencies import Inconsistency
-from spacy_domain_ner.annotation.suspects import Suspect
-from spacy_domain_ner.corpus.passage import Passage, Span
-from spacy_domain_ner.evaluation.analysis import Analysis
-from spacy_domain_ner.evaluation.bootstrap import Estimate, points, signed, with_interval
-from spacy_domain_ner.evaluation.forecasts import LearningCurve
-from spacy_domain_ner.evaluation.gates import Gates
-from spacy_domain_ner.evaluation.mistakes import KINDS, Mistake
-from spacy_domain_ner.evaluation.progress import Change, Progress
-from spacy_domain_ner.evaluation.verdict import Name, Step, judge
+from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.evaluation.analysis import Result
+from spacy_domain_ner.evaluation.assessment import Assessment
+from spacy_domain_ner.evaluation.bootstrap import points, signed, with_interval
+from spacy_domain_ner.evaluation.mistakes import Mistake, MistakeKind
+from spacy_domain_ner.evaluation.progress import Change, Progress, direction
+from spacy_domain_ner.evaluation.verdict import Step, VerdictName
 from spacy_domain_ner.reports.evaluation.charts import ConfidenceCharts, CurveCharts, F1Chart
-from spacy_domain_ner.reports.snippets import CONTEXT, SLACK
+from spacy_domain_ner.reports.evaluation.matrix import Filter
 from spacy_domain_ner.schema import COLOR_PATTERN, PALETTE, text_color_on
 from spacy_domain_ner.text import shorten
 
-# Errors that are shown at once, and that stand in the page itself: on paper, and where no script runs.
+# The errors that are shown at first, and that the page itself contains: for paper, and where no script runs.
 ERRORS_SHOWN = 50
-# Of each list of the page but the errors: so much is seen at once, so much can be opened, and the rest is counted.
+# Every other list of the page shows this many entries, opens this many, and counts the rest.
 OPEN, LISTED = 8, 50
-# Of a type's steps: those that stand there at once.
+# The steps of a type that are shown at first.
 STEPS_OPEN = 2
-# More names than this in the sentence of the whole are counted.
+# If the sentence about all types would name more types than this, it counts them.
 NAMED = 3
 
-VERDICTS: dict[Name, str] = {
+VERDICT_WORDS: dict[VerdictName, str] = {
     "ready": "ready for production",
     "close": "close to ready",
     "fallback": "below the fallback line",
     "unknown": "too few mentions to judge",
 }
-KIND_WORDS = {
+KIND_WORDS: dict[MistakeKind, str] = {
     "missed": "missed",
     "spurious": "predicted, not annotated",
     "type": "wrong type",
@@ -48,7 +45,7 @@ KIND_WORDS = {
     "tokenization": "inside a token",
 }
 SCHEME_WORDS = {
-    "strict": "start, end and type must be the same; all other figures here are of this scheme",
+    "strict": "start, end and type must be the same; all other figures on this page use this scheme",
     "exact": "start and end must be the same, the type may differ",
     "partial": "the type may differ, and an overlap counts half",
     "type": "the type must be the same, an overlap is enough",
@@ -56,32 +53,14 @@ SCHEME_WORDS = {
 
 
 @dataclass(frozen=True)
-class Filter:
-    """The errors that a link leads to. query: What the page's address names them by; count: How many those are."""
+class ChangeGroup:
+    """Changes of the same sort since the earlier run.
 
-    query: str
-    count: int
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell of the confusion matrix.
-
-    shade: From 0 to 1: of what is right, its part of the row; of what is wrong, against the cell that has most.
-    correct: Whether the type is right.
-    errors: How many of the count are errors all the same, and where they are; None where there are none.
+    Attributes:
+        better: Whether they are gains.
+        words: What happened, in words.
+        changes: The changes.
     """
-
-    count: int
-    shade: float
-    correct: bool
-    errors: Filter | None
-    words: str
-
-
-@dataclass(frozen=True)
-class Group:
-    """Changes of one sort. better: Whether these are gains."""
 
     better: bool
     words: str
@@ -89,33 +68,23 @@ class Group:
 
 
 class Report:
-    """What the page and its short form say, worked out from the figures."""
+    """What the page and its short form say about an assessment.
 
-    def __init__(
-        self,
-        analysis: Analysis,
-        gates: Gates,
-        title: str,
-        progress: Progress | None,
-        curve: LearningCurve | None,
-        suspects: Sequence[Suspect],
-        inconsistencies: Sequence[Inconsistency],
-        colors: Mapping[str, str],
-    ) -> None:
-        self.analysis, self.gates, self.title = analysis, gates, title
-        self.progress, self.curve = progress, curve
-        self.suspects, self.inconsistencies = suspects, inconsistencies
-        forecasts = curve.forecasts if curve else {}
-        self.verdicts = {label: judge(analysis, label, gates, forecasts.get(label)) for label in analysis.types}
-        # Each of these draws anew when it is asked for.
-        results = {"": analysis.micro, **analysis.types}
-        self.precision = {label: result.precision for label, result in results.items()}
-        self.recall = {label: result.recall for label, result in results.items()}
-        self.f1 = {label: result.f1 for label, result in results.items()}
-        self.macro = analysis.macro
-        # Everything that has a colour, by its number in the page: a label may be any text.
-        labels = [*analysis.types, *_other_labels(progress, curve, suspects, inconsistencies)]
-        self.numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+    Attributes:
+        assessment: The assessment.
+        title: What was evaluated.
+        results: The result of each type, and under "" that of all mentions together.
+        numbers: The number of every label on the page. The page refers to colours by number: a label may be any text.
+        colors: The colour of each number.
+        text_colors: Black or white for text on each of these colours.
+    """
+
+    def __init__(self, assessment: Assessment, title: str, colors: Mapping[str, str]) -> None:
+        self.assessment = assessment
+        self.title = title
+        self.results: dict[str, Result] = {"": assessment.micro, **assessment.types}
+        labels = dict.fromkeys([*assessment.types, *_other_labels(assessment)])
+        self.numbers = {label: number for number, label in enumerate(labels)}
         given = {label: color for label, color in colors.items() if COLOR_PATTERN.fullmatch(color)}
         free = [color for color in PALETTE if color not in given.values()]
         others = itertools.chain(free, itertools.cycle(PALETTE))
@@ -124,27 +93,28 @@ class Report:
 
     @cached_property
     def ranked(self) -> list[str]:
-        """The types in the order in which to look at them: what needs work before what can't be judged and the rest.
+        """The types in the order in which to look at them.
 
-        Of those that need work, the type with most errors comes first.
+        Types that need work come first, those with the most errors at the top. Types that can't be judged follow, and
+        then the types that are ready.
         """
-        counts = Counter(label for error in self.analysis.errors for label in {*error.types} if label)
-        late = {"ready": 2, "unknown": 1}
-        return sorted(self.verdicts, key=lambda label: (late.get(self.verdicts[label].name, 0), -counts[label]))
+        counts = Counter(label for error in self.assessment.errors for label in {*error.types} if label)
+        later = {"unknown": 1, "ready": 2}
+        types = self.assessment.types
+        return sorted(types, key=lambda label: (later.get(types[label].verdict.name, 0), -counts[label]))
 
     @cached_property
-    def sentence(self) -> str:
-        """How many types are ready, and which are not, in a sentence."""
-        names: dict[str, list[str]] = {"ready": [], "work": [], "unknown": []}
-        for label in self.ranked:
-            name = self.verdicts[label].name
-            names[name if name in names else "work"].append(label)
-        ready, work, unknown = names.values()
-        total = len(self.verdicts)
+    def verdict_sentence(self) -> str:
+        """How many types are ready, and which types are not."""
+        names = {label: self.assessment.types[label].verdict.name for label in self.ranked}
+        ready = [label for label, name in names.items() if name == "ready"]
+        unknown = [label for label, name in names.items() if name == "unknown"]
+        work = [label for label, name in names.items() if name in ("close", "fallback")]
+        total = len(names)
         if not total:
             return "There is no entity type to judge."
         if len(unknown) == total:
-            return "No type has enough mentions to judge by." if total > 1 else f"{_few(unknown)} to judge by."
+            return "No type has enough mentions to judge by." if total > 1 else f"{_too_few(unknown)} to judge by."
         if total == 1:
             return f"{work[0]} is not ready for production yet." if work else f"{ready[0]} is ready for production."
         if len(ready) == total:
@@ -153,35 +123,37 @@ class Report:
         if work and ready:
             said.append(f"{_listed(work)} {'needs' if len(work) == 1 else 'need'} work first")
         if unknown:
-            said.append(f"{_few(unknown)} to judge by")
+            said.append(f"{_too_few(unknown)} to judge by")
         return "; ".join(said) + "."
 
     @cached_property
-    def start(self) -> tuple[str, Step] | None:
-        """The type to begin with, and its first step; None where nothing is left to do."""
+    def first_step(self) -> tuple[str, Step] | None:
+        """The type to begin with and its first step; None where nothing is left to do."""
         for label in self.ranked:
-            if self.verdicts[label].name != "ready" and self.verdicts[label].steps:
-                return label, self.verdicts[label].steps[0]
+            verdict = self.assessment.types[label].verdict
+            if verdict.name != "ready" and verdict.steps:
+                return label, verdict.steps[0]
         return None
 
     @property
-    def used(self) -> set[Name]:
-        """The verdicts that types have."""
-        return {verdict.name for verdict in self.verdicts.values()}
+    def verdicts_used(self) -> set[VerdictName]:
+        """The verdicts that occur."""
+        return {result.verdict.name for result in self.assessment.types.values()}
 
     @property
-    def basis(self) -> str:
-        """What the figures are based on, in a sentence."""
-        passages, mentions = len(self.analysis.passages), self.analysis.micro.score.support
+    def basis_sentence(self) -> str:
+        """The F1 over all types, and what it is measured on."""
+        micro = self.assessment.micro
         return (
-            f"F1 over all types {with_interval(self.f1[''])}, on {_counted(passages, 'held-out passage')} "
-            f"with {_counted(mentions, 'mention')}."
+            f"F1 over all types {with_interval(micro.f1)}, on "
+            f"{_counted(len(self.assessment.passages), 'held-out passage')} "
+            f"with {_counted(micro.score.support, 'mention')}."
         )
 
     @property
-    def known(self) -> str:
-        """How much more of the names that training had are found, in a sentence; "" where training is not known."""
-        seen, unseen = self.analysis.micro.seen, self.analysis.micro.unseen
+    def seen_unseen_sentence(self) -> str:
+        """The recall on names that training had and on others; "" where the training set is not known."""
+        seen, unseen = self.assessment.micro.seen, self.assessment.micro.unseen
         if not seen or not unseen or seen.recall is None or unseen.recall is None:
             return ""
         return (
@@ -189,195 +161,125 @@ class Report:
             f"{unseen.recall:.3f} for {_counted(unseen.support, 'mention')} whose name it never had."
         )
 
-    def errors_behind(self, label: str, step: Step) -> Filter | None:
-        """The errors that a step speaks of; None where it speaks of none."""
-        types = [label, *filter(None, [step.other])]
+    def errors_of_step(self, label: str, step: Step) -> Filter | None:
+        """The errors that a step is about; None where it is about none.
+
+        Args:
+            label: The type.
+            step: One of its steps.
+        """
         if not step.kind and not step.other:
             return None
+        types = [label, *filter(None, [step.other])]
         query = [*(("type", name) for name in types), *([("kind", step.kind)] if step.kind else [])]
         count = sum(
             number
-            for (kind, *of_error), number in self.sorts.items()
+            for (kind, *of_error), number in self._sorts.items()
             if set(types) <= set(of_error) and step.kind in (None, kind)
         )
         return Filter(urlencode(query), count) if count else None
 
     @cached_property
-    def sorts(self) -> Counter[tuple[str, str, str]]:
+    def _sorts(self) -> Counter[tuple[str, str, str]]:
         """How many errors there are of each kind, annotated type and predicted type."""
-        return Counter((error.kind, *error.types) for error in self.analysis.errors)
+        return Counter((error.kind, *error.types) for error in self.assessment.errors)
 
     @cached_property
     def chart(self) -> F1Chart:
-        return F1Chart(self.analysis, self.f1, self.gates)
+        """The chart of F1 per type."""
+        return F1Chart(self.results, self.assessment.gates)
 
     @cached_property
     def curves(self) -> CurveCharts | None:
-        return CurveCharts(self.curve, self.gates) if self.curve and self.curve.points else None
+        """The charts of the learning curve; None where it was not measured."""
+        curve = self.assessment.curve
+        return CurveCharts(curve, self.assessment.gates) if curve and curve.points else None
 
     @cached_property
     def confidence(self) -> ConfidenceCharts | None:
-        """Where the model says how sure it is, and has found anything."""
-        judged = self.analysis.judged
+        """The charts of the confidence; None where the model states none or has found nothing."""
+        judged = self.assessment.judged
         return ConfidenceCharts(judged) if judged else None
 
     @cached_property
-    def matrix(self) -> list[tuple[str, list[Cell]]]:
-        """The rows of the confusion matrix: an annotated type, and how often it was predicted as which; "" is none."""
-        counts = self.analysis.confusions
-        wrong = Counter(error.types for error in self.analysis.errors)
-        labels = [*self.analysis.types, ""]
-        of_row, of_column = Counter[str](), Counter[str]()
-        for (gold, predicted), count in counts.items():
-            of_row[gold] += count
-            of_column[predicted] += count
-
-        def share(gold: str, predicted: str) -> float:
-            """The part of the annotated mentions in the row, or else of the predictions in the column."""
-            count = counts[gold, predicted]
-            return count / (of_row[gold] if gold else of_column[predicted]) if count else 0.0
-
-        most = max((share(*pair) for pair in counts if pair[0] != pair[1]), default=1.0)
-        rows = []
-        for gold in labels:
-            cells = []
-            for predicted in labels:
-                count = counts[gold, predicted]
-                shade = share(gold, predicted) / (1.0 if gold == predicted else most)
-                query = urlencode({"annotated": gold, "predicted": predicted})
-                found = wrong[gold, predicted]
-                words = f"annotated {gold or 'nothing'}, predicted {predicted or 'nothing'}"
-                errors = Filter(query, found) if found else None
-                cells.append(Cell(count, shade, gold == predicted, errors, words))
-            rows.append((gold, cells))
-        return rows
-
-    @cached_property
-    def groups_of_changes(self) -> list[Group]:
-        """What changed since the earlier run: what is worse first."""
+    def groups_of_changes(self) -> list[ChangeGroup]:
+        """What changed since the earlier run, the losses first."""
         sorts = {
             (False, True): "mentions are missed now",
-            (False, False): "predictions are wrong that were not there",
+            (False, False): "wrong predictions are new",
             (True, True): "mentions are found now",
             (True, False): "wrong predictions are gone",
         }
         of_sort: dict[tuple[bool, bool], list[Change]] = {sort: [] for sort in sorts}
-        for change in self.progress.changes if self.progress else []:
+        progress = self.assessment.progress
+        for change in progress.changes if progress else []:
             of_sort[change.better, change.annotated].append(change)
-        return [Group(sort[0], sorts[sort], changes) for sort, changes in of_sort.items() if changes]
+        return [ChangeGroup(sort[0], sorts[sort], changes) for sort, changes in of_sort.items() if changes]
 
     @property
     def progress_in_words(self) -> str:
-        """Whether this run is better than the earlier one, in a sentence or two."""
-        assert self.progress
-        micro, count = self.progress.micro, self.progress.passages
-        on = f"on {_counted(count, 'passage')} that both runs predicted"
-        said = "F1 can't be compared: neither run has a mention or a prediction there."
-        if micro:
-            size = f"{abs(100 * micro.value):.1f} points ({signed(100 * micro.low)} to {signed(100 * micro.high)})"
-            said = {
-                "better": f"F1 over all types rose by {size} {on}: more than chance.",
-                "worse": f"F1 over all types fell by {size} {on}: more than chance.",
-                "": f"No difference in F1 over all types that is more than chance: {points(micro)} points, {on}.",
-            }[change_in_words(micro)]
-        for word in ("better", "worse"):
-            labels = [label for label, found in self.progress.types.items() if change_in_words(found) == word]
-            if labels:
-                said += f" {word.capitalize()}: {', '.join(labels)}."
-        return said
+        """Whether this run is better than the earlier one; "" without an earlier one."""
+        return _in_words(self.assessment.progress) if self.assessment.progress else ""
 
     @cached_property
     def counts(self) -> dict[str, Counter[Any]]:
-        """How many errors each filter leaves."""
-        errors = self.analysis.errors
+        """How many errors each value of a filter leaves."""
+        errors = self.assessment.errors
         return {
             "type": Counter(label for error in errors for label in {*error.types} if label),
             "kind": Counter(error.kind for error in errors),
             "seen": Counter(error.seen for error in errors),
         }
 
-    @cached_property
-    def data(self) -> dict[str, Any]:
-        """The errors for the page's script: each passage once, offsets in UTF-16 units, labels by their number."""
-        errors = self.analysis.errors
-        numbers = {number: place for place, number in enumerate(dict.fromkeys(error.number for error in errors))}
-        passages = [self.analysis.passages[number] for number in numbers]
-        offsets = {number: _utf16_offsets(self.analysis.passages[number].text) for number in numbers}
-
-        def of_span(span: Span | None, offset: Callable[[int], int]) -> list[int] | int:
-            return [offset(span.start), offset(span.end), self.numbers[span.label]] if span else 0
-
-        return {
-            "labels": list(self.numbers),
-            "kinds": [[kind, KIND_WORDS[kind]] for kind in KINDS],
-            "passages": [[passage.text, origin(passage)] for passage in passages],
-            "errors": [
-                [
-                    KINDS.index(error.kind),
-                    numbers[error.number],
-                    of_span(error.gold, offsets[error.number]),
-                    of_span(error.predicted, offsets[error.number]),
-                    -1 if error.seen is None else int(error.seen),
-                    error.repeated,
-                    differing_ends(error),
-                ]
-                for error in errors
-            ],
-            "shown": ERRORS_SHOWN,
-            "context": CONTEXT,
-            "slack": SLACK,
-        }
-
-
-def _other_labels(
-    progress: Progress | None,
-    curve: LearningCurve | None,
-    suspects: Sequence[Suspect],
-    inconsistencies: Sequence[Inconsistency],
-) -> Iterator[str]:
-    """The labels that may stand outside the analysis: annotations and types change between runs."""
-    if progress:
-        yield from progress.types
-        yield from (change.span.label for change in progress.changes)
-    if curve:
-        yield from curve.forecasts
-        yield from (label for point in curve.points for label in point.f1)
-    yield from (span.label for one in suspects for span in (one.annotated, one.predicted) if span)
-    yield from (label for one in inconsistencies for label in (*one.labels, *one.examples) if label)
-
-
-def change_in_words(found: Estimate | None) -> str:
-    """`better` or `worse` where a difference is more than chance: where its interval excludes 0."""
-    if found is None:
-        return ""
-    return "better" if found.low > 0 else "worse" if found.high < 0 else ""
-
 
 def differing_ends(error: Mistake) -> str:
-    """In what the boundaries differ, in words; "" where they don't."""
+    """How the boundaries of an error differ, in words; "" where they do not."""
     return "; ".join(shorten(part, 80) for part in error.edges.parts)
 
 
 def origin(passage: Passage) -> str:
-    """Where a passage is found again: file and line, and its source. A page that is handed on names no folder."""
+    """Where a passage comes from: its file, line and source. Folders are left out, since a page is passed on."""
     source = passage.meta.get("source")
-    place = f"{Path(passage.file).name}:{passage.line}" if passage.file else ""
-    return " · ".join(filter(None, [place, source if isinstance(source, str) else ""]))
+    line = f"{Path(passage.file).name}:{passage.line}" if passage.file else ""
+    return " · ".join(filter(None, [line, source if isinstance(source, str) else ""]))
 
 
 def as_sentence(text: str) -> str:
+    """A text with a capital at the start and a full stop at the end."""
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
 
 
-def _utf16_offsets(text: str) -> Callable[[int], int]:
-    """From offsets in code points to those that a browser counts in."""
-    if not text or max(text) <= "\uffff":
-        return lambda offset: offset
-    offsets = list(itertools.accumulate((1 + (character > "\uffff") for character in text), initial=0))
-    return offsets.__getitem__
+def _other_labels(assessment: Assessment) -> Iterator[str]:
+    """The labels that may not be among the types: annotations and types change between runs."""
+    if progress := assessment.progress:
+        yield from progress.types
+        yield from (change.span.label for change in progress.changes)
+    if curve := assessment.curve:
+        yield from curve.forecasts
+        yield from (label for point in curve.points for label in point.f1)
+    yield from (span.label for one in assessment.suspects for span in (one.annotated, one.predicted) if span)
+    yield from (label for one in assessment.inconsistencies for label in (*one.labels, *one.examples) if label)
 
 
-def _few(labels: Sequence[str]) -> str:
+def _in_words(progress: Progress) -> str:
+    micro = progress.micro
+    on = f"on {_counted(progress.passages, 'passage')} that both runs predicted"
+    said = "F1 can't be compared: neither run has a mention or a prediction there."
+    if micro:
+        size = f"{abs(100 * micro.value):.1f} points ({signed(100 * micro.low)} to {signed(100 * micro.high)})"
+        said = {
+            "better": f"F1 over all types rose by {size} {on}: more than chance.",
+            "worse": f"F1 over all types fell by {size} {on}: more than chance.",
+            "": f"F1 over all types changed by {points(micro)} points {on}: not more than chance.",
+        }[direction(micro)]
+    for word in ("better", "worse"):
+        labels = [label for label, found in progress.types.items() if direction(found) == word]
+        if labels:
+            said += f" {word.capitalize()}: {', '.join(labels)}."
+    return said
+
+
+def _too_few(labels: Sequence[str]) -> str:
     return f"{_listed(labels)} {'has' if len(labels) == 1 else 'have'} too few mentions"
 
 

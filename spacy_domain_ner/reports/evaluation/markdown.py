@@ -5,7 +5,13 @@ from spacy_domain_ner.evaluation.bootstrap import points, with_interval
 from spacy_domain_ner.evaluation.mistakes import Mistake
 from spacy_domain_ner.evaluation.verdict import Verdict
 from spacy_domain_ner.rendering import escape_markdown, markdown_table, to_code
-from spacy_domain_ner.reports.evaluation.contents import KIND_WORDS, VERDICTS, Report, as_sentence, differing_ends
+from spacy_domain_ner.reports.evaluation.contents import (
+    KIND_WORDS,
+    VERDICT_WORDS,
+    Report,
+    as_sentence,
+    differing_ends,
+)
 from spacy_domain_ner.reports.snippets import SHORT_CONTEXT, around
 from spacy_domain_ner.text import shorten
 
@@ -13,33 +19,61 @@ ERRORS_LISTED, STEPS_LISTED = 10, 3
 
 
 def to_markdown(report: Report) -> str:
-    """The short form, as a pull request shows it."""
-    analysis, progress = report.analysis, report.progress
-    lines = [f"**{escape_markdown(report.sentence)}**", "", escape_markdown(f"{report.title}. {report.basis}"), ""]
-    if progress:
+    """Render the short form of the report.
+
+    Args:
+        report: What the page says.
+
+    Returns:
+        Markdown, as a pull request shows it.
+    """
+    lines = [
+        f"**{escape_markdown(report.verdict_sentence)}**",
+        "",
+        escape_markdown(f"{report.title}. {report.basis_sentence}"),
+        "",
+    ]
+    if report.progress_in_words:
         lines += [escape_markdown(report.progress_in_words), ""]
+    return "\n".join([*lines, *_table(report), *_steps(report), *_errors(report)])
+
+
+def _table(report: Report) -> list[str]:
+    progress = report.assessment.progress
     headings = ["type", "F1 (95 % interval)", *(["points against the earlier run"] if progress else []), "mentions"]
     rows = []
-    for label in ("", *analysis.types):
-        result, verdict = analysis.types[label] if label else analysis.micro, report.verdicts.get(label)
-        change = progress.types.get(label) if progress and label else progress.micro if progress else None
-        row = [label or "all", with_interval(report.f1[label]), *([points(change)] if progress else [])]
-        rows.append([*row, str(result.score.support), _in_short(verdict) if verdict else ""])
-    lines += [*markdown_table([*headings, "verdict"], rows), ""]
-    unready = {label: report.verdicts[label] for label in report.ranked if report.verdicts[label].name != "ready"}
-    if unready:
-        lines += ["What to do next:", ""]
-        for label, verdict in unready.items():
-            steps = [escape_markdown(as_sentence(step.text)) for step in verdict.steps[:STEPS_LISTED]]
-            lines += [f"- **{escape_markdown(label)}**", *(f"  {place}. {text}" for place, text in enumerate(steps, 1))]
-        lines.append("")
-    if shown := analysis.errors[:ERRORS_LISTED]:
-        count = f"{len(shown)} of {len(analysis.errors)} errors" if len(analysis.errors) > len(shown) else "The errors"
-        lines += [f"{count}:", "", *(_error_in_markdown(error, analysis.passages[error.number]) for error in shown), ""]
-    return "\n".join(lines)
+    for label, result in report.results.items():
+        row = [label or "all", with_interval(result.f1)]
+        if progress:
+            row.append(points(progress.types.get(label) if label else progress.micro))
+        verdict = _in_short(report.assessment.types[label].verdict) if label else ""
+        rows.append([*row, str(result.score.support), verdict])
+    return [*markdown_table([*headings, "verdict"], rows), ""]
 
 
-def _error_in_markdown(error: Mistake, passage: Passage) -> str:
+def _steps(report: Report) -> list[str]:
+    verdicts = {label: report.assessment.types[label].verdict for label in report.ranked}
+    unready = {label: verdict for label, verdict in verdicts.items() if verdict.name != "ready"}
+    if not unready:
+        return []
+    lines = ["What to do next:", ""]
+    for label, verdict in unready.items():
+        steps = [escape_markdown(as_sentence(step.text)) for step in verdict.steps[:STEPS_LISTED]]
+        lines += [f"- **{escape_markdown(label)}**", *(f"  {number}. {text}" for number, text in enumerate(steps, 1))]
+    return [*lines, ""]
+
+
+def _errors(report: Report) -> list[str]:
+    assessment = report.assessment
+    shown = assessment.errors[:ERRORS_LISTED]
+    if not shown:
+        return []
+    total = len(assessment.errors)
+    heading = f"{len(shown)} of {total} errors:" if total > len(shown) else "The errors:"
+    return [heading, "", *(_error(error, assessment.passages[error.number]) for error in shown), ""]
+
+
+def _error(error: Mistake, passage: Passage) -> str:
     of_gold, of_predicted = error.types
     types = of_gold or of_predicted
     if of_gold and of_predicted and of_gold != of_predicted:
@@ -55,4 +89,4 @@ def _error_in_markdown(error: Mistake, passage: Passage) -> str:
 
 def _in_short(verdict: Verdict) -> str:
     certainty = f" ({verdict.certainty})" if verdict.certainty else ""
-    return VERDICTS[verdict.name] + certainty
+    return VERDICT_WORDS[verdict.name] + certainty

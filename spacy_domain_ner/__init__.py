@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from spacy_domain_ner.extraction.extractor import Entity, Extractor, extract_entities
     from spacy_domain_ner.extraction.runs import extract_files
     from spacy_domain_ner.projects.scaffold import new_project
+    from spacy_domain_ner.projects.update import update_project
     from spacy_domain_ner.reports.evaluation import evaluate
     from spacy_domain_ner.schema import EntitySchema, read_schema
 
@@ -32,6 +33,7 @@ _MODULES = {
     "write_passages": "corpus.jsonl",
     # A project
     "new_project": "projects.scaffold",
+    "update_project": "projects.update",
     # A model
     "Assessment": "evaluation.assessment",
     "assess": "evaluation.assessment",
@@ -59,6 +61,7 @@ __all__ = [
     "new_project",
     "read_passages",
     "read_schema",
+    "update_project",
     "write_passages",
 ]
 

@@ -12,7 +12,7 @@ import spacy_domain_ner
 PUBLIC = {
     "Assessment", "Entity", "EntitySchema", "Extractor", "Passage", "Span", "UserError", "__version__", "assess",
     "evaluate", "extract_entities", "extract_files", "new_project", "read_passages", "read_schema",
-    "write_passages",
+    "update_project", "write_passages",
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from spacy_domain_ner.errors import UserError, reason
 VERBS = {
     "A project": {
         "new": ("new", "Make a new project: entity types, configs, a starter corpus, commands."),
+        "update": ("update", "Bring a project up to the installed version; your edits stay."),
         "presets": ("configure", "List the base models that have a name."),
         "configure": ("configure", "Look up the base model, and write the training config."),
     },

@@ -1,0 +1,56 @@
+"""What the documentation adds to MkDocs: MathML made at build time, the command line's pages, the public names.
+
+MkDocs calls the functions by their names (https://www.mkdocs.org/dev-guide/plugins/#events).
+"""
+
+import html
+import re
+import subprocess
+import sys
+from typing import Any
+
+from latex2mathml.converter import convert
+from mkdocs.exceptions import PluginError
+
+import spacy_domain_ner
+
+# `$...$` and `$$...$$`, as pymdownx.arithmatex leaves them.
+MATH = re.compile(r'<(?:span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</(?:span|div)>', re.DOTALL)
+NAME = re.compile(r"^\{\{ python (\w+) \}\}$", re.MULTILINE)
+COMMAND_LINE = "{{ command line }}"
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put generated text in place of `{{ command line }}` and `{{ python NAME }}`."""
+    if named := set(NAME.findall(markdown)):
+        if missing := set(spacy_domain_ner.__all__) - named - {"__version__"}:
+            raise PluginError(f"docs/reference/python.md lacks public names: {', '.join(sorted(missing))}")
+        markdown = NAME.sub(lambda found: _directive(found[1]), markdown)
+    return markdown.replace(COMMAND_LINE, command_line()) if COMMAND_LINE in markdown else markdown
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Write formulas as MathML, which browsers show without a script."""
+    return MATH.sub(_mathml, html)
+
+
+def command_line() -> str:
+    """The verbs and their options in Markdown, as typer itself writes them."""
+    command = [sys.executable, "-m", "typer", "spacy_domain_ner.cli", "utils", "docs", "--name", "domain-ner"]
+    text = subprocess.run(command, capture_output=True, check=True, encoding="utf8").stdout
+    text = text.replace("* `--help`: Show this message and exit.\n", "").replace("**Options**:\n\n\n", "")
+    # The page has a title of its own, and its table of contents lists the verbs.
+    return text[text.index("\n## ") :]
+
+
+def _directive(name: str) -> str:
+    """mkdocstrings' directive for a public name, by the module in which it is defined."""
+    if name not in spacy_domain_ner.__all__:
+        return ""
+    return f"::: {getattr(spacy_domain_ner, name).__module__}.{name}"
+
+
+def _mathml(found: re.Match[str]) -> str:
+    display = "block" if found[1] == "[" else "inline"
+    formula = convert(html.unescape(found[2].strip()), display=display)
+    return f'<div class="formula">{formula}</div>' if display == "block" else formula

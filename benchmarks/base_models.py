@@ -38,12 +38,12 @@ from cpu_config import REPOSITORY, Division, divide, once, versions, write_templ
 from spacy.cli.init_config import init_config
 from spacy.cli.train import train as spacy_train
 
-from spacy_domain_ner.base_models import Framework, configure
 from spacy_domain_ner.corpus import Passage, load_tokenizing_pipeline, write_docs
 from spacy_domain_ner.corpus.jsonl import write_passages
 from spacy_domain_ner.evaluation.scores import predict_spans, score
 from spacy_domain_ner.files import replacing
-from spacy_domain_ner.training import train
+from spacy_domain_ner.training import Recipe, train
+from spacy_domain_ner.training.configure import configure
 
 CONFIGS = REPOSITORY / "{{cookiecutter.domain}}" / "configs"
 SUMMARY = REPOSITORY / "benchmarks" / "results" / "base_models.json"
@@ -130,7 +130,7 @@ def fit(
         plain = system.startswith("huggingface-")
         epochs = min(epochs, int(system.rpartition("-")[2])) if plain else epochs
         patience = epochs if plain else PATIENCE
-        train(config, folder, *paths, max_epochs=epochs, patience_epochs=patience, seed=seed, gpu_id=-1)
+        train(Recipe(config, *paths, epochs, patience, seed, gpu_id=-1), folder)
     return time.perf_counter() - started
 
 
@@ -171,7 +171,7 @@ def write_config(system: str, folder: Path, model: str) -> Path:
     return config
 
 
-def write_transformer_config(config: Path, model: str, framework: Framework = "spacy") -> None:
+def write_transformer_config(config: Path, model: str, framework: str = "spacy") -> None:
     """Write what `domain-ner configure` makes of the template's configs for a base model."""
     configs = config.parent / "configs"
     configs.mkdir(exist_ok=True)

@@ -45,7 +45,7 @@ from spacy_domain_ner.confidence import (
 from spacy_domain_ner.corpus import Passage, load_tokenizing_pipeline, read_valid_passages, write_docs
 from spacy_domain_ner.evaluation.scores import predict_spans, score
 from spacy_domain_ner.files import replacing
-from spacy_domain_ner.training import train
+from spacy_domain_ner.training import Recipe, train
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TEMPLATE_CONFIG = REPOSITORY / "{{cookiecutter.domain}}" / "configs" / "cnn.cfg"
@@ -155,7 +155,7 @@ def run(name: str, division: Division, corpus: Path, seed: int, results: Path) -
     misaligned = [len(write_docs(nlp, passages, path)) for passages, path in zip(division, paths, strict=False)]
     started = time.perf_counter(), time.process_time()
     if name != "quickstart":
-        train(config, folder / "model", *paths, max_epochs=MAX_EPOCHS, seed=seed)
+        train(Recipe(config, *paths, max_epochs=MAX_EPOCHS, seed=seed), folder / "model")
     else:
         overrides = {"paths.train": str(paths[0]), "paths.dev": str(paths[1]), "training.max_epochs": MAX_EPOCHS}
         spacy_train(config, folder / "model", overrides={**overrides, "system.seed": seed, "training.seed": seed})

@@ -31,7 +31,7 @@ from starter_corpus import PACK
 
 from spacy_domain_ner.corpus import Passage, Span, load_tokenizing_pipeline, read_valid_passages, write_docs
 from spacy_domain_ner.files import replacing
-from spacy_domain_ner.training import train
+from spacy_domain_ner.training import Recipe, train
 
 SUMMARY = REPOSITORY / "benchmarks" / "results" / "recognizer.json"
 PIPELINES = ("spaCy", "ner", "biluo")
@@ -68,7 +68,7 @@ def fit(pipeline: str, passages: list[Passage], folder: Path) -> Path:
     paths = [folder / "train.spacy", folder / "dev.spacy"]
     for some, path in zip((passages[200:], passages[:200]), paths, strict=True):
         write_docs(nlp, some, path)
-    train(config, folder / "model", *paths, max_epochs=EPOCHS, seed=7)
+    train(Recipe(config, *paths, max_epochs=EPOCHS, seed=7), folder / "model")
     return best
 
 

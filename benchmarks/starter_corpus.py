@@ -29,7 +29,7 @@ from spacy_domain_ner.corpus import Passage, load_tokenizing_pipeline, read_vali
 from spacy_domain_ner.evaluation.scores import predict_spans, score
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.schema import read_schema
-from spacy_domain_ner.training import train
+from spacy_domain_ner.training import Recipe, train
 
 PACK = REPOSITORY / "assets" / "software"
 SUMMARY = REPOSITORY / "benchmarks" / "results" / "starter_corpus.json"
@@ -85,7 +85,7 @@ def measure(
     paths = [folder / "train.spacy", folder / "dev.spacy"]
     for passages, path in zip((training, stopping), paths, strict=True):
         write_docs(nlp, passages, path)
-    train(config, folder / "model", *paths, max_epochs=MAX_EPOCHS, seed=seed)
+    train(Recipe(config, *paths, max_epochs=MAX_EPOCHS, seed=seed), folder / "model")
     best = spacy.load(folder / "model" / "model-best")
     labels = read_schema(PACK / "entity_types.yml").labels
     found = score(real, predict_spans(best, real), labels)

@@ -20,8 +20,9 @@ from cpu_config import REPOSITORY, divide, once, versions, write_template_config
 
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.corpus.jsonl import write_passages
-from spacy_domain_ner.experiments.suspects import Settings, measure_suspects
+from spacy_domain_ner.experiments.suspects import find_suspects
 from spacy_domain_ner.files import replacing
+from spacy_domain_ner.training import Recipe
 
 SUMMARY = REPOSITORY / "benchmarks" / "results" / "suspects.json"
 PLANTED = 0.05
@@ -61,8 +62,8 @@ def run(corpus: Path, seed: int, folder: Path) -> dict[str, Any]:
     for path, side in zip(paths, (altered[: len(training)], altered[len(training) :]), strict=True):
         write_passages(path, side)
     write_template_config(folder / "config.cfg")
-    settings = Settings(*paths, folder / "suspects.jsonl", seed=seed, max_epochs=15, patience_epochs=3)
-    suspects = measure_suspects(folder / "config.cfg", settings)
+    recipe = Recipe(folder / "config.cfg", *paths, max_epochs=15, patience_epochs=3, seed=seed)
+    suspects = find_suspects(recipe, output=folder / "suspects.jsonl")
     hits = [
         any(
             text == suspect.passage.text and start < span.end and span.start < end

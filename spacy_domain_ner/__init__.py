@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spacy_domain_ner.base_models.presets import read_presets
     from spacy_domain_ner.corpus.jsonl import read_passages, write_passages
     from spacy_domain_ner.corpus.passage import Passage, Span
     from spacy_domain_ner.errors import UserError
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
     from spacy_domain_ner.projects.scaffold import new_project
     from spacy_domain_ner.projects.update import update_project
     from spacy_domain_ner.reports.evaluation import evaluate
+    from spacy_domain_ner.experiments.learning_curve import measure_learning_curve
+    from spacy_domain_ner.experiments.suspects import find_suspects
+    from spacy_domain_ner.reports.comparison import compare
     from spacy_domain_ner.schema import EntitySchema, read_schema
+    from spacy_domain_ner.training import train
+    from spacy_domain_ner.training.configure import configure
+    from spacy_domain_ner.training.recipe import Recipe
 
 __version__ = "0.1.0"
 
@@ -38,6 +45,14 @@ _MODULES = {
     "Assessment": "evaluation.assessment",
     "assess": "evaluation.assessment",
     "evaluate": "reports.evaluation",
+    # Models
+    "Recipe": "training.recipe",
+    "compare": "reports.comparison",
+    "configure": "training.configure",
+    "find_suspects": "experiments.suspects",
+    "measure_learning_curve": "experiments.learning_curve",
+    "read_presets": "base_models.presets",
+    "train": "training",
     # A trained model at work
     "Entity": "extraction.extractor",
     "Extractor": "extraction.extractor",
@@ -51,16 +66,23 @@ __all__ = [
     "EntitySchema",
     "Extractor",
     "Passage",
+    "Recipe",
     "Span",
     "UserError",
     "__version__",
     "assess",
+    "compare",
+    "configure",
     "evaluate",
     "extract_entities",
     "extract_files",
+    "find_suspects",
+    "measure_learning_curve",
     "new_project",
     "read_passages",
+    "read_presets",
     "read_schema",
+    "train",
     "update_project",
     "write_passages",
 ]

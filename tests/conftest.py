@@ -58,10 +58,10 @@ def trained(
     tiny: Callable[[str], Path], template_configs: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str, str], Path]:
     """Projects whose tiny transformer knows twenty passages by heart, by its kind and the framework."""
-    from spacy_domain_ner.base_models import configure
     from spacy_domain_ner.cli.convert import convert
     from spacy_domain_ner.corpus import write_passages
-    from spacy_domain_ner.training import train
+    from spacy_domain_ner.training import Recipe, train
+    from spacy_domain_ner.training.configure import configure
 
     # Random weights have nothing that a high rate would destroy.
     spacy_values = {"training.optimizer.learn_rate.initial_rate": 0.003, "training.batcher.size": 50}
@@ -74,13 +74,13 @@ def trained(
     def trained(kind: str, framework: str) -> Path:
         project = tmp_path_factory.mktemp(f"{kind}-{framework}")
         config = project / "training/config.cfg"
-        configure(str(tiny(kind)), template_configs, config, framework=framework)  # type: ignore[arg-type]
+        configure(str(tiny(kind)), template_configs, config, framework=framework)
         for name in ("train", "dev"):
             write_passages(project / f"{name}.jsonl", twenty_passages())
             convert(project / f"{name}.jsonl", config)
-        sets = (project / "train.spacy", project / "dev.spacy")
         values = spacy_values if framework == "spacy" else huggingface_values
-        train(config, project / "training", *sets, max_epochs=12, patience_epochs=12, overrides=values)
+        sets = (project / "train.spacy", project / "dev.spacy")
+        train(Recipe(config, *sets, max_epochs=12, patience_epochs=12, overrides=values), project / "training")
         return project
 
     return trained

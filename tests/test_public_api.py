@@ -10,8 +10,9 @@ import pytest
 import spacy_domain_ner
 
 PUBLIC = {
-    "Assessment", "Entity", "EntitySchema", "Extractor", "Passage", "Span", "UserError", "__version__", "assess",
-    "evaluate", "extract_entities", "extract_files", "new_project", "read_passages", "read_schema",
+    "Assessment", "Entity", "EntitySchema", "Extractor", "Passage", "Recipe", "Span", "UserError", "__version__",
+    "assess", "compare", "configure", "evaluate", "extract_entities", "extract_files", "find_suspects",
+    "measure_learning_curve", "new_project", "read_passages", "read_presets", "read_schema", "train",
     "update_project", "write_passages",
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ what is usual for the class is the thought of C. Northcutt et al., Confident Lea
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from spacy_domain_ner.confidence import Prediction
@@ -15,28 +15,27 @@ from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.evaluation.label_issues import Suspect
 from spacy_domain_ner.evaluation.matching import PairKind, pair_spans
 
-# Trains on the first passages, stops early by the second, and reads the third.
-Read = Callable[[list[Passage], list[Passage], list[Passage]], list[Prediction]]
+# Passages, what a model finds in each of them, and the passages that it was trained on.
+Reading = tuple[Sequence[Passage], Sequence[Prediction], Sequence[Passage]]
 # Of a type with few mentions, what all types have in common counts as so many more.
 SHARED = 10
 # What a model that gives no probabilities is taken to be of its predictions.
 UNKNOWN = 0.5
 
 
-def find_suspects(folds: Sequence[list[Passage]], read: Read) -> list[Suspect]:
-    """Read each fold with a model that was trained on the others, and sort what the models contradict.
+def rank_suspects(readings: Iterable[Reading]) -> list[Suspect]:
+    """Sort what models contradict by how much it weighs.
 
-    folds: Three or more; passages that belong together are in one fold. For each fold that is read, the next one is
-        used for early stopping and the others for training.
-    RETURNS: The most doubtful annotation first.
+    Args:
+        readings: Passages with their annotation, what a model finds in each, and the passages that it was trained on.
+
+    Returns:
+        The suspects, the most doubtful first.
     """
     contradictions: list[tuple[Suspect, _Group]] = []
     usual = _Usual()
-    for number, held_out in enumerate(folds):
-        dev_number = (number + 1) % len(folds)
-        dev = folds[dev_number]
-        rest = [p for place, fold in enumerate(folds) if place not in (number, dev_number) for p in fold]
-        contradictions += _contradictions(held_out, read(rest, dev, held_out), rest, usual)
+    for passages, predictions, trained_on in readings:
+        contradictions += _contradictions(passages, predictions, trained_on, usual)
     suspects = [
         Suspect(one.passage, one.annotated, one.predicted, one.confidence * (1 - usual.rate(group)))
         for one, group in contradictions

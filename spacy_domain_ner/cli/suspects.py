@@ -5,39 +5,42 @@ from pathlib import Path
 
 import typer
 
+import spacy_domain_ner as ner
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import msg
-from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.experiments.suspects import FOLDS, LIMIT, Settings, measure_suspects
+from spacy_domain_ner.cli._options import CONFIG, DEV, GPU_ID, MAX_EPOCHS, PATIENCE_EPOCHS, TRAIN
 from spacy_domain_ner.text import shorten
-from spacy_domain_ner.training.gpu import AUTO
 
 SHOWN = 15
 
 
 @verb("suspects")
 def suspects_cli(
-    config: Path = typer.Argument(..., help="Training config"),
-    train: Path = typer.Option(Path("corpus/train.jsonl"), help="Training set (JSON lines)"),
-    dev: Path = typer.Option(Path("corpus/dev.jsonl"), help="Early-stopping set (JSON lines)"),
+    config: Path = CONFIG,
+    train: Path = TRAIN,
+    dev: Path = DEV,
     output: Path = typer.Option(
-        Path("metrics/suspects.jsonl"), help="File for the passages, as labelling tools open it; runs lie beside it"
+        Path("metrics/suspects.jsonl"),
+        help="File for the passages, as labelling tools open it; what is kept of each run is in a folder beside it",
     ),
-    folds: int = typer.Option(FOLDS, help="Models to train, each of which reads its share of the passages"),
-    limit: int = typer.Option(LIMIT, help="The most annotations to write"),
-    max_epochs: int = typer.Option(30, help="Most passes over the training set"),
-    patience: int = typer.Option(5, help="Stop after this many epochs without a better F1"),
+    folds: int = typer.Option(4, help="Models to train; each reads its share of the passages"),
+    limit: int = typer.Option(200, help="The most annotations to write"),
+    max_epochs: int = MAX_EPOCHS,
+    patience_epochs: int = PATIENCE_EPOCHS,
     seed: int = typer.Option(0, help="Seed of the folds, and of everything random in the trainings"),
-    gpu_id: str = typer.Option(AUTO, help="GPU to use, -1 for the CPU; auto: one for a transformer, if found"),
+    gpu_id: str = GPU_ID,
 ) -> None:
     """Find annotations that are likely to be wrong: models that were not trained on them contradict them.
 
     A run that was measured before is not repeated: after an interruption, give the same command again.
     """
-    if limit < 1:
-        raise UserError(f"--limit is {limit}", f"Give 1 or more, for instance {LIMIT}.")
-    settings = Settings(train, dev, output, folds, limit, seed, max_epochs, patience, gpu_id)
-    suspects = measure_suspects(config, settings, partial(print, flush=True))
+    suspects = ner.find_suspects(
+        ner.Recipe(config, train, dev, max_epochs, patience_epochs, seed, gpu_id),
+        output=output,
+        folds=folds,
+        limit=limit,
+        say=partial(print, flush=True),
+    )
     rows = [(f"{suspect.confidence:.2f}", shorten(suspect.in_words, 100)) for suspect in suspects[:SHOWN]]
     if rows:
         msg.table(rows, header=("confidence", "what models contradict"), divider=True, aligns=("r", "l"), max_col=110)

@@ -4,53 +4,44 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from click import ClickException
-from spacy.cli._util import parse_config_overrides
 
+import spacy_domain_ner as ner
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import msg
-from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.training import train
-from spacy_domain_ner.training.gpu import AUTO
+from spacy_domain_ner.cli._options import CONFIG, GPU_ID, MAX_EPOCHS, PATIENCE_EPOCHS, SEED
 
 
 @verb("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def train_cli(
     context: typer.Context,
-    config: Path = typer.Argument(..., help="Training config"),
+    config: Path = CONFIG,
     output_dir: Path = typer.Argument(..., help="Folder for model-best and model-last"),
-    train_path: Path = typer.Option(..., "--train", help="Training set (.spacy, with the .jsonl beside it)"),
-    dev_path: Path = typer.Option(..., "--dev", help="Early-stopping set (.spacy, with the .jsonl beside it)"),
-    max_epochs: int = typer.Option(30, help="Most passes over the training set"),
-    patience: int = typer.Option(5, help="Stop after this many epochs without a better F1"),
-    seed: int = typer.Option(0, help="Seed of everything random"),
-    gpu_id: str = typer.Option(AUTO, help="GPU to use, -1 for the CPU; auto: one for a transformer, if found"),
+    train: Path = typer.Option(..., help="Training set (.spacy, with the .jsonl beside it)"),
+    dev: Path = typer.Option(..., help="Early-stopping set (.spacy, with the .jsonl beside it)"),
+    max_epochs: int = MAX_EPOCHS,
+    patience_epochs: int = PATIENCE_EPOCHS,
+    seed: int = SEED,
+    gpu_id: str = GPU_ID,
 ) -> None:
-    """Train with early stopping on F1. As `spacy train`, with epochs where that counts steps.
+    """Train with early stopping on F1: like `spacy train`, but it counts in epochs and not in steps.
 
     A config with a section [huggingface] trains with transformers.
 
     Any value of the config can be overridden, for instance: --training.dropout 0.3
     """
-    train(
-        config,
-        output_dir,
-        train_path,
-        dev_path,
-        max_epochs=max_epochs,
-        patience_epochs=patience,
-        seed=seed,
-        gpu_id=gpu_id,
-        overrides=_overrides(context.args),
-    )
+    overrides = _overrides(context.args)
+    ner.train(ner.Recipe(config, train, dev, max_epochs, patience_epochs, seed, gpu_id, overrides), output_dir)
     msg.good(f"The best model is in {output_dir / 'model-best'}")
 
 
 def _overrides(arguments: list[str]) -> dict[str, Any]:
+    from click import ClickException
+    from spacy.cli._util import parse_config_overrides
+
     try:
         return parse_config_overrides(arguments)
     except ClickException as error:
         # Raised by spaCy's Click, which need not be the one that runs this command.
-        raise UserError(
-            error.format_message(), "A value of the config is named with its section: --training.dropout 0.3"
+        raise ner.UserError(
+            error.format_message(), "Name a value of the config with its section: --training.dropout 0.3"
         ) from None

@@ -1,4 +1,4 @@
-"""How sure a model is of its entities, and whether it is right to be."""
+"""How sure a model is of its entities, and whether its confidence is justified."""
 
 from spacy_domain_ner.confidence.calibration import (
     Bin,
@@ -6,6 +6,7 @@ from spacy_domain_ner.confidence.calibration import (
     Coverage,
     Judged,
     calibrate,
+    calibrate_model,
     chance_calibration_error,
     expected_calibration_error,
     find_recognizer,
@@ -27,6 +28,7 @@ __all__ = [
     "Judged",
     "Prediction",
     "calibrate",
+    "calibrate_model",
     "chance_calibration_error",
     "expected_calibration_error",
     "find_recognizer",

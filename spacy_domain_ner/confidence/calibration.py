@@ -1,13 +1,15 @@
-"""Making a model's confidence mean what it says: of the entities with a confidence of 0.9, nine in ten are right."""
+"""Making a model's confidence mean what it says: nine in ten of the entities with a confidence of 0.9 are right."""
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy
+import spacy
 from spacy.language import Language
 
 from spacy_domain_ner.confidence.prediction import predict_with_probabilities
@@ -17,16 +19,22 @@ from spacy_domain_ner.errors import UserError
 BINS = 10
 # The attribute of a component that can be calibrated.
 ATTRIBUTE = "calibration"
-# How far a line's slope may well be from 1, and its intercept from 0: a few entities don't turn it.
+# The prior's standard deviations of the slope around 1 and the intercept around 0: a few entities don't turn the line.
 PRIOR_DEVIATIONS = (1.0, 10.0)
-# The order of a model's estimates stays.
+# Above zero, so that the order of a model's estimates stays.
 LEAST_SLOPE = 0.02
 NEWTON_STEPS = 100
 SMALLEST = 1e-9
 
 
 class Judged(NamedTuple):
-    """A predicted entity: its type, how sure the model is (0 to 1), whether boundaries and type are right."""
+    """A predicted entity.
+
+    Attributes:
+        label: Its type.
+        confidence: How sure the model is, from 0 to 1.
+        right: Whether its boundaries and type are right.
+    """
 
     label: str
     confidence: float
@@ -37,9 +45,11 @@ class Judged(NamedTuple):
 class Calibration:
     """What is known from the early-stopping set about a model's own estimates.
 
-    slope, intercept: Of the line from their log-odds to those of being right.
-    thresholds: For each type pairs of a calibrated confidence, rising, and the precision, rising, of the entities that
-        are at least that sure.
+    Attributes:
+        slope: The slope of the line from their log-odds to the log-odds of being right.
+        intercept: The intercept of that line.
+        thresholds: Pairs for each type: a calibrated confidence, and the precision of the entities that are at least
+            that sure. Both rise.
     """
 
     slope: float
@@ -52,6 +62,7 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Calibration":
+        """Read what a component keeps."""
         thresholds = {label: [(one, other) for one, other in pairs] for label, pairs in values["thresholds"].items()}
         return cls(values["slope"], values["intercept"], thresholds)
 
@@ -60,7 +71,7 @@ class Calibration:
         return float(_sigmoid(self.slope * _log_odds(numpy.array([probability])) + self.intercept)[0])
 
     def reaching(self, precision: float) -> dict[str, float | None]:
-        """For each type the least confidence from which on that precision is reached; None where none is."""
+        """The lowest confidence per type from which on that precision is reached; None if none reaches it."""
         return {
             label: next((threshold for threshold, reached in pairs if reached >= precision), None)
             for label, pairs in self.thresholds.items()
@@ -68,7 +79,7 @@ class Calibration:
 
 
 def judge_predictions(nlp: Language, passages: Sequence[Passage]) -> list[Judged]:
-    """A model's entities in annotated passages, and whether they are right; none where it gives no confidence."""
+    """A model's entities in annotated passages, and whether they are right; empty if it gives no confidence."""
     judged = []
     for passage, found in zip(passages, predict_with_probabilities(nlp, passages), strict=True):
         if found.probabilities is not None:
@@ -78,9 +89,14 @@ def judge_predictions(nlp: Language, passages: Sequence[Passage]) -> list[Judged
 
 
 def calibrate(nlp: Language, passages: Sequence[Passage]) -> Calibration | None:
-    """Calibrate a pipeline's recognizer on annotated passages that it was not trained on.
+    """Calibrate a pipeline's recognizer.
 
-    RETURNS: What the recognizer now keeps; None where it can't be calibrated, or finds nothing in the passages.
+    Args:
+        nlp: The pipeline.
+        passages: Annotated passages that it was not trained on.
+
+    Returns:
+        What the recognizer now keeps; None if it can't be calibrated or finds nothing in the passages.
     """
     recognizer = find_recognizer(nlp)
     if recognizer is None:
@@ -97,25 +113,42 @@ def calibrate(nlp: Language, passages: Sequence[Passage]) -> Calibration | None:
     return found
 
 
+def calibrate_model(model: Path, passages: Sequence[Passage]) -> None:
+    """Calibrate a saved model and save the result in it; a model that can't be calibrated is left alone.
+
+    Args:
+        model: The model's folder.
+        passages: Annotated passages that it was not trained on.
+    """
+    nlp = spacy.load(model)
+    if calibrate(nlp, passages) is not None:
+        recognizer = find_recognizer(nlp)
+        recognizer.to_disk(model / recognizer.name)
+
+
 def find_recognizer(nlp: Language) -> Any:
-    """The component that can be calibrated; None where there is none."""
+    """The component that can be calibrated; None if there is none."""
     return next((pipe for _, pipe in nlp.pipeline if hasattr(pipe, ATTRIBUTE)), None)
 
 
 def read_calibration(nlp: Language) -> Calibration | None:
-    """What a pipeline's recognizer keeps; None where it was not calibrated."""
+    """What a pipeline's recognizer keeps; None if it was not calibrated."""
     values = getattr(find_recognizer(nlp), ATTRIBUTE, None)
     return Calibration.from_dict(values) if values else None
 
 
 def fit_line(probabilities: Sequence[float], right: Sequence[bool]) -> tuple[float, float]:
-    """Fit the line from log-odds to log-odds under which what was right is most likely, by Newton's method.
+    """Fit the line from log-odds to log-odds that makes the outcomes most likely, by Newton's method.
 
-    J. Platt, Probabilistic Outputs for Support Vector Machines, 1999; with a normal prior around the line that changes
-    nothing in place of his smoothed targets.
+    This is the method of J. Platt, Probabilistic Outputs for Support Vector Machines, 1999, with a normal prior around
+    the identity line in place of his smoothed targets.
 
-    probabilities: The model's own estimates. right: Whether each was right.
-    RETURNS: Slope, at least 0.02, and intercept.
+    Args:
+        probabilities: The model's own estimates.
+        right: Whether each was right.
+
+    Returns:
+        The slope, at least 0.02, and the intercept.
     """
     values = numpy.stack([_log_odds(numpy.asarray(probabilities, "d")), numpy.ones(len(probabilities))])
     targets, prior = numpy.asarray(right, "d"), numpy.array([1.0, 0.0])
@@ -132,7 +165,7 @@ def fit_line(probabilities: Sequence[float], right: Sequence[bool]) -> tuple[flo
         gradient = values @ (shares - targets) + weights * (line - prior)
         curvature = (values * (shares * (1 - shares))) @ values.T + numpy.diag(weights)
         step = numpy.linalg.solve(curvature, gradient)
-        # Where a model is all but certain the curve is flat, and a full step goes far beyond the best line.
+        # The curve is flat where a model is almost certain, and a full step would overshoot the best line by far.
         while numpy.abs(step).max() > 1e-9 and loss(line - step) > loss(line):
             step = step / 2
         line = line - step
@@ -140,19 +173,20 @@ def fit_line(probabilities: Sequence[float], right: Sequence[bool]) -> tuple[flo
             break
     slope, intercept = (float(value) for value in line)
     if slope < LEAST_SLOPE:
-        # What the model is less sure of was right more often: then all that is known is how often it is right.
+        # The model was right more often when it was less sure: only its overall precision is known then.
         share = (targets.sum() + 1) / (len(targets) + 2)
         slope, intercept = LEAST_SLOPE, float(numpy.log(share / (1 - share)) - LEAST_SLOPE * values[0].mean())
-    # As many digits as survive a JSON file.
+    # Few enough digits to survive a JSON file unchanged.
     return round(slope, 6), round(intercept, 6)
 
 
 def find_thresholds(judged: Iterable[Judged]) -> dict[str, list[tuple[float, float]]]:
-    """For each type the confidences that are worth choosing from, each with the precision from there on.
+    """Find the confidences per type that are worth choosing from, each with the precision from there on.
 
-    A precision is (right + 1) / (entities + 2), Laplace's rule: three of three are not yet 100 %.
+    A precision is (right + 1) / (entities + 2), Laplace's rule: three out of three are not yet 100 %.
 
-    RETURNS: Pairs, both rising: a higher threshold that does not reach more is left out.
+    Returns:
+        Pairs of confidence and precision, both rising: a higher threshold that does not reach more is left out.
     """
     of_type: dict[str, list[Judged]] = defaultdict(list)
     for one in judged:
@@ -168,19 +202,23 @@ def _frontier(judged: list[Judged]) -> list[tuple[float, float]]:
         those = list(equal)
         entities, right = entities + len(those), right + sum(one.right for one in those)
         precision = (right + 1) / (entities + 2)
-        # A lower threshold that reaches as much is better: it keeps more.
+        # A lower threshold that reaches the same precision is better: it keeps more.
         while pairs and pairs[-1][1] <= precision:
             pairs.pop()
-        # Rounded down, so that what was kept here is kept.
+        # Rounded down, so that the entities counted here are kept.
         pairs.append((int(confidence * 10_000) / 10_000, round(precision, 4)))
     return pairs[::-1]
 
 
 @dataclass(frozen=True)
 class Bin:
-    """The entities whose confidence lies in one tenth: how many, their mean confidence, and the part that is right.
+    """The entities whose confidence lies in one tenth of the scale.
 
-    deviation: The standard deviation of that part, were each as often right as its confidence says.
+    Attributes:
+        count: How many they are.
+        confidence: Their mean confidence.
+        right: The share that is right.
+        deviation: The standard deviation of that share if each were right as often as its confidence says.
     """
 
     count: int
@@ -206,9 +244,12 @@ def reliability(judged: Sequence[Judged], bins: int = BINS) -> list[Bin]:
 
 
 def expected_calibration_error(judged: Sequence[Judged], bins: int = BINS) -> float | None:
-    """The mean distance of confidence and precision over bins of equal width, weighted by their entities.
+    """The mean distance between confidence and precision over bins of equal width, weighted by their entities.
 
-    M. Pakdaman Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, 2015. None without any.
+    See M. Pakdaman Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, 2015.
+
+    Returns:
+        The error; None if there are no entities.
     """
     if not judged:
         return None
@@ -217,9 +258,12 @@ def expected_calibration_error(judged: Sequence[Judged], bins: int = BINS) -> fl
 
 
 def chance_calibration_error(judged: Sequence[Judged], bins: int = BINS) -> float | None:
-    """What the calibration error of a perfectly calibrated model would be on as many entities, by chance alone.
+    """The calibration error that a perfectly calibrated model would have on these entities by chance alone.
 
-    That of each bin has the mean of a folded normal distribution. None without any.
+    Each bin contributes the mean of a folded normal distribution.
+
+    Returns:
+        The error; None if there are no entities.
     """
     if not judged:
         return None
@@ -229,7 +273,13 @@ def chance_calibration_error(judged: Sequence[Judged], bins: int = BINS) -> floa
 
 @dataclass(frozen=True)
 class Coverage:
-    """The part of the entities that are at least so sure, that confidence, and the part of them that is right."""
+    """A point of the risk-coverage curve.
+
+    Attributes:
+        covered: The share of the entities that are at least this sure.
+        confidence: The confidence from which on they are kept.
+        precision: The share of the kept entities that is right.
+    """
 
     covered: float
     confidence: float
@@ -237,9 +287,9 @@ class Coverage:
 
 
 def risk_coverage(judged: Sequence[Judged]) -> list[Coverage]:
-    """What precision is left when only the surest entities are kept: a point for each number that can be kept.
+    """The precision when only the surest entities are kept: one point for each number that can be kept.
 
-    The curve of R. El-Yaniv and Y. Wiener, On the Foundations of Noise-free Selective Classification, 2010, with
+    It is the curve of R. El-Yaniv and Y. Wiener, On the Foundations of Noise-free Selective Classification, 2010, with
     precision in place of risk.
     """
     points: list[Coverage] = []
@@ -253,32 +303,42 @@ def risk_coverage(judged: Sequence[Judged]) -> list[Coverage]:
 
 
 def surest(points: Sequence[Coverage], share: float) -> Coverage:
-    """The point of a curve that keeps as much as it can of that share; where equal confidences allow no so few, the
-    first one."""
+    """The point of a curve that keeps as much as it can of that share.
+
+    It is the first point if ties make even that share unreachable.
+    """
     return max((point for point in points if point.covered <= share), key=lambda one: one.covered, default=points[0])
 
 
 def least_confidences(nlp: Language, given: Sequence[str], precision: float | None) -> dict[str, float]:
-    """What entities must at least have to be kept, by type, "" being all others; of a type of which none can be kept,
-    infinity.
+    """The lowest confidence per type with which an entity is kept.
 
-    given: Numbers, or TYPE=NUMBER. precision: Wanted of each type, on the early-stopping set.
-    RAISES: UserError where a value is no good, or the model has no confidence or was not calibrated.
+    Args:
+        nlp: The pipeline.
+        given: Numbers, or TYPE=NUMBER: the parameter `min_confidence`.
+        precision: The precision to reach for each type, as measured on the early-stopping set.
+
+    Returns:
+        The lowest confidence by type; "" stands for all other types. It is infinite for a type of which no entity can
+        be kept.
+
+    Raises:
+        UserError: If a value is out of range, or the model has no confidence or was not calibrated.
     """
     least: dict[str, float] = {}
     if precision is not None:
         if not 0 < precision < 1:
-            raise UserError(f"The precision is {precision}", "Give one between 0 and 1, for instance 0.9.")
+            raise UserError(f"`precision` is {precision}", "Give a value between 0 and 1, for instance 0.9.")
         calibration = read_calibration(nlp)
         if calibration is None:
             raise UserError(
-                "This model keeps no thresholds",
-                "Train it again with this version, or give --min-confidence.",
+                "This model has no thresholds to choose from",
+                "Train it again with this version, or give `min_confidence`.",
             )
         reaching = calibration.reaching(precision)
         for label in find_recognizer(nlp).labels:
             threshold = reaching.get(label)
-            # Where none reaches it, or the early-stopping set had nothing of the type, no entity is sure enough.
+            # No entity is sure enough if no threshold reaches it, or the early-stopping set lacked the type.
             least[label] = math.inf if threshold is None else threshold
     labels = {label for pipe in nlp.pipe_labels.values() for label in pipe}
     for text in given:
@@ -288,12 +348,12 @@ def least_confidences(nlp: Language, given: Sequence[str], precision: float | No
         except ValueError:
             value = -1.0
         if not 0 <= value <= 1:
-            raise UserError(f"--min-confidence is {text!r}", "Give a number from 0 to 1, or TYPE=NUMBER.")
+            raise UserError(f"`min_confidence` is {text!r}", "Give a number from 0 to 1, or TYPE=NUMBER.")
         if label and label not in labels:
             raise UserError(f"The model has no type {label!r}", f"It has {', '.join(sorted(labels))}.")
         least[label] = value
     if any(least.values()) and find_recognizer(nlp) is None:
-        raise UserError("This model says nothing of how sure it is", "Leave --min-confidence and --precision out.")
+        raise UserError("This model gives no confidence", "Leave out `min_confidence` and `precision`.")
     return least
 
 

@@ -13,7 +13,7 @@ from spacy_domain_ner.corpus.passage import Passage, Span
 
 BATCH = 64
 BEAM_WIDTH, BEAM_DENSITY = 16, 0.0001
-# The method of a recognizer that gives them: a packaged model brings a class of its own.
+# The method of a recognizer that gives probabilities. It is found by name: a packaged model has a class of its own.
 METHOD = "probabilities"
 
 Key = tuple[int, int, str]
@@ -23,7 +23,9 @@ Key = tuple[int, int, str]
 class Prediction:
     """What a model finds in a passage.
 
-    probabilities: How probable each of the spans is, and each annotated one; None where the model can't say.
+    Attributes:
+        spans: The predicted spans.
+        probabilities: How probable each of the spans is, and each annotated one; None if the model can't say.
     """
 
     spans: list[Span]
@@ -31,11 +33,16 @@ class Prediction:
 
 
 def predict_with_probabilities(nlp: Language, passages: Iterable[Passage]) -> Iterator[Prediction]:
-    """A model's spans with their probabilities, and those of the annotated spans.
+    """Predict spans with their probabilities, and the probabilities of the annotated spans.
 
-    Of spaCy's own recognizer a probability is the share of the beam's parses that have the span, weighted by their
-    probability. That is rough, since it was trained greedily: a right span has the higher score than a wrong one in two
-    of three pairs. Other models say nothing, or what their method `probabilities` gives.
+    Args:
+        nlp: The model. Its recognizer's method `probabilities` is asked, if it has one. For spaCy's own recognizer, a
+            probability is the share of the beam's parses that have the span, weighted by their probability. That is
+            rough, because it was trained greedily: a right span scores higher than a wrong one in two of three pairs.
+        passages: What is read. Their annotated spans get a probability, too.
+
+    Yields:
+        The prediction for each passage.
     """
     passages = iter(passages)
     while batch := list(islice(passages, BATCH)):
@@ -59,7 +66,7 @@ def _probabilities(nlp: Language, texts: list[str], asked: Sequence[Iterable[Spa
     if len(names) != 1:
         return None
     later = nlp.pipe_names[nlp.pipe_names.index(names[0]) :]
-    # spaCy's recognizer keeps to the entities that a document already has, so it must not have run.
+    # spaCy's recognizer keeps the entities that a document already has, so it must not have run.
     docs = list(nlp.pipe(texts, disable=later))
     recognizer: Any = nlp.get_pipe(names[0])
     if hasattr(recognizer, METHOD):

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from spacy.language import Language
@@ -11,6 +12,7 @@ from spacy_domain_ner.corpus.identity import text_identity
 from spacy_domain_ner.corpus.jsonl import ReadResult
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.corpus.spacy_docs import misaligned_spans
+from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.schema import EntitySchema
 from spacy_domain_ner.text import shorten
 
@@ -207,3 +209,16 @@ def _meant(label: str, schema: EntitySchema) -> str:
         if known.lower() == label.lower():
             return f"; {known!r} is meant?"
     return ""
+
+
+def no_entities(path: Path, passages: int) -> UserError:
+    """The error for a set that has nothing to learn from or to stop by.
+
+    Args:
+        path: The set's file.
+        passages: How many passages it has.
+    """
+    return UserError(
+        f"{path} has no entities ({passages} passages)",
+        "Annotate more passages, or give fewer of them the same meta.source: those stay on one side of the split.",
+    )

@@ -1,15 +1,14 @@
-"""Trainings that are measured once: the result is kept in a file, and read from it where the inputs are the same.
+"""Trainings that are measured once: the result is kept in a file, and read from it if the inputs are the same.
 
-So a command of many trainings that was interrupted goes on where it was, and one that is given again repeats nothing.
+So an interrupted command of many trainings continues where it was, and running it again repeats nothing.
 """
 
-import hashlib
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
@@ -28,23 +27,23 @@ from spacy_domain_ner.evaluation.bootstrap import count_passages
 from spacy_domain_ner.evaluation.scores import score
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.models import load_model
-from spacy_domain_ner.training import train
+from spacy_domain_ner.training import Recipe, train
 from spacy_domain_ner.training.gpu import gpu_name
-
-# numpy takes no other seeds.
-MOST = 2**32 - 1
-
-Inputs = Mapping[str, str | int]
+from spacy_domain_ner.training.recipe import PASSAGES, TOKENS, Inputs, digest
 
 
 class TrainingRun(BaseModel):
-    """One training and what was measured of it, as its file has it.
+    """One training and what was measured of it, as its file holds it.
 
-    inputs: What the result depends on: a run with the same is not repeated.
-    training_seconds: Of the clock on the wall, loading the base model included.
-    environment: The versions and the machine that it was measured with.
-    micro, types: Precision, recall, F1 and counts over all types, and of each.
-    counts: For each type a row for each passage: true positives, false positives, false negatives.
+    Attributes:
+        format_version: The version of the file's form.
+        seed: The seed of the training.
+        inputs: What the result depends on: a run with the same inputs is not repeated.
+        training_seconds: Wall-clock time, with that of loading the base model.
+        environment: The versions and the machine of the measurement.
+        micro: Precision, recall, F1 and counts over all types.
+        types: The same for each type.
+        counts: For each type a row per passage: true positives, false positives, false negatives.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -63,12 +62,13 @@ AnyRun = TypeVar("AnyRun", bound=TrainingRun)
 
 
 @dataclass(frozen=True)
-class Place:
+class RunFolder:
     """Where a run is kept.
 
-    folder: Its file is in `runs`, and its model, while there is one, in `models`.
-    name: What the run is called there. The digest of its inputs comes behind it.
-    keep: Keep the trained model.
+    Attributes:
+        folder: Has the run's file in `runs`, and its model, while there is one, in `models`.
+        name: What the run is called there; the digest of its inputs is added.
+        keep: Whether to keep the trained model.
     """
 
     folder: Path
@@ -80,20 +80,23 @@ def run_once(
     kind: type[AnyRun],
     inputs: Inputs,
     measure: Callable[[Path], AnyRun],
-    place: Place,
+    kept_in: RunFolder,
     title: str,
     say: Callable[[str], None],
 ) -> AnyRun:
-    """The run with these inputs: from its file where it has one, else measured and kept.
+    """Read the run with these inputs from its file; measure and keep it if there is no such file.
 
-    kind: What the file holds.
-    measure: Trains into a folder, which is new, and says what it found.
-    title: What the run is called for the reader.
-    say: Gets a line before the training and one after it, or one that it was not needed.
+    Args:
+        kind: What the file holds.
+        inputs: What the result depends on.
+        measure: Trains into a folder, which is new, and returns what it measured.
+        kept_in: Where the run is kept.
+        title: What the run is called for the reader.
+        say: Gets a line before the training and one after it, or one that says that it was not needed.
     """
-    name = f"{place.name}-{digest(inputs)[:8]}"
-    file, models = place.folder / "runs" / f"{name}.json", place.folder / "models" / name
-    if (run := _read(kind, file, inputs)) and not (place.keep and not (models / "model-best").is_dir()):
+    name = f"{kept_in.name}-{digest(inputs)[:8]}"
+    file, models = kept_in.folder / "runs" / f"{name}.json", kept_in.folder / "models" / name
+    if (run := _read(kind, file, inputs)) and not (kept_in.keep and not (models / "model-best").is_dir()):
         say(f"{title}: measured before ({file})")
         return run
     say(title)
@@ -104,7 +107,7 @@ def run_once(
         with replacing(file) as stream:
             stream.write(srsly.json_dumps(run.model_dump()) + "\n")
     finally:
-        if not place.keep:
+        if not kept_in.keep:
             shutil.rmtree(models, ignore_errors=True)
             with suppress(OSError):
                 models.parent.rmdir()
@@ -114,7 +117,7 @@ def run_once(
 
 
 def _read(kind: type[AnyRun], file: Path, inputs: Inputs) -> AnyRun | None:
-    """A run's file; None where there is none with these inputs, or someone has spoilt it."""
+    """A run's file; None if there is none with these inputs, or its content is damaged."""
     try:
         run = kind.model_validate(srsly.read_json(file))
     except (OSError, ValueError, ValidationError):
@@ -122,49 +125,60 @@ def _read(kind: type[AnyRun], file: Path, inputs: Inputs) -> AnyRun | None:
     return run if run.inputs == inputs else None
 
 
-def train_timed(config: Path, folder: Path, train_path: Path, dev_path: Path, **settings: Any) -> float:
-    """Train a model, `model-best` of the folder; all is as for `train`. RETURNS: The seconds that it took."""
-    # The run before may have left the GPU switched on, and this one not want it.
+def train_timed(recipe: Recipe, folder: Path) -> float:
+    """Train a model into a folder, as `train` does, and return the seconds that it took."""
+    # The run before may have left the GPU switched on, and this one may not want it.
     require_cpu()
     started = perf_counter()
-    train(config, folder, train_path, dev_path, **settings)
+    train(recipe, folder)
     return perf_counter() - started
 
 
 def train_on(
-    config: Path, nlp: Language, folder: Path, train: list[Passage], dev: list[Passage], **settings: Any
+    recipe: Recipe, nlp: Language, folder: Path, train_set: list[Passage], dev_set: list[Passage]
 ) -> tuple[Language, float]:
-    """Train a config on passages, in a folder.
+    """Train a recipe on other passages than its own, in a folder.
 
-    nlp: The config's tokenizer.
-    train, dev: The training and early-stopping sets.
-    settings: As for `train`.
-    RETURNS: The best model, and the seconds that its training took.
+    Args:
+        recipe: What is trained, and how.
+        nlp: The config's tokenizer.
+        folder: Gets the sets and the model.
+        train_set: The passages to train on.
+        dev_set: The passages for early stopping.
+
+    Returns:
+        The best model, and the seconds that its training took.
     """
+    own = replace(recipe, train=folder / f"train{PASSAGES}", dev=folder / f"dev{PASSAGES}")
     # Each framework reads one of the two forms.
-    for name, side in (("train", train), ("dev", dev)):
-        write_passages(folder / f"{name}.jsonl", side)
-        write_docs(nlp, side, folder / f"{name}.spacy")
-    seconds = train_timed(config, folder, folder / "train.spacy", folder / "dev.spacy", **settings)
+    for path, passages in ((own.train, train_set), (own.dev, dev_set)):
+        write_passages(path, passages)
+        write_docs(nlp, passages, path.with_suffix(TOKENS))
+    seconds = train_timed(own, folder)
     return load_model(folder / "model-best"), seconds
 
 
-def measured(
+def run_record(
     inputs: Inputs,
+    seed: int,
     seconds: float,
     passages: list[Passage],
     predictions: list[list[Span]],
     labels: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """What every run holds: the fields of TrainingRun.
+    """What every run's file holds: the fields of TrainingRun.
 
-    seconds: Of the training.
-    passages, predictions: The evaluation set, and what the model makes of it.
-    labels: The entity types that come first; others that occur come behind them.
+    Args:
+        inputs: What the result depends on.
+        seed: The seed of the training.
+        seconds: How long the training took.
+        passages: The passages that the model was measured on.
+        predictions: What it finds in each.
+        labels: The entity types that come first; others that occur come after them.
     """
     scores = score(passages, predictions, labels)
     return {
-        "seed": inputs["seed"],
+        "seed": seed,
         "inputs": dict(inputs),
         "training_seconds": round(seconds, 2),
         "environment": _environment(),
@@ -175,7 +189,7 @@ def measured(
 
 
 def bare(passages: Sequence[Passage]) -> list[Passage]:
-    """What a model sees of passages: metadata that changes asks for no new training."""
+    """What a model sees of passages: metadata that changes needs no new training."""
     return [Passage(passage.text, passage.spans) for passage in passages]
 
 
@@ -185,18 +199,12 @@ def identity_of(passages: Sequence[Passage]) -> str:
     return digest([[passage.text, of_passage] for passage, of_passage in zip(passages, spans, strict=True)])
 
 
-def digest(value: Any) -> str:
-    """The MD5 of a value that JSON can hold."""
-    return md5(srsly.json_dumps(value, sort_keys=True).encode())
-
-
-def md5(content: bytes) -> str:
-    """The MD5 in hexadecimal digits. It tells contents apart, and guards nothing."""
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
 def read_evaluation_set(path: Path) -> list[Passage]:
-    """The held-out passages. RAISES: UserError where there is nothing to measure by."""
+    """Read the held-out passages.
+
+    Raises:
+        UserError: If the file is missing or has no annotated mention.
+    """
     check_file(path, "split")
     passages = read_valid_passages(path)
     if not any(passage.spans for passage in passages):
@@ -205,15 +213,17 @@ def read_evaluation_set(path: Path) -> list[Passage]:
 
 
 def check_file(path: Path, step: str) -> None:
-    """RAISES: UserError where there is no such file, naming the step that makes it."""
+    """Check that a file is there.
+
+    Args:
+        path: The file.
+        step: The step of the project that makes it.
+
+    Raises:
+        UserError: If there is no such file.
+    """
     if not path.is_file():
-        raise UserError(f"There is no file {path}", f"Make it first: weasel run {step}. Or name another.")
-
-
-def check_seed(seed: int) -> None:
-    """RAISES: UserError where a seed is out of range."""
-    if not 0 <= seed <= MOST:
-        raise UserError(f"The seed {seed} is not between 0 and {MOST}", "Give a whole number, for instance 0.")
+        raise UserError(f"There is no file {path}", f"Make it first: weasel run {step}. Or name another file.")
 
 
 def _environment() -> dict[str, str | int | None]:

@@ -1,16 +1,18 @@
-"""Suspect annotations found by cross-validation: a config trained on all folds but one, which the model then reads."""
+"""Suspect annotations found by cross-validation: each fold is read by a model that was trained on the others."""
 
 import gc
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import srsly
+from spacy.language import Language
 
-from spacy_domain_ner.annotation.suspects import Suspect, find_suspects
+from spacy_domain_ner.annotation.suspects import Suspect, rank_suspects
 from spacy_domain_ner.confidence import Prediction, predict_with_probabilities
 from spacy_domain_ner.corpus.jsonl import read_valid_passages, to_record
 from spacy_domain_ner.corpus.passage import MODEL_ERRORS, SUSPECTS, Passage, Span
@@ -18,134 +20,112 @@ from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline
 from spacy_domain_ner.corpus.split import group_of
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.experiments.runs import (
-    Inputs,
-    Place,
+    RunFolder,
     TrainingRun,
     bare,
     check_file,
-    check_seed,
     identity_of,
-    md5,
-    measured,
     run_once,
+    run_record,
     train_on,
 )
 from spacy_domain_ner.files import replacing
-from spacy_domain_ner.training.gpu import AUTO
+from spacy_domain_ner.training.recipe import PASSAGES, Inputs, Recipe
 
 FOLDS, FEWEST_FOLDS = 4, 3
-# Nobody looks through more at a time.
+# More than anybody looks through at a time.
 LIMIT = 200
 
 # Start, end, label and probability.
 Scored = tuple[int, int, str, float | None]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What is looked through, and how.
-
-    train, dev: The training and early-stopping sets (.jsonl). Both are looked through.
-    output: The file of the suspects. What is kept of each run lies in a folder beside it.
-    folds: How many models are trained, each of which reads its share of the passages.
-    limit: The most suspects that are written.
-    seed: Of the folds, and of the trainings.
-    max_epochs, patience_epochs, gpu_id: As for `train`.
-    """
-
-    train: Path = Path("corpus/train.jsonl")
-    dev: Path = Path("corpus/dev.jsonl")
-    output: Path = Path("metrics/suspects.jsonl")
-    folds: int = FOLDS
-    limit: int = LIMIT
-    seed: int = 0
-    max_epochs: int = 30
-    patience_epochs: int = 5
-    gpu_id: str | int = AUTO
-
-
 class FoldRun(TrainingRun):
-    """A training, and what its model makes of the passages that it was not trained on.
+    """A training, and what its model finds in the passages that it was not trained on.
 
-    found: The predicted spans of each; annotated: The annotated ones.
+    Attributes:
+        found: The predicted spans of each passage.
+        annotated: The annotated spans of each passage.
     """
 
     found: list[list[Scored]]
     annotated: list[list[Scored]]
 
 
-def measure_suspects(
-    config: Path, settings: Settings = Settings(), say: Callable[[str], None] = print
+@dataclass(frozen=True)
+class Fold:
+    """The passages that a model reads, and those that it is trained on and stopped by."""
+
+    held_out: list[Passage]
+    train: list[Passage]
+    dev: list[Passage]
+
+
+def find_suspects(
+    recipe: Recipe = Recipe(),
+    *,
+    output: str | Path = Path("metrics/suspects.jsonl"),
+    folds: int = FOLDS,
+    limit: int = LIMIT,
+    say: Callable[[str], None] = print,
 ) -> list[Suspect]:
-    """Train a config on all folds but one, each in turn, and write the annotations that the models contradict.
+    """Find annotations that are likely to be wrong: models that were not trained on them contradict them.
 
-    The file has the passages with their annotation, the most doubtful first, as labelling tools open it: `meta` says
-    what the models find. What was measured is kept beside it, so that an interrupted command goes on where it was.
+    The passages of the training and early-stopping sets are divided into folds, and each fold is read by a model that
+    was trained on the others. The file has the passages with their annotation, the most doubtful first, as labelling
+    tools open it; `meta` says what the models find. What was measured is kept in a folder beside it, so that an
+    interrupted search continues where it was.
 
-    config: A spaCy training config, or one with a section `[huggingface]`.
-    say: Gets a line for each run.
-    RETURNS: The suspects that were written, the most doubtful first.
-    RAISES: UserError where a file is missing, or there are too few passages to divide.
+    Args:
+        recipe: What is trained on, and how. Its seed also decides the folds.
+        output: The file of the suspects.
+        folds: How many models are trained. Each reads its share of the passages.
+        limit: The most suspects that are written.
+        say: Gets a line for each run.
+
+    Returns:
+        The suspects that were written, the most doubtful first.
+
+    Raises:
+        UserError: If a file is missing, a number is out of range, or there are too few passages to divide.
     """
-    check_seed(settings.seed)
-    check_file(config, "configure")
-    check_file(settings.train, "split")
-    check_file(settings.dev, "split")
-    passages = [*read_valid_passages(settings.train), *read_valid_passages(settings.dev)]
-    folds = divide(passages, settings.folds, settings.seed)
-    numbers = {id(fold): number for number, fold in enumerate(folds, 1)}
-    nlp = load_tokenizing_pipeline(config)
-
-    def read(rest: list[Passage], dev: list[Passage], held_out: list[Passage]) -> list[Prediction]:
-        inputs: Inputs = {
-            "config": md5(config.read_bytes()),
-            "train": identity_of(rest),
-            "dev": identity_of(dev),
-            "read": identity_of(held_out),
-            "seed": settings.seed,
-            "max_epochs": settings.max_epochs,
-            "patience": settings.patience_epochs,
-        }
-
-        def measure(folder: Path) -> FoldRun:
-            model, seconds = train_on(
-                config,
-                nlp,
-                folder,
-                bare(rest),
-                bare(dev),
-                max_epochs=settings.max_epochs,
-                patience_epochs=settings.patience_epochs,
-                seed=settings.seed,
-                gpu_id=settings.gpu_id,
-            )
-            predictions = list(predict_with_probabilities(model, held_out))
-            del model
-            gc.collect()
-            return FoldRun(
-                found=[_scored(found.spans, found) for found in predictions],
-                annotated=[_scored(passage.spans, found) for passage, found in zip(held_out, predictions, strict=True)],
-                **measured(inputs, seconds, held_out, [found.spans for found in predictions]),
-            )
-
-        number = numbers[id(held_out)]
-        place = Place(settings.output.with_name(f"{settings.output.stem}_runs"), f"fold-{number}")
-        title = f"Run {number} of {len(folds)}: {len(held_out)} of {len(passages)} passages are read"
-        run = run_once(FoldRun, inputs, measure, place, title, say)
-        return [_prediction(*rows) for rows in zip(run.found, run.annotated, strict=True)]
-
-    suspects = find_suspects(folds, read)[: settings.limit]
-    with replacing(settings.output) as stream:
+    output = Path(output)
+    if limit < 1:
+        raise UserError(f"`limit` is {limit}", f"Give 1 or more, for instance {LIMIT}.")
+    check_file(recipe.config, "configure")
+    for path in recipe.sets(PASSAGES):
+        check_file(path, "split")
+    passages = [passage for path in recipe.sets(PASSAGES) for passage in read_valid_passages(path)]
+    divided = make_folds(divide(passages, folds, recipe.seed))
+    nlp = load_tokenizing_pipeline(recipe.config)
+    readings = []
+    for number, fold in enumerate(divided, 1):
+        inputs = recipe.inputs(
+            train=identity_of(fold.train), dev=identity_of(fold.dev), read=identity_of(fold.held_out)
+        )
+        kept_in = RunFolder(output.with_name(f"{output.stem}_runs"), f"fold-{number}")
+        title = f"Run {number} of {folds}: {len(fold.held_out)} of {len(passages)} passages are read"
+        run = run_once(FoldRun, inputs, partial(_measure, recipe, nlp, inputs, fold), kept_in, title, say)
+        predictions = [_prediction(*rows) for rows in zip(run.found, run.annotated, strict=True)]
+        readings.append((fold.held_out, predictions, fold.train))
+    suspects = rank_suspects(readings)[:limit]
+    with replacing(output) as stream:
         stream.writelines(srsly.json_dumps(record) + "\n" for record in _records(suspects))
     return suspects
 
 
 def read_suspects(path: Path, today: Sequence[Passage] = ()) -> list[Suspect]:
-    """Read what `measure_suspects` has written.
+    """Read what `find_suspects` has written.
 
-    today: The training set. A passage whose annotation has changed in it is passed over: someone has looked at it.
-    RETURNS: The most doubtful first.
-    RAISES: UserError where the file can't be read or is no such file.
+    Args:
+        path: The file of the suspects.
+        today: The training set. A passage whose annotation has changed in it is left out: someone has looked at it.
+
+    Returns:
+        The suspects, the most doubtful first.
+
+    Raises:
+        UserError: If the file can't be read or has other content.
     """
     spans_of = {passage.identity: set(passage.spans) for passage in today}
     suspects = []
@@ -157,7 +137,7 @@ def read_suspects(path: Path, today: Sequence[Passage] = ()) -> list[Suspect]:
             ]
         except (KeyError, TypeError, ValueError):
             raise UserError(
-                f"{passage.place} is not of a file of suspects",
+                f"{passage.place} is not a line of a file of suspects",
                 f"Delete {path}, and find them again: weasel run suspects",
             ) from None
         if spans_of.get(passage.identity, set(passage.spans)) == set(passage.spans):
@@ -166,29 +146,58 @@ def read_suspects(path: Path, today: Sequence[Passage] = ()) -> list[Suspect]:
 
 
 def divide(passages: Sequence[Passage], count: int, seed: int = 0) -> list[list[Passage]]:
-    """Divide passages into folds of about the same size; what belongs together (`meta.source`) is in one.
+    """Divide passages into parts of about the same size; what belongs together (`meta.source`) is in one.
 
-    RAISES: UserError where there are too few groups, or a fold would have no annotated mention.
+    Args:
+        passages: What is divided.
+        count: The number of parts.
+        seed: Decides between groups of the same size.
+
+    Raises:
+        UserError: If there are too few groups, or a part would have no annotated mention.
     """
     if count < FEWEST_FOLDS:
-        raise UserError(f"{count} fold(s) are too few", f"Give {FEWEST_FOLDS} or more; {FOLDS} are usual.")
+        raise UserError(f"`folds` is {count}", f"Give {FEWEST_FOLDS} or more; {FOLDS} are usual.")
     groups: dict[str, list[int]] = defaultdict(list)
-    for number, passage in enumerate(passages):
-        groups[group_of(passage)].append(number)
-    # The largest first, each into the smallest fold; of equal ones a hash decides.
+    for index, passage in enumerate(passages):
+        groups[group_of(passage)].append(index)
+    # The largest first, each into the smallest part; a hash decides between groups of the same size.
     drawn = sorted(
         groups, key=lambda group: (-len(groups[group]), hashlib.blake2b(f"{seed} {group}".encode()).digest())
     )
-    folds: list[list[int]] = [[] for _ in range(count)]
+    parts: list[list[int]] = [[] for _ in range(count)]
     for group in drawn:
-        min(folds, key=len).extend(groups[group])
-    divided = [[passages[number] for number in sorted(fold)] for fold in folds]
-    if not all(any(passage.spans for passage in fold) for fold in divided):
+        min(parts, key=len).extend(groups[group])
+    divided = [[passages[index] for index in sorted(part)] for part in parts]
+    if not all(any(passage.spans for passage in part) for part in divided):
         raise UserError(
             f"{len(passages)} passages of {len(groups)} sources can't be divided into {count} parts with mentions",
-            "Annotate more passages, or give fewer folds.",
+            "Annotate more passages, or give fewer `folds`.",
         )
     return divided
+
+
+def make_folds(parts: Sequence[list[Passage]]) -> list[Fold]:
+    """Make a fold of each part: the next part is for early stopping, the others are for training."""
+    folds = []
+    for index, held_out in enumerate(parts):
+        dev_index = (index + 1) % len(parts)
+        others = [part for other, part in enumerate(parts) if other not in (index, dev_index)]
+        folds.append(Fold(held_out, [passage for part in others for passage in part], parts[dev_index]))
+    return folds
+
+
+def _measure(recipe: Recipe, nlp: Language, inputs: Inputs, fold: Fold, folder: Path) -> FoldRun:
+    """Train on a fold in a folder, and read what was held out."""
+    model, seconds = train_on(recipe, nlp, folder, bare(fold.train), bare(fold.dev))
+    predictions = list(predict_with_probabilities(model, fold.held_out))
+    del model
+    gc.collect()
+    return FoldRun(
+        found=[_scored(found.spans, found) for found in predictions],
+        annotated=[_scored(passage.spans, found) for passage, found in zip(fold.held_out, predictions, strict=True)],
+        **run_record(inputs, recipe.seed, seconds, fold.held_out, [found.spans for found in predictions]),
+    )
 
 
 def _records(suspects: Sequence[Suspect]) -> list[dict[str, Any]]:

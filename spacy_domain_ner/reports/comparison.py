@@ -1,6 +1,6 @@
-"""What a comparison is written as: figures (JSON), a table for a pull request (Markdown), one page (HTML)."""
+"""Base models compared, and the files about it: figures (JSON), tables for a pull request (Markdown), a page (HTML)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,47 +8,177 @@ from typing import Any
 import srsly
 
 from spacy_domain_ner.evaluation.bootstrap import SETTINGS, Estimate, points, signed, with_interval
-from spacy_domain_ner.evaluation.gates import FALLBACK, GATE
-from spacy_domain_ner.experiments.comparison import Compared, Comparison, Scores
+from spacy_domain_ner.evaluation.gates import FALLBACK, GATE, Gates
+from spacy_domain_ner.experiments.comparison import Comparison, ModelResult, Scores, read_choice, run_comparison
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.rendering import Scale, escape_markdown, markdown_table, page_environment
 from spacy_domain_ner.text import shorten
+from spacy_domain_ner.training.recipe import Recipe
 
 FORMAT_VERSION = 1
 # Colours and shapes of the chart. Their numbers have no common factor, so that 42 models have a pair of their own.
 COLORS, SHAPES = 6, 7
-# In pixels: a type's heading, a model's lane below it, what is left between two types.
+# In pixels: a type's heading, a model's lane below it, the gap between two types.
 HEADING, LANE, GAP = 22, 15, 14
 
 
-def write(comparison: Comparison, folder: Path) -> None:
-    """Write comparison.json, comparison.md and comparison.html. RAISES: UserError where that is not possible."""
+def compare(
+    base_models: Sequence[str],
+    recipe: Recipe = Recipe(),
+    *,
+    configs: str | Path = Path("configs"),
+    eval: str | Path = Path("corpus/eval.jsonl"),
+    output: str | Path = Path("comparison"),
+    seeds: Sequence[int] = (0, 1),
+    gate: float = GATE,
+    fallback: float = FALLBACK,
+    keep: bool = False,
+    say: Callable[[str], None] = print,
+) -> Comparison:
+    """Train several base models on the same passages, measure each on the held-out ones, and write the results.
+
+    Writes comparison.html, comparison.md and comparison.json. What was measured is kept in `runs` of the output folder,
+    so that an interrupted comparison continues where it was.
+
+    Args:
+        base_models: The base models as `configure` takes them; `@` and a framework may follow a name, as in
+            `minilm@huggingface`. The others are compared with the first.
+        recipe: What the runs have in common. Its config and seed do not count: each run has its own.
+        configs: The folder of the configs.
+        eval: The held-out passages (.jsonl).
+        output: The folder for the results, and for what is kept of each run.
+        seeds: Each model is trained once with each.
+        gate: The F1 from which a type is ready for production.
+        fallback: The F1 below which a type needs another way.
+        keep: Keep the trained models, in `models` of the output folder.
+        say: Gets a line for each run.
+
+    Returns:
+        All figures.
+
+    Raises:
+        UserError: If there is nothing to compare, a base model or a file is missing, or training is not possible.
+    """
+    gates = Gates(gate, fallback)
+    choices = [read_choice(base_model) for base_model in base_models]
+    paths = {"configs": Path(configs), "eval": Path(eval), "output": Path(output)}
+    comparison = run_comparison(choices, recipe, **paths, seeds=seeds, keep=keep, say=say)
+    write(comparison, gates, Path(output))
+    return comparison
+
+
+def verdict(comparison: Comparison) -> str:
+    """The outcome in a sentence or two."""
+    models = comparison.models
+    first, best = models[0], max(models, key=_f1)
+    if len(models) == 1:
+        found = first.micro.f1
+        assert found
+        return f"{first.name}: F1 {found.value:.3f} ({found.low:.3f} to {found.high:.3f})."
+    if len(models) == 2:
+        return f"{in_words(comparison, models[1])}."
+    said = f"{best.name} has the highest F1 of {len(models)} models, {_f1(best):.3f}."
+    return said if best is first else f"{said} {in_words(comparison, best)}."
+
+
+def in_words(comparison: Comparison, model: ModelResult) -> str:
+    """What a model gains over the first one, without a full stop: it may stand within a sentence."""
+    first, found = comparison.models[0].name, model.difference
+    if found is None:
+        return f"{model.name} is what the others are compared with"
+    value, low, high = (100 * share for share in (found.value, found.low, found.high))
+    if low > 0:
+        return f"{model.name} gains {value:.1f} points ({low:.1f} to {high:.1f}) over {first}"
+    if high < 0:
+        return f"{model.name} loses {-value:.1f} points ({-high:.1f} to {-low:.1f}) against {first}"
+    return (
+        f"{model.name} and {first}: no difference that {comparison.passages} passages can show "
+        f"({signed(value)} points, {signed(low)} to {signed(high)})"
+    )
+
+
+def at_the_gates(comparison: Comparison, gates: Gates) -> str:
+    """How many types of each model are ready for production, and how many need another way, in a sentence or two."""
+    measured = [label for label, count in comparison.mentions.items() if count]
+
+    def count(fits: Callable[[float], bool]) -> str:
+        return ", ".join(
+            f"{model.name} {sum(fits(found.value) for label in measured if (found := model.types[label].f1))}"
+            for model in comparison.models
+        )
+
+    reaching = count(lambda value: value >= gates.production)
+    below = count(lambda value: value < gates.fallback)
+    of = f"out of {len(measured)} type{'' if len(measured) == 1 else 's'}"
+    return f"F1 of {gates.production:g} or more, {of}: {reaching}. F1 below {gates.fallback:g}: {below}."
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """What limits the figures."""
+    seeds = len(comparison.seeds)
+    if seeds > 1:
+        drawn = f"The predictions of {'both' if seeds == 2 else f'all {seeds}'} seeds on a passage are drawn together."
+    else:
+        drawn = "They do not say what another seed would change: compare with more seeds before you decide on a small "
+        drawn += "difference."
+    said = [
+        "The intervals hold 95 % of 1,000 bootstrap draws of the passages: they say what other passages would change. "
+        f"{drawn}"
+    ]
+    runs = [run for model in comparison.models for run in model.runs]
+    if any(_without_gpu(run.environment) != _without_gpu(runs[0].environment) for run in runs):
+        said.append(
+            "Not all runs were measured with the same versions and on the same machine: don't compare their times and "
+            "speeds. Delete the folder of runs to measure all of them again."
+        )
+    devices = {model.name: str(model.runs[0].environment["gpu"] or "the CPU") for model in comparison.models}
+    if len(set(devices.values())) > 1:
+        where = ", ".join(f"{name} on {device}" for name, device in devices.items())
+        said.append(f"Trained and timed on different devices: {where}.")
+    if missing := [label for label, count in comparison.mentions.items() if not count]:
+        said.append(f"The evaluation set has no mention of {', '.join(missing)}: only false positives count there.")
+    return said
+
+
+def write(comparison: Comparison, gates: Gates, folder: Path) -> None:
+    """Write comparison.json, comparison.md and comparison.html.
+
+    Args:
+        comparison: The figures.
+        gates: The F1 values that a type has to reach.
+        folder: Where the files are written.
+
+    Raises:
+        UserError: If a file can't be written.
+    """
     contents = {
-        "json": srsly.json_dumps(to_dict(comparison), indent=2) + "\n",
-        "md": to_markdown(comparison),
-        "html": to_html(comparison),
+        "json": srsly.json_dumps(to_dict(comparison, gates), indent=2) + "\n",
+        "md": to_markdown(comparison, gates),
+        "html": to_html(comparison, gates),
     }
     for suffix, text in contents.items():
         with replacing(folder / f"comparison.{suffix}") as stream:
             stream.write(text)
 
 
-def to_dict(comparison: Comparison) -> dict[str, Any]:
-    """All figures, as they stand in comparison.json."""
-    settings = comparison.settings
+def to_dict(comparison: Comparison, gates: Gates) -> dict[str, Any]:
+    """All figures, as comparison.json holds them."""
+    recipe = comparison.recipe
     return {
         "format_version": FORMAT_VERSION,
-        "verdict": comparison.verdict,
-        "notes": comparison.notes,
+        "verdict": verdict(comparison),
+        "notes": notes(comparison),
         "environment": comparison.models[0].runs[0].environment,
         "settings": {
-            **{name: getattr(settings, name).as_posix() for name in ("train", "dev", "eval")},
-            "seeds": list(settings.seeds),
-            "max_epochs": settings.max_epochs,
-            "patience": settings.patience_epochs,
+            "train": recipe.train.as_posix(),
+            "dev": recipe.dev.as_posix(),
+            "eval": comparison.eval.as_posix(),
+            "seeds": list(comparison.seeds),
+            "max_epochs": recipe.max_epochs,
+            "patience": recipe.patience_epochs,
         },
         "bootstrap": SETTINGS,
-        "gates": {"production": GATE, "fallback": FALLBACK},
+        "gates": {"production": gates.production, "fallback": gates.fallback},
         "passages": comparison.passages,
         "mentions": comparison.mentions,
         "models": [_model(comparison, model) for model in comparison.models],
@@ -56,7 +186,7 @@ def to_dict(comparison: Comparison) -> dict[str, Any]:
 
 
 def rows(comparison: Comparison) -> list[tuple[str, ...]]:
-    """The table of the models, each cell as text: name, F1, training, size, documents a second, difference."""
+    """The table of the models, each cell as text: name, F1, training, size, documents per second, difference."""
     return [
         (
             model.name,
@@ -86,54 +216,62 @@ def type_rows(comparison: Comparison) -> list[tuple[str, ...]]:
     ]
 
 
-def to_markdown(comparison: Comparison) -> str:
-    """The tables as Markdown."""
+def to_markdown(comparison: Comparison, gates: Gates) -> str:
+    """The verdict, the tables and the notes as Markdown."""
     lines = [
-        f"**{escape_markdown(comparison.verdict)}**",
+        f"**{escape_markdown(verdict(comparison))}**",
         "",
         *markdown_table(header(comparison), rows(comparison)),
         "",
     ]
     headings = ("F1 per type", "mentions", *(model.name for model in comparison.models))
-    lines += [*markdown_table(headings, type_rows(comparison)), "", escape_markdown(basis(comparison))]
-    lines += [escape_markdown(note) for note in comparison.notes]
+    lines += [
+        *markdown_table(headings, type_rows(comparison)),
+        "",
+        escape_markdown(at_the_gates(comparison, gates)),
+        "",
+    ]
+    lines += [escape_markdown(line) for line in (basis(comparison), *notes(comparison))]
     return "\n".join(lines) + "\n"
 
 
-def to_html(comparison: Comparison) -> str:
-    """One page without any reference to something outside it."""
+def to_html(comparison: Comparison, gates: Gates) -> str:
+    """One page that refers to nothing outside it."""
     environment = page_environment("spacy_domain_ner.reports")
     environment.filters.update(signed=signed)
     environment.filters.update(duration=duration, short=_short)
     marks = [(number % COLORS, number % SHAPES) for number in range(len(comparison.models))]
-    words = [f"{comparison.in_words(model)}." for model in comparison.models[1:]]
+    said = verdict(comparison)
+    words = [f"{in_words(comparison, model)}." for model in comparison.models[1:]]
     return environment.get_template("comparison.html.jinja").render(
         comparison=comparison,
-        others=[sentence for sentence in words if sentence not in comparison.verdict],
+        verdict=said,
+        others=[sentence for sentence in words if sentence not in said],
+        notes=notes(comparison),
         marks=marks,
-        chart=_Chart(comparison),
+        chart=_Chart(comparison, gates),
         basis=basis(comparison),
         environment=comparison.models[0].runs[0].environment,
         gpus=sorted({str(gpu) for model in comparison.models if (gpu := model.runs[0].environment["gpu"])}),
-        gate=GATE,
-        fallback=FALLBACK,
+        gates=gates,
+        at_the_gates=at_the_gates(comparison, gates),
     )
 
 
 def basis(comparison: Comparison) -> str:
     """What the figures are based on, in a sentence."""
-    settings = comparison.settings
-    seeds = ", ".join(map(str, settings.seeds))
-    epochs = "1 epoch" if settings.max_epochs == 1 else f"{settings.max_epochs} epochs"
+    recipe = comparison.recipe
+    seeds = ", ".join(map(str, comparison.seeds))
+    epochs = "1 epoch" if recipe.max_epochs == 1 else f"{recipe.max_epochs} epochs"
     return (
         f"{comparison.passages} held-out passages with {sum(comparison.mentions.values())} mentions, exact spans by "
-        f"character offsets; {'seeds' if len(settings.seeds) > 1 else 'seed'} {seeds}; at most {epochs}, "
-        f"stopped after {settings.patience_epochs} without a better F1."
+        f"character offsets; {'seeds' if len(comparison.seeds) > 1 else 'seed'} {seeds}; at most {epochs}, "
+        f"stopped after {recipe.patience_epochs} without a better F1."
     )
 
 
 def duration(seconds: float) -> str:
-    """A time as one says it."""
+    """A time in the unit that suits it."""
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -142,7 +280,16 @@ def duration(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class _Mark:
-    """A model's score in a row of the chart. x, left, right: per cent of the width; y: pixels; model: its number."""
+    """A model's score in a row of the chart.
+
+    Attributes:
+        model: The model's index.
+        x: Where its F1 is, in per cent of the width.
+        left: Where the interval starts, in per cent of the width.
+        right: Where the interval ends, in per cent of the width.
+        y: Its lane, in pixels from the top.
+        title: Its name and figures.
+    """
 
     model: int
     x: float
@@ -154,7 +301,14 @@ class _Mark:
 
 @dataclass(frozen=True)
 class _Row:
-    """A type in the chart. y: pixels, of the heading's base line."""
+    """A type in the chart.
+
+    Attributes:
+        label: The type's name.
+        mentions: Its mentions in the evaluation set.
+        y: The base line of its heading, in pixels from the top.
+        marks: The models' scores.
+    """
 
     label: str
     mentions: int
@@ -163,18 +317,19 @@ class _Row:
 
 
 class _Chart:
-    """The chart's geometry: across in per cent of its width, so that it fits any, and down in pixels."""
+    """The chart's geometry: per cent of the width across, so that it fits any width, and pixels down."""
 
-    def __init__(self, comparison: Comparison) -> None:
+    def __init__(self, comparison: Comparison, gates: Gates) -> None:
         self.models = comparison.models
         shown = [("All types", sum(comparison.mentions.values()), [model.micro for model in self.models])]
-        # Without a mention an F1 is 0 whatever a model does: that is no place in a chart.
+        # An F1 without a mention is 0 whatever a model does: it has no place in a chart.
         shown += [
             (label, count, [model.types[label] for model in self.models])
             for label, count in comparison.mentions.items()
             if count
         ]
-        self.scale = Scale(scores.f1.low for *_, of_models in shown for scores in of_models if scores.f1)
+        lows = [scores.f1.low for *_, of_models in shown for scores in of_models if scores.f1]
+        self.scale = Scale([*lows, gates.fallback])
         self.top = 24
         self.rows: list[_Row] = []
         y = self.top
@@ -193,7 +348,7 @@ class _Chart:
                 yield _Mark(number, x, left, right, y + LANE * number + LANE // 2, title)
 
 
-def _model(comparison: Comparison, model: Compared) -> dict[str, Any]:
+def _model(comparison: Comparison, model: ModelResult) -> dict[str, Any]:
     return {
         "name": model.name,
         "base_model": model.choice.base_model,
@@ -203,7 +358,7 @@ def _model(comparison: Comparison, model: Compared) -> dict[str, Any]:
         "micro": _scores(model.micro),
         "types": {label: _scores(scores) for label, scores in model.types.items()},
         "difference": {
-            **(_rounded(model.difference) or {}), "words": comparison.in_words(model),
+            **(_rounded(model.difference) or {}), "words": in_words(comparison, model),
         } if model.difference else None,
         "training_seconds": round(model.training_seconds, 2),
         "size_mb": round(model.size_mb, 3),
@@ -221,5 +376,15 @@ def _rounded(found: Estimate | None) -> dict[str, float] | None:
 
 
 def _short(number: float) -> str:
-    """A positive number in three digits or more."""
+    """A positive number with three digits or more."""
     return f"{number:,.0f}" if number >= 99.95 else f"{number:.1f}"
+
+
+def _f1(model: ModelResult) -> float:
+    """A model's F1 over all types."""
+    assert model.micro.f1
+    return model.micro.f1.value
+
+
+def _without_gpu(environment: dict[str, str | int | None]) -> dict[str, str | int | None]:
+    return {name: value for name, value in environment.items() if name != "gpu"}

@@ -1,4 +1,4 @@
-"""Which GPU training uses, found and said."""
+"""Choosing the GPU that training uses, and saying so."""
 
 from thinc.api import require_gpu
 
@@ -8,18 +8,24 @@ AUTO = "auto"
 
 
 def choose_gpu(wanted: str, *, transformer: bool) -> tuple[int, str]:
-    """Choose what spaCy trains on.
+    """Choose the GPU or the CPU.
 
-    wanted: `auto`, or a GPU's number; -1 for the CPU. `auto` takes the first GPU for a transformer where there is one
-        that can be used. A small network gains nothing from it.
-    RETURNS: The GPU's number, -1 for the CPU, and a line that says so.
-    RAISES: UserError where the GPU that was asked for can't be used.
+    Args:
+        wanted: `auto`, or a GPU's number; -1 for the CPU. `auto` takes the first GPU for a transformer, if there is one
+            that can be used. A small network gains nothing from it.
+        transformer: Whether a transformer is trained.
+
+    Returns:
+        The GPU's number, -1 for the CPU, and a line that says so.
+
+    Raises:
+        UserError: If the GPU that was asked for can't be used.
     """
     if wanted != AUTO:
         try:
             gpu = int(wanted)
         except ValueError:
-            raise UserError(f"gpu_id is {wanted!r}", "Give auto, -1 for the CPU, or a GPU's number from 0.") from None
+            raise UserError(f"`gpu_id` is {wanted!r}", "Give auto, -1 for the CPU, or a GPU's number from 0.") from None
         if gpu < 0:
             return -1, "Training on the CPU"
         _require(gpu)
@@ -37,7 +43,7 @@ def choose_gpu(wanted: str, *, transformer: bool) -> tuple[int, str]:
 
 
 def gpu_name(gpu: int) -> str | None:
-    """What PyTorch calls a GPU; None where it sees none, or is not installed."""
+    """What PyTorch calls a GPU; None if it sees none, or is not installed."""
     try:
         import torch
     except ImportError:
@@ -51,5 +57,5 @@ def _require(gpu: int) -> None:
     except Exception as error:  # CuPy has errors of its own
         raise UserError(
             f"The GPU {gpu} can't be used: {reason(error)}",
-            "Train on the CPU with --gpu-id -1, or install CuPy: pip install 'spacy[cuda12x]'",
+            "Train on the CPU with `gpu_id=-1`, or install CuPy: pip install 'spacy[cuda12x]'",
         ) from error

@@ -7,133 +7,104 @@ from typing import Any
 
 import numpy
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from spacy.language import Language
 from thinc.api import Config
 
-from spacy_domain_ner.base_models.configure import INSTALL
-from spacy_domain_ner.corpus.jsonl import read_valid_passages
+from spacy_domain_ner.base_models.configs import fill_in
+from spacy_domain_ner.base_models.fetch import INSTALL
+from spacy_domain_ner.base_models.presets import Preset
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline
 from spacy_domain_ner.errors import UserError, reason
-from spacy_domain_ner.training.calibrating import calibrate_model
-from spacy_domain_ner.training.replacing import replacing_models
-from spacy_domain_ner.training.spacy_training import no_entities
+from spacy_domain_ner.training.recipe import PASSAGES, Recipe, read_set
 
-# The loss passes these word pieces over.
+# The loss ignores these word pieces.
 NO_TAG = -100
 
 
-class Settings(BaseModel):
-    """The section [huggingface] of a config."""
+class Section(BaseModel):
+    """The section [huggingface] of a config.
+
+    Attributes:
+        name: The base model: a hub name or a folder.
+        max_length: The most word pieces that are read at once.
+        overlap: The word pieces that two windows of a long passage share.
+        tokenizer: Settings of the tokenizer.
+        training: Values of `transformers.TrainingArguments`.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     name: str
-    # The special word pieces and a few more.
+    # Room for the special word pieces and a few more.
     max_length: int = Field(default=256, ge=8)
     overlap: int = Field(default=64, ge=0)
     tokenizer: dict[str, Any] = {}
     training: dict[str, Any] = {}
 
 
-def train_with_huggingface(
-    config_path: Path,
-    config: Config,
-    output_dir: Path,
-    train_path: Path,
-    dev_path: Path,
-    *,
-    max_epochs: int,
-    patience_epochs: int,
-    seed: int,
-    gpu: int,
-) -> None:
-    """Train with early stopping on F1, and write a spaCy pipeline with the model as its one component.
+class HuggingFace:
+    """transformers' own trainer, for transformers alone. See `frameworks.Framework`.
 
-    config_path, config: A config with a section `[huggingface]`.
-    output_dir: Gets `model-best`.
-    train_path, dev_path: The training and early-stopping sets, as .jsonl or as .spacy with the .jsonl beside it. The
-        .jsonl is read: there a span need not begin and end where spaCy's tokens do.
-    RAISES: UserError where a package is missing or a value is no good.
+    It reads the passages and not the tokens: a span need not begin and end where spaCy's tokens do.
     """
-    settings = _settings(config_path, config)
-    if gpu > 0:
-        raise UserError(
-            f"gpu_id is {gpu}, and transformers' trainer takes the first GPU that it sees",
-            f"Show it that one alone: set the environment variable CUDA_VISIBLE_DEVICES to {gpu}, and gpu_id to 0.",
-        )
-    try:
-        from transformers import AutoModelForTokenClassification, AutoTokenizer, PrinterCallback, Trainer, set_seed
-        from transformers.utils import logging
 
-        from spacy_domain_ner.components.huggingface_ner import FACTORY, encode
-    except ImportError as error:
-        raise UserError(f"The framework huggingface needs more packages: {reason(error)}", INSTALL) from error
-    passages = [_read(path.with_suffix(".jsonl")) for path in (train_path, dev_path)]
-    tags = ["O", *(f"{prefix}-{label}" for label in _labels(passages) for prefix in ("B", "I"))]
-    set_seed(seed)
-    # It would say at length that the new head is new.
-    logging.set_verbosity_error()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(settings.name, trust_remote_code=False, **settings.tokenizer)
-        model = AutoModelForTokenClassification.from_pretrained(
-            settings.name,
-            trust_remote_code=False,
-            id2label=dict(enumerate(tags)),
-            label2id={tag: number for number, tag in enumerate(tags)},
-            # A model that was fine-tuned for something else has a head of another size.
-            ignore_mismatched_sizes=True,
-        )
-    except Exception as error:  # the hub's client and the file system each have errors of their own
-        raise UserError(
-            f"The base model {settings.name} can't be used: {reason(error)}", "weasel run configure looks it up again."
-        ) from error
-    if not tokenizer.is_fast:
-        raise UserError(
-            f"{type(tokenizer).__name__} is no fast tokenizer: its word pieces can't be traced to the text",
-            "Leave use_fast at true in [huggingface.tokenizer] of configs/huggingface.cfg.",
-        )
-    sides = [
-        [
-            tagged(window, side[window["text"]].spans, model.config.label2id)
-            for window in encode(tokenizer, [passage.text for passage in side], settings.max_length, settings.overlap)
-        ]
-        for side in passages
-    ]
-    own = settings.training.get("num_train_epochs")
-    if isinstance(own, int) and own > 0:
-        max_epochs = min(max_epochs, own)
-    if not str(settings.training.get("lr_scheduler_type", "linear")).startswith("constant"):
-        # While the rate falls the best is often still to come.
-        patience_epochs = max_epochs
-    with replacing_models(output_dir) as scratch:
-        trainer = Trainer(
-            model=model,
-            args=_arguments(settings, scratch, max_epochs, seed, gpu),
-            train_dataset=sides[0],
-            eval_dataset=sides[1],
-            data_collator=_collator(tokenizer),
-            compute_metrics=_scorer(tags),
-            callbacks=_callbacks(patience_epochs),
-        )
-        # The table says the same, in less.
-        trainer.remove_callback(PrinterCallback)
-        _train(trainer, config_path)
-        # load_best_model_at_end: this is the best one by now.
-        trainer.save_model(str(scratch / "best"))
-        tokenizer.save_pretrained(scratch / "best")
-        nlp = load_tokenizing_pipeline(config_path)
-        component: Any = nlp.add_pipe(FACTORY, config={"max_length": settings.max_length, "overlap": settings.overlap})
-        component.load(scratch / "best")
-        _save(nlp, scratch / "model-best", settings.name)
-        calibrate_model(scratch / "model-best", passages[1])
+    name = "huggingface"
+    config_file = "huggingface.cfg"
+    reads = PASSAGES
+
+    def applies(self, config: Config) -> bool:
+        """Whether the config has a section `[huggingface]`."""
+        return "huggingface" in config
+
+    def trains_transformer(self, config: Config) -> bool:
+        """It trains nothing else."""
+        return True
+
+    def fill(self, config: Config, preset: Preset) -> None:
+        """Fill in what `huggingface.cfg` leaves open."""
+        values = {
+            "huggingface.name": preset.hub,
+            "huggingface.tokenizer": preset.tokenizer,
+            "huggingface.training.learning_rate": preset.learn_rate,
+        }
+        fill_in(config, values)
+
+    def train(self, recipe: Recipe, folder: Path, gpu: int) -> None:
+        """Train a token classifier. The folder gets `model-best`, a spaCy pipeline with it as its one component."""
+        section = _read_section(recipe)
+        if gpu > 0:
+            raise UserError(
+                f"`gpu_id` is {gpu}, and transformers' trainer takes the first GPU that it sees",
+                f"Show it only that GPU: set the environment variable CUDA_VISIBLE_DEVICES to {gpu}, `gpu_id` to 0.",
+            )
+        _check_packages()
+        passages = [read_set(path, PASSAGES) for path in recipe.sets(PASSAGES)]
+        tokenizer, model = _load_base_model(section, _tags(passages), recipe.seed)
+        tagged_sets = [_tagged_windows(tokenizer, model, side, section) for side in passages]
+        trainer = _make_trainer(recipe, section, tokenizer, model, tagged_sets, folder, gpu)
+        _run(trainer, recipe.config)
+        # load_best_model_at_end: by now the trainer's model is the best one.
+        trainer.save_model(str(folder / "best"))
+        tokenizer.save_pretrained(folder / "best")
+        _save_pipeline(recipe.config, section, folder)
+
+    def own_model(self, model: Path) -> Path | None:
+        """The Hugging Face model's folder in a trained model."""
+        configs = (path for path in model.glob("*/config.json") if (path.parent / "model.safetensors").is_file())
+        return next((path.parent for path in configs), None)
 
 
 def tagged(window: Mapping[str, Any], spans: Sequence[Span], numbers: Mapping[str, int]) -> dict[str, Any]:
-    """A window's inputs with the tag of each word piece, by the spans' offsets.
+    """Add the tag of each word piece to a window's inputs, by the spans' offsets.
 
-    RETURNS: The inputs with `labels`. A piece that a span touches has the span's tag, the first of them `B-`; pieces
-        that stand for nothing have the number that the loss passes over.
+    Args:
+        window: The inputs of a window of a passage, with the word pieces' offsets in the passage.
+        spans: The passage's spans.
+        numbers: The number of each tag.
+
+    Returns:
+        The inputs with `labels`. Word pieces that a span touches get the span's tag, the first of them `B-`. Special
+        word pieces get the number that the loss ignores.
     """
     offsets: numpy.ndarray = window["offsets"]
     labels = numpy.where(offsets[:, 1] > offsets[:, 0], numbers["O"], NO_TAG)
@@ -146,51 +117,135 @@ def tagged(window: Mapping[str, Any], spans: Sequence[Span], numbers: Mapping[st
     return {**{key: value for key, value in window.items() if key not in ("offsets", "text")}, "labels": list(labels)}
 
 
-def _settings(config_path: Path, config: Config) -> Settings:
+def _read_section(recipe: Recipe) -> Section:
     try:
-        return Settings(**config["huggingface"])
+        return Section(**recipe.read_config()["huggingface"])
     except ValidationError as error:
         found = error.errors()[0]
         place = ".".join(["huggingface", *map(str, found["loc"])])
         raise UserError(
-            f"The config {config_path} can't be used: {place}: {found['msg']}",
-            "weasel run configure fills in what is null; mend the rest in configs/huggingface.cfg.",
+            f"The config {recipe.config} can't be used: {place}: {found['msg']}",
+            "weasel run configure fills in what is null; fix the rest in configs/huggingface.cfg.",
         ) from None
 
 
-def _read(path: Path) -> list[Passage]:
+def _check_packages() -> None:
     try:
-        passages = read_valid_passages(path)
-    except OSError as error:
-        raise UserError(f"Can't read {path}: {reason(error)}", "Divide the passages again: weasel run split") from None
-    if not any(passage.spans for passage in passages):
-        raise no_entities(path, len(passages))
-    return passages
+        import transformers.trainer  # noqa: F401
+
+        import spacy_domain_ner.components.huggingface_ner  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"The framework huggingface needs more packages: {reason(error)}", INSTALL) from error
 
 
-def _labels(sets: Sequence[Sequence[Passage]]) -> list[str]:
-    # Of the early-stopping set, too: it may have a rare type that is not in the training set.
-    return sorted({span.label for passages in sets for passage in passages for span in passage.spans})
+def _tags(sets: Sequence[Sequence[Passage]]) -> list[str]:
+    # Labels of the early-stopping set count, too: it may have a rare type that the training set lacks.
+    labels = sorted({span.label for passages in sets for passage in passages for span in passage.spans})
+    return ["O", *(f"{prefix}-{label}" for label in labels for prefix in ("B", "I"))]
 
 
-def _train(trainer: Any, config_path: Path) -> None:
+def _load_base_model(section: Section, tags: list[str], seed: int) -> tuple[Any, Any]:
+    """The base model's tokenizer, and the model with a new head for the tags."""
+    from transformers import AutoModelForTokenClassification, AutoTokenizer, set_seed
+    from transformers.utils import logging
+
+    set_seed(seed)
+    # Silence the warning about the newly initialised head.
+    logging.set_verbosity_error()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(section.name, trust_remote_code=False, **section.tokenizer)
+        model = AutoModelForTokenClassification.from_pretrained(
+            section.name,
+            trust_remote_code=False,
+            id2label=dict(enumerate(tags)),
+            label2id={tag: number for number, tag in enumerate(tags)},
+            # A model that was fine-tuned for something else has a head of another size.
+            ignore_mismatched_sizes=True,
+        )
+    except Exception as error:  # the hub's client and the file system each have errors of their own
+        raise UserError(
+            f"The base model {section.name} can't be used: {reason(error)}", "weasel run configure looks it up again."
+        ) from error
+    if not tokenizer.is_fast:
+        raise UserError(
+            f"{type(tokenizer).__name__} is not a fast tokenizer: its word pieces can't be traced to the text",
+            "Leave use_fast at true in [huggingface.tokenizer] of configs/huggingface.cfg.",
+        )
+    return tokenizer, model
+
+
+def _tagged_windows(tokenizer: Any, model: Any, passages: Sequence[Passage], section: Section) -> list[dict[str, Any]]:
+    from spacy_domain_ner.components.huggingface_ner import encode
+
+    windows = encode(tokenizer, [passage.text for passage in passages], section.max_length, section.overlap)
+    return [tagged(window, passages[window["text"]].spans, model.config.label2id) for window in windows]
+
+
+def _make_trainer(
+    recipe: Recipe,
+    section: Section,
+    tokenizer: Any,
+    model: Any,
+    tagged_sets: Sequence[list[dict[str, Any]]],
+    folder: Path,
+    gpu: int,
+) -> Any:
+    from transformers import DataCollatorForTokenClassification, PrinterCallback, Trainer
+
+    max_epochs, patience_epochs = _epochs(recipe, section)
+    train, dev = tagged_sets
+    trainer = Trainer(
+        model=model,
+        args=_arguments(section, folder, max_epochs, recipe.seed, gpu),
+        train_dataset=train,
+        eval_dataset=dev,
+        data_collator=DataCollatorForTokenClassification(tokenizer, label_pad_token_id=NO_TAG),
+        compute_metrics=_scorer([model.config.id2label[number] for number in range(len(model.config.id2label))]),
+        callbacks=_callbacks(patience_epochs),
+    )
+    # Our table says the same in fewer lines.
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _epochs(recipe: Recipe, section: Section) -> tuple[int, int]:
+    """The most epochs, and the patience."""
+    own = section.training.get("num_train_epochs")
+    most = min(recipe.max_epochs, own) if isinstance(own, int) and own > 0 else recipe.max_epochs
+    falls = not str(section.training.get("lr_scheduler_type", "linear")).startswith("constant")
+    # While the rate falls, the best model is often still to come.
+    return most, most if falls else recipe.patience_epochs
+
+
+def _run(trainer: Any, config_path: Path) -> None:
     try:
         trainer.train()
     except Exception as error:  # whatever a value of the config, or the GPU's memory, may make PyTorch raise
         raise UserError(
             f"Training with {config_path} failed: {reason(error)}",
-            "Mend that value in configs/huggingface.cfg or on the command line. Where memory ran out: a smaller "
+            "Fix that value in configs/huggingface.cfg or on the command line. If memory ran out, set a smaller "
             "per_device_train_batch_size, and gradient_accumulation_steps for the same step.",
         ) from error
 
 
-def _arguments(settings: Settings, scratch: Path, max_epochs: int, seed: int, gpu: int) -> Any:
+def _save_pipeline(config_path: Path, section: Section, folder: Path) -> None:
+    from spacy_domain_ner.components.huggingface_ner import FACTORY
+
+    nlp = load_tokenizing_pipeline(config_path)
+    component: Any = nlp.add_pipe(FACTORY, config={"max_length": section.max_length, "overlap": section.overlap})
+    component.load(folder / "best")
+    is_folder = Path(section.name).is_dir()
+    nlp.meta["sources"] = [{"name": Path(section.name).name if is_folder else section.name}]
+    nlp.to_disk(folder / "model-best")
+
+
+def _arguments(section: Section, folder: Path, max_epochs: int, seed: int, gpu: int) -> Any:
     import torch
     from transformers import TrainingArguments
 
     half = "bf16" if gpu >= 0 and torch.cuda.is_bf16_supported() else "fp16"
     ours = {
-        "output_dir": str(scratch / "checkpoints"),
+        "output_dir": str(folder / "checkpoints"),
         "num_train_epochs": max_epochs,
         "seed": seed,
         "eval_strategy": "epoch",
@@ -208,26 +263,20 @@ def _arguments(settings: Settings, scratch: Path, max_epochs: int, seed: int, gp
         "logging_strategy": "epoch",
     }
     try:
-        arguments = TrainingArguments(**{**settings.training, **ours})
-        # The Trainer would spread batches over all GPUs, and so make them larger than was asked for.
+        arguments = TrainingArguments(**{**section.training, **ours})
+        # The Trainer would spread batches over all GPUs, which would make them larger than was asked for.
         if arguments.n_gpu > 1:
             arguments._n_gpu = 1
         return arguments
     except (TypeError, ValueError) as error:
         raise UserError(
             f"The section [huggingface.training] can't be used: {reason(error)}",
-            "Its values are those of transformers.TrainingArguments; mend it in configs/huggingface.cfg.",
+            "Its values are those of transformers.TrainingArguments; fix it in configs/huggingface.cfg.",
         ) from error
 
 
-def _collator(tokenizer: Any) -> Any:
-    from transformers import DataCollatorForTokenClassification
-
-    return DataCollatorForTokenClassification(tokenizer, label_pad_token_id=NO_TAG)
-
-
 def _scorer(tags: list[str]) -> Any:
-    """F1 over exact entities in word pieces, as early stopping compares it."""
+    """Make the function that scores exact entities in word pieces, for early stopping."""
     from spacy_domain_ner.components.huggingface_ner import decode
 
     def score(predicted: Any) -> dict[str, float]:
@@ -251,7 +300,7 @@ def _callbacks(patience_epochs: int) -> list[Any]:
     from transformers import EarlyStoppingCallback, TrainerCallback
 
     class Table(TrainerCallback):
-        """A line an epoch, as spaCy prints it."""
+        """One line per epoch, as spaCy prints it."""
 
         def on_train_begin(self, *_: Any, **__: Any) -> None:
             print(f"{'E':>4} {'LOSS':>10} {'ENTS_F':>7} {'ENTS_P':>7} {'ENTS_R':>7}")
@@ -266,8 +315,3 @@ def _callbacks(patience_epochs: int) -> list[Any]:
             )
 
     return [EarlyStoppingCallback(early_stopping_patience=patience_epochs), Table()]
-
-
-def _save(nlp: Language, target: Path, base_model: str) -> None:
-    nlp.meta["sources"] = [{"name": Path(base_model).name if Path(base_model).is_dir() else base_model}]
-    nlp.to_disk(target)

@@ -1,4 +1,4 @@
-"""Training with spaCy, which counts its patience and its evaluations in steps where one thinks in epochs."""
+"""Training with spaCy, which counts its patience and its evaluations in steps where people think in epochs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,71 +6,75 @@ from typing import Any
 
 from spacy import util
 from spacy.cli.train import train as spacy_train
-from spacy.tokens import DocBin
 from thinc.api import Config
 
-from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.base_models.configs import fill_in, read_config
+from spacy_domain_ner.base_models.presets import Preset
 from spacy_domain_ner.errors import UserError, reason
-from spacy_domain_ner.training.calibrating import calibrate_model
-from spacy_domain_ner.training.replacing import replacing_models
+from spacy_domain_ner.training.recipe import TOKENS, Recipe
+
+BYTE_WINDOWS = "spacy_domain_ner.byte_windows.v1"
+# The word pieces that a tokenizer puts before and after a window.
+SPECIAL = 2
+LEARN_RATE = "training.optimizer.learn_rate"
 
 
-def train_with_spacy(
-    config_path: Path,
-    output_dir: Path,
-    train_path: Path,
-    dev_path: Path,
-    *,
-    max_epochs: int,
-    patience_epochs: int,
-    seed: int,
-    gpu: int,
-    overrides: Mapping[str, Any],
-) -> None:
-    """Train a spaCy config.
+class Spacy:
+    """spaCy, with spacy-transformers where the config has a transformer. See `frameworks.Framework`."""
 
-    output_dir: Gets `model-best` and `model-last`.
-    train_path, dev_path: The training and early-stopping sets (.spacy).
-    gpu: The GPU's number, -1 for the CPU. The rest is as in `training.train`.
-    RAISES: UserError where there is nothing to train on or a value is no good.
-    """
-    for path in (train_path, dev_path):
-        _check_docs(path)
-    given = {"paths.train": str(train_path), "paths.dev": str(dev_path), **overrides}
-    steps = steps_per_epoch(config_path, given)
-    config = util.load_config(config_path, overrides=dict(overrides), interpolate=False)
-    transformers = find_transformers(config)
-    falls = _falls(config)
-    if falls:
-        # Over so many epochs the rate falls to nothing. The last of them, at a low rate, are often the best: a run that
-        # five noisy scores have stopped before has not had them.
-        max_epochs = min(max_epochs, config["training"].get("max_epochs") or max_epochs)
-        patience_epochs = max_epochs
-    given |= {
-        "system.seed": seed,
-        "training.seed": seed,
-        "training.max_epochs": max_epochs,
-        "training.max_steps": 0,
-        # Twice an epoch: the best model of a small corpus is often between two. A transformer takes too long for that.
-        # spaCy counts from 0: the last epoch is scored only if that is a step before its end.
-        "training.eval_frequency": max(1, steps - 1 if transformers else steps // 2),
-        "training.patience": patience_epochs * steps,
-        **(_schedule(steps * max_epochs) if falls else {}),
-        **(_on_gpu(transformers) if gpu >= 0 else {}),
-        **overrides,
-    }
-    with replacing_models(output_dir) as scratch:
-        _train(config_path, scratch, gpu, given)
+    name = "spacy"
+    config_file = "transformer.cfg"
+    reads = TOKENS
+
+    def applies(self, config: Config) -> bool:
+        """Whatever no other framework takes is spaCy's."""
+        return True
+
+    def trains_transformer(self, config: Config) -> bool:
+        """Whether the pipeline has a transformer."""
+        return bool(find_transformers(config))
+
+    def fill(self, config: Config, preset: Preset) -> None:
+        """Fill in what `transformer.cfg` leaves open.
+
+        Raises:
+            UserError: If windows may be longer than what the transformer reads.
+        """
+        values = {
+            "components.transformer.model.name": preset.hub,
+            "components.transformer.model.tokenizer_config": preset.tokenizer,
+            f"{LEARN_RATE}.initial_rate": preset.learn_rate,
+            "training.batcher.size": preset.batch_words,
+        }
+        fill_in(config, values)
+        _check_windows(config, preset)
+
+    def train(self, recipe: Recipe, folder: Path, gpu: int) -> None:
+        """Train a spaCy config. The folder gets `model-best` and `model-last`."""
+        values = _values(recipe, gpu)
+        try:
+            spacy_train(recipe.config, folder, use_gpu=gpu, overrides=values)
+        except Exception as error:  # whatever the parts that a config names may raise
+            raise UserError(
+                f"Training with {recipe.config} failed: {reason(error)}",
+                "Fix that value in the config or on the command line, or name another config.",
+            ) from error
         for name in ("model-best", "model-last"):
-            _for_any_machine(scratch / name, transformers)
-        calibrate_model(scratch / "model-best", _passages(dev_path))
+            _for_any_machine(folder / name)
+
+    def own_model(self, model: Path) -> None:
+        """spaCy's models need spaCy."""
 
 
 def steps_per_epoch(config_path: Path, overrides: Mapping[str, Any] | None = None) -> int:
-    """The number of batches that a config makes of the training set in one pass.
+    """Count the batches that a config makes of the training set in one pass.
 
-    overrides: Values of the config by their dotted names, among them `paths.train`.
-    RAISES: UserError where the config can't be read.
+    Args:
+        config_path: A spaCy training config.
+        overrides: Values of the config by their dotted names, among them `paths.train`.
+
+    Raises:
+        UserError: If the config can't be used.
     """
     try:
         config = util.load_config(config_path, overrides=dict(overrides or {}), interpolate=True)
@@ -82,7 +86,7 @@ def steps_per_epoch(config_path: Path, overrides: Mapping[str, Any] | None = Non
         return max(1, sum(1 for _ in parts["batcher"](parts["corpus"](nlp))))
     except Exception as error:  # configparser, thinc and what the config names each have errors of their own
         raise UserError(
-            f"The config {config_path} can't be used: {reason(error)}", "Mend it, or name another."
+            f"The config {config_path} can't be used: {reason(error)}", "Fix it, or name another config."
         ) from error
 
 
@@ -95,35 +99,46 @@ def find_transformers(config: Config) -> list[str]:
     ]
 
 
-def _train(config_path: Path, output_dir: Path, gpu_id: int, overrides: Mapping[str, Any]) -> None:
-    try:
-        spacy_train(config_path, output_dir, use_gpu=gpu_id, overrides=dict(overrides))
-    except Exception as error:  # whatever the parts that a config names may raise
-        raise UserError(
-            f"Training with {config_path} failed: {reason(error)}",
-            "Mend that value in the config or on the command line, or name another config.",
-        ) from error
+def _values(recipe: Recipe, gpu: int) -> dict[str, Any]:
+    """The values of the config that make a recipe of it, by their dotted names."""
+    train, dev = map(str, recipe.sets(TOKENS))
+    paths = {"paths.train": train, "paths.dev": dev}
+    steps = steps_per_epoch(recipe.config, {**paths, **recipe.overrides})
+    config = recipe.read_config()
+    transformers = find_transformers(config)
+    max_epochs, patience_epochs = recipe.max_epochs, recipe.patience_epochs
+    schedule = {}
+    if _falls(config):
+        # The rate falls to zero over these epochs. The last ones, at a low rate, are often the best: a run that five
+        # noisy scores have stopped before has not had them.
+        max_epochs = min(max_epochs, config["training"].get("max_epochs") or max_epochs)
+        patience_epochs = max_epochs
+        schedule = _schedule(steps * max_epochs)
+    return {
+        **paths,
+        "system.seed": recipe.seed,
+        "training.seed": recipe.seed,
+        "training.max_epochs": max_epochs,
+        "training.max_steps": 0,
+        # Twice per epoch: the best model of a small corpus is often between two. A transformer takes too long for that.
+        # spaCy counts from 0: the last epoch is scored only if that is a step before its end.
+        "training.eval_frequency": max(1, steps - 1 if transformers else steps // 2),
+        "training.patience": patience_epochs * steps,
+        **schedule,
+        **(_on_gpu(transformers) if gpu >= 0 else {}),
+        **recipe.overrides,
+    }
 
 
 def _falls(config: Config) -> bool:
-    """Whether the learning rate rises first and then falls to nothing."""
+    """Whether the learning rate rises first and then falls to zero."""
     schedule = config.get("training", {}).get("optimizer", {}).get("learn_rate")
     return isinstance(schedule, dict) and schedule.get("@schedules") == "warmup_linear.v1"
 
 
-def _passages(path: Path) -> list[Passage]:
-    """The passages of a .spacy file, with what its tokens can express of their annotation."""
-    nlp = util.get_lang_class("xx")()
-    return [
-        Passage(doc.text, [Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents])
-        for doc in DocBin().from_disk(path).get_docs(nlp.vocab)
-    ]
-
-
 def _schedule(total: int) -> dict[str, Any]:
-    """The steps of a learning rate that rises first and then falls: a tenth of them, and all."""
-    place = "training.optimizer.learn_rate"
-    return {f"{place}.warmup_steps": max(1, total // 10), f"{place}.total_steps": total}
+    """The steps over which the learning rate rises, a tenth of them, and all steps."""
+    return {f"{LEARN_RATE}.warmup_steps": max(1, total // 10), f"{LEARN_RATE}.total_steps": total}
 
 
 def _on_gpu(transformers: list[str]) -> dict[str, Any]:
@@ -132,28 +147,23 @@ def _on_gpu(transformers: list[str]) -> dict[str, Any]:
     return {**precision, "system.gpu_allocator": "pytorch"} if transformers else {}
 
 
-def _for_any_machine(model: Path, transformers: list[str]) -> None:
-    """Take out of a trained model's config what holds on the machine that trained it only."""
-    config = util.load_config(model / "config.cfg", interpolate=False)
-    for name in transformers:
+def _for_any_machine(model: Path) -> None:
+    """Remove from a trained model's config what is true only on the machine that trained it."""
+    config = read_config(model / "config.cfg")
+    for name in find_transformers(config):
         config["components"][name]["model"]["mixed_precision"] = False
     config["system"]["gpu_allocator"] = None
     config.to_disk(model / "config.cfg")
 
 
-def _check_docs(path: Path) -> None:
-    try:
-        docs = DocBin().from_disk(path)
-    except Exception as error:  # msgpack, zlib and the file system each have errors of their own
-        raise UserError(f"Can't read {path}: {reason(error)}", "Convert the sets again: weasel run convert") from None
-    nlp = util.get_lang_class("xx")()
-    if not any(doc.ents for doc in docs.get_docs(nlp.vocab)):
-        raise no_entities(path, len(docs))
-
-
-def no_entities(path: Path, passages: int) -> UserError:
-    """The error for a set that there is nothing to learn from or to stop by."""
-    return UserError(
-        f"{path} has no entities ({passages} passages)",
-        "Annotate more passages, or give fewer of them the same meta.source: those stay on one side of the split.",
-    )
+def _check_windows(config: Config, preset: Preset) -> None:
+    """Refuse windows that may be longer than what the transformer reads: their ends would be cut off."""
+    windows = config["components"]["transformer"]["model"].get("get_spans", {})
+    longest = preset.tokenizer.get("model_max_length")
+    if longest and windows.get("@span_getters") == BYTE_WINDOWS and windows.get("size", 0) + SPECIAL > longest:
+        raise UserError(
+            f"The base model {preset.name} reads {longest} word pieces at once; windows of {windows['size']} bytes may "
+            "have more",
+            f"Set size to {longest - SPECIAL} or less, and overlap to about a quarter of it, in "
+            "[components.transformer.model.get_spans] of configs/transformer.cfg.",
+        )

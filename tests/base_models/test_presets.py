@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spacy_domain_ner.base_models import find_preset, load_presets
+from spacy_domain_ner.base_models.presets import find_preset, read_presets
 from spacy_domain_ner.errors import UserError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -14,8 +14,8 @@ NAMES = ["cnn", "minilm", "roberta", "deberta", "biobert", "pubmedbert", "legal-
 
 
 def test_the_presets_are_complete():
-    assert [preset.name for preset in load_presets()] == NAMES
-    for preset in load_presets():
+    assert [preset.name for preset in read_presets()] == NAMES
+    for preset in read_presets():
         assert preset.parameters is not None
         assert preset.download is not None
         assert 1e-5 <= preset.learn_rate <= 5e-4
@@ -26,7 +26,7 @@ def test_the_presets_are_complete():
 
 def test_the_template_asks_for_the_presets_in_the_same_words():
     context = json.loads((REPOSITORY / "cookiecutter.json").read_text(encoding="utf8"))
-    purposes = {preset.name: preset.purpose for preset in load_presets()}
+    purposes = {preset.name: preset.purpose for preset in read_presets()}
     assert context["_base_models"] == purposes
     asked = dict(re.findall(r"^    (\S+) +(.+)$", context["__prompts__"]["base_model"], re.MULTILINE))
     assert {name: text for name, text in asked.items() if name != "or"} == purposes

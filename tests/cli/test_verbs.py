@@ -112,7 +112,7 @@ def test_a_curve_that_is_not_there_yet_is_no_fault_and_one_that_is_spoilt_is_nam
     assert srsly.read_json(project / "m.json")["learning_curve"] is None
     (project / "curve.json").write_text("{}")
     (project / "m.json").write_text("old")
-    refused(domain_ner(*arguments), "curve.json is no learning curve", "weasel run learning-curve")
+    refused(domain_ner(*arguments), "curve.json is not a learning curve", "weasel run learning-curve")
     assert (project / "m.json").read_text() == "old"
 
 

@@ -165,11 +165,11 @@ def test_what_can_not_be_calibrated_is_left_alone(nlp):
 @pytest.mark.parametrize(
     ("given", "precision", "message"),
     [
-        (["lots"], None, "--min-confidence is 'lots'"),
-        (["1.5"], None, "--min-confidence is '1.5'"),
+        (["lots"], None, "`min_confidence` is 'lots'"),
+        (["1.5"], None, "`min_confidence` is '1.5'"),
         (["TEAM=0.5"], None, "has no type 'TEAM'"),
-        ([], 0.9, "keeps no thresholds"),
-        ([], 90.0, "The precision is 90"),
+        ([], 0.9, "has no thresholds"),
+        ([], 90.0, "`precision` is 90"),
     ],
 )
 def test_what_is_no_threshold_is_refused(nlp, given, precision, message):
@@ -178,5 +178,5 @@ def test_what_is_no_threshold_is_refused(nlp, given, precision, message):
 
 
 def test_a_model_without_confidence_takes_no_threshold():
-    with pytest.raises(UserError, match="says nothing of how sure"):
+    with pytest.raises(UserError, match="gives no confidence"):
         least_confidences(spacy.blank("en"), ["0.5"], None)

@@ -12,13 +12,15 @@ import pytest
 from helpers.html_page import Page
 from markdown_it import MarkdownIt
 
-from spacy_domain_ner.cli.compare import print_comparison, read_choices, read_seeds
-from spacy_domain_ner.corpus import Span, load_tokenizing_pipeline, write_docs, write_passages
+from spacy_domain_ner.cli.compare import print_comparison, read_seeds
+from spacy_domain_ner.corpus import Passage, Span, write_passages
+from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline, write_docs
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.experiments import comparison as comparisons
-from spacy_domain_ner.experiments.comparison import Choice, Comparison, Run, Settings, compare
-from spacy_domain_ner.reports import comparison as comparison_report
-from spacy_domain_ner.training import train
+from spacy_domain_ner.evaluation.gates import Gates
+from spacy_domain_ner.experiments.comparison import Choice, Comparison, Run, config_paths, read_choice, summarize
+from spacy_domain_ner.reports import comparison as report
+from spacy_domain_ner.reports.comparison import compare
+from spacy_domain_ner.training import Recipe, train
 
 FILES = ["comparison.html", "comparison.json", "comparison.md"]
 HOSTILE = [
@@ -67,13 +69,12 @@ def runs(project: Path) -> dict[str, int]:
 def made_up(names: list[str], label: str = "SERVICE", seeds: tuple[int, ...] = (0,)) -> Comparison:
     """Results that no training made: each model finds more than the one before it, all with the same label."""
     size = 40
-    chosen = [Choice(name) for name in names]
     of_models = []
-    for place, name in enumerate(names):
-        hits = numpy.arange(size) % len(names) <= place
+    for index, name in enumerate(names):
+        hits = numpy.arange(size) % len(names) <= index
         counts = {label: [(int(hit), 0, int(not hit)) for hit in hits]}
         environment = {"python": "3", "spacy": "3.8", "torch": None, "transformers": None, "cpu_count": 2, "gpu": None}
-        measured = {"training_seconds": 70.0 * 20**place, "size_mb": 4.25, "documents_per_second": 1234.5}
+        measured = {"training_seconds": 70.0 * 20**index, "size_mb": 4.25, "documents_per_second": 1234.5}
         of_models.append(
             [
                 Run(
@@ -83,8 +84,16 @@ def made_up(names: list[str], label: str = "SERVICE", seeds: tuple[int, ...] = (
                 for seed in seeds
             ]
         )  # fmt: skip
-    gold = [comparisons.Passage("x", [Span(0, 1, label)]) for _ in range(size)]
-    return comparisons._compared(chosen, [None] * len(names), of_models, gold, Settings(seeds=seeds))
+    return compared(names, of_models, label, seeds)
+
+
+def compared(
+    names: list[str], runs: list[list[Run]], label: str = "SERVICE", seeds: tuple[int, ...] = (0,)
+) -> Comparison:
+    """The comparison of runs on forty passages with a mention each."""
+    gold = [Passage("x", [Span(0, 1, label)]) for _ in range(40)]
+    models, mentions = summarize([Choice(name) for name in names], [None] * len(names), runs, gold)
+    return Comparison(models, Recipe(), Path("corpus/eval.jsonl"), seeds, len(gold), mentions)
 
 
 @pytest.mark.slow
@@ -138,14 +147,14 @@ def test_two_models_are_compared_and_a_second_time_nothing_is_trained(project, v
 
 
 @pytest.mark.slow
-def test_an_interrupted_comparison_goes_on_where_it_was(project, verb, monkeypatch):
+def test_an_interrupted_comparison_continues_where_it_was(project, verb, monkeypatch):
     trained = []
 
-    def interrupted(config, *arguments, **settings):
-        trained.append(Path(config).stem)
+    def interrupted(recipe, folder):
+        trained.append(recipe.config.stem)
         if len(trained) == 2:
             raise KeyboardInterrupt
-        train(config, *arguments, **settings)
+        train(recipe, folder)
 
     monkeypatch.setattr("spacy_domain_ner.experiments.runs.train", interrupted)
     assert verb("cnn,flat", "--max-epochs", 1, "--seeds", 0).code == 130
@@ -160,15 +169,15 @@ def test_an_interrupted_comparison_goes_on_where_it_was(project, verb, monkeypat
 def test_a_run_is_repeated_where_what_it_depends_on_has_changed(project, passages, monkeypatch):
     trained = []
 
-    def counted(*given, **settings):
+    def counted(recipe, folder):
         trained.append(1)
-        train(*given, **settings)
+        train(recipe, folder)
 
     monkeypatch.setattr("spacy_domain_ner.experiments.runs.train", counted)
 
-    def trains(**changed) -> bool:
+    def trains(keep=False, **changed) -> bool:
         trained.clear()
-        compare([Choice("flat")], Settings(seeds=(0,), max_epochs=1, **changed), lambda line: None)
+        compare(["flat"], Recipe(max_epochs=1, **changed), seeds=[0], keep=keep, say=lambda line: None)
         return bool(trained)
 
     assert trains()
@@ -197,39 +206,42 @@ def test_a_run_is_repeated_where_what_it_depends_on_has_changed(project, passage
 @pytest.mark.slow
 def test_a_transformer_is_compared_in_both_frameworks(project, tiny):
     folder = shutil.copytree(tiny("wordpiece-uncased"), project / "tiny")
-    chosen = read_choices(f"{folder.name},{folder.name}@huggingface")
-    result = compare(chosen, Settings(seeds=(0,), max_epochs=1, gpu_id=-1), lambda line: None)
+    chosen = [folder.name, f"{folder.name}@huggingface"]
+    result = compare(chosen, Recipe(max_epochs=1, gpu_id=-1), seeds=[0], say=lambda line: None)
     assert [model.name for model in result.models] == ["tiny", "tiny@huggingface"]
     assert result.models[0].runs[0].environment["torch"]
-    comparison_report.write(result, project / "comparison")
+    assert {path.name for path in (project / "comparison").iterdir()} >= set(FILES)
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         pytest.param(["cnn,bort"], "'bort'", id="a wrong name"),
-        pytest.param(["cnn,cnn@huggingface"], "no transformer", id="a framework that does not fit"),
+        pytest.param(["cnn,cnn@huggingface"], "not a transformer", id="a framework that does not fit"),
         pytest.param([""], "A base model is missing", id="an empty list"),
         pytest.param(["cnn,,flat"], "A base model is missing", id="a comma too many"),
-        pytest.param(["cnn,flat,cnn"], "cnn is named twice", id="the same name twice"),
+        pytest.param(["cnn,flat,cnn"], "cnn is given twice", id="the same name twice"),
         pytest.param(["flat,copy"], "flat and copy are the same", id="the same config twice"),
         pytest.param(["cnn", "--seeds", "0,one"], "'0,one'", id="seeds that are no numbers"),
         pytest.param(["cnn", "--seeds", ""], "no seeds", id="no seeds"),
-        pytest.param(["cnn", "--seeds", "1,1"], "A seed is named twice", id="a seed twice"),
+        pytest.param(["cnn", "--seeds", "1,1"], "A seed is given twice", id="a seed twice"),
         pytest.param(["cnn", "--seeds=-1"], "The seed -1", id="a negative seed"),
-        pytest.param(["cnn", "--max-epochs", "0"], "max_epochs is 0", id="no epochs"),
-        pytest.param(["cnn", "--gpu-id", "gpu"], "gpu_id is 'gpu'", id="no GPU's number"),
+        pytest.param(["cnn", "--max-epochs", "0"], "--max-epochs is 0", id="no epochs"),
+        pytest.param(["cnn", "--gpu-id", "gpu"], "--gpu-id is 'gpu'", id="no GPU's number"),
         pytest.param(["cnn", "--train", "missing.spacy"], "no file missing.spacy", id="no training set"),
         pytest.param(["cnn", "--dev", "missing.spacy"], "no file missing.spacy", id="no early-stopping set"),
         pytest.param(["cnn", "--eval", "missing.jsonl"], "no file missing.jsonl", id="no evaluation set"),
         pytest.param(["cnn", "--eval", "empty.jsonl"], "no annotated mention", id="an empty evaluation set"),
         pytest.param(["cnn", "--configs", "nowhere"], "cnn.cfg", id="no configs"),
+        pytest.param(["cnn", "--gate", "0.5"], "--gate is 0.5 and --fallback is 0.8", id="gates in the wrong order"),
     ],
 )
 def test_what_can_not_be_compared_is_refused_before_any_training(project, verb, monkeypatch, arguments, expected):
     shutil.copy(project / "configs/flat.cfg", project / "configs/copy.cfg")
     (project / "empty.jsonl").write_text("")
-    monkeypatch.setattr("spacy_domain_ner.training.train_with_spacy", lambda *_, **__: pytest.fail("it trains"))
+    monkeypatch.setattr(
+        "spacy_domain_ner.training.spacy_training.spacy_train", lambda *_, **__: pytest.fail("it trains")
+    )
     done = verb(*arguments)
     assert done.code == 1, done
     assert expected in done.err
@@ -239,8 +251,8 @@ def test_what_can_not_be_compared_is_refused_before_any_training(project, verb, 
         assert not (project / "comparison" / left).exists()
 
 
-def test_a_framework_stands_behind_the_last_at_sign():
-    assert read_choices("cnn, minilm@huggingface,odd@folder,owner/name@spacy") == [
+def test_a_framework_follows_the_last_at_sign():
+    assert [read_choice(text) for text in ("cnn", " minilm@huggingface", "odd@folder", "owner/name@spacy")] == [
         Choice("cnn"), Choice("minilm", "huggingface"), Choice("odd@folder"), Choice("owner/name"),
     ]  # fmt: skip
     assert read_seeds("0, 7") == (0, 7)
@@ -250,58 +262,66 @@ def test_a_framework_stands_behind_the_last_at_sign():
 
 def test_a_path_of_any_length_stands_in_line_on_the_terminal(capsys):
     name = "/models" + 20 * "/fine-tuned"
-    print_comparison(made_up(["cnn", name]))
+    print_comparison(made_up(["cnn", name]), Gates())
     lines = capsys.readouterr().out.splitlines()
-    rulers = [place for place, line in enumerate(lines) if line.startswith("---")]
+    rulers = [index for index, line in enumerate(lines) if line.startswith("---")]
     assert len(rulers) == 2
-    for place in rulers:
-        tables = lines[place - 1 : place + 2]
-        assert {len(line) for line in tables} == {len(lines[place])}
+    for index in rulers:
+        tables = lines[index - 1 : index + 2]
+        assert {len(line) for line in tables} == {len(lines[index])}
     assert name in "".join(lines)
 
 
 def test_the_verdict_says_what_the_passages_can_show():
-    assert made_up(["one"]).verdict == "one: F1 1.000 (1.000 to 1.000)."
+    assert report.verdict(made_up(["one"])) == "one: F1 1.000 (1.000 to 1.000)."
     gain = made_up(["one", "two"])
     found = gain.models[1].difference
     points = [f"{100 * value:.1f}" for value in (found.value, found.low, found.high)]
-    assert gain.verdict == f"two gains {points[0]} points ({points[1]} to {points[2]}) over one."
-    gain.models.reverse()
-    three = made_up(["one", "two", "three"])
-    assert three.verdict.startswith("Of 3 models three has the highest F1, 1.000. three gains ")
-    same = comparisons._compared(
-        [Choice("one"), Choice("two")], [None, None], [gain.models[1].runs] * 2,
-        [comparisons.Passage("x", [Span(0, 1, "SERVICE")])] * 40, Settings(),
-    )  # fmt: skip
+    assert report.verdict(gain) == f"two gains {points[0]} points ({points[1]} to {points[2]}) over one."
+    three = report.verdict(made_up(["one", "two", "three"]))
+    assert three.startswith("three has the highest F1 of 3 models, 1.000. three gains ")
+    same = compared(["one", "two"], [gain.models[0].runs] * 2)
     expected = "two and one: no difference that 40 passages can show (+0.0 points, +0.0 to +0.0)."
-    assert same.verdict == expected
+    assert report.verdict(same) == expected
 
 
 def test_a_loss_is_called_one():
-    gain = made_up(["one", "two"])
-    first, second = (model.runs for model in gain.models)
-    loss = comparisons._compared(
-        [Choice("good"), Choice("bad")], [None, None], [second, first],
-        [comparisons.Passage("x", [Span(0, 1, "SERVICE")])] * 40, Settings(),
-    )  # fmt: skip
-    assert re.fullmatch(r"bad loses [\d.]+ points \([\d.]+ to [\d.]+\) against good\.", loss.verdict)
+    worse, better = (model.runs for model in made_up(["one", "two"]).models)
+    loss = compared(["good", "bad"], [better, worse])
+    assert re.fullmatch(r"bad loses [\d.]+ points \([\d.]+ to [\d.]+\) against good\.", report.verdict(loss))
 
 
 def test_the_limits_of_the_figures_are_said():
-    assert "not what another seed would" in made_up(["one"]).notes[0]
-    assert "of both seeds" in made_up(["one"], seeds=(0, 1)).notes[0]
+    assert "what another seed would change" in report.notes(made_up(["one"]))[0]
+    assert "of both seeds" in report.notes(made_up(["one"], seeds=(0, 1)))[0]
     mixed = made_up(["one", "two"])
     mixed.models[1].runs[0].environment["gpu"] = "Fast <GPU>"
-    assert mixed.notes[1] == "Trained and timed on different devices: one on the CPU, two on Fast <GPU>."
+    assert report.notes(mixed)[1] == "Trained and timed on different devices: one on the CPU, two on Fast <GPU>."
     mixed.models[1].runs[0].environment["spacy"] = "3.7"
-    assert "don't compare their times" in mixed.notes[1]
+    assert "don't compare their times" in report.notes(mixed)[1]
+
+
+def test_the_gates_are_those_that_are_asked_for():
+    # F1 of the first is 2 * 20 / (2 * 20 + 20): 0.667.
+    result = made_up(["half", "all"])
+    strict, lenient = Gates(0.9, 0.7), Gates(0.6, 0.5)
+    said = "F1 of 0.9 or more, out of 1 type: half 0, all 1. F1 below 0.7: half 1, all 0."
+    assert report.at_the_gates(result, strict) == said
+    assert report.at_the_gates(result, lenient).startswith("F1 of 0.6 or more, out of 1 type: half 1, all 1.")
+    assert said in report.to_markdown(result, strict)
+    page = Page(report.to_html(result, strict)).text
+    assert said in page
+    assert "from 0.90 a type is ready for production, below 0.70 it needs another way" in page
+    assert report.to_dict(result, strict)["gates"] == {"production": 0.9, "fallback": 0.7}
+    # Lower gates are on the scale, too.
+    assert not re.search(r'x1="-', report.to_html(result, Gates(0.4, 0.3)))
 
 
 @pytest.mark.parametrize("count", [1, 2, 9])
 def test_the_page_stands_alone_and_has_all_figures(count):
     names = [f"model-{number}" for number in range(count)]
     result = made_up(names, seeds=(0, 1))
-    html = comparison_report.to_html(result)
+    html = report.to_html(result, Gates())
     page = Page(html)
     assert page.open == []
     assert not re.search(r"https?:|//|@import|url\(", html)
@@ -309,7 +329,7 @@ def test_the_page_stands_alone_and_has_all_figures(count):
     for _, attributes in page.tags:
         assert not attributes.keys() & {"src", "srcset", "data", "onload"}
         assert attributes.get("href", "#").startswith("#")
-    assert result.verdict in page.text
+    assert report.verdict(result) in page.text
     for model in result.models:
         assert f"{model.micro.f1.value:.3f}" in page.text
         assert page.text.count(model.name) >= 3
@@ -324,22 +344,22 @@ def test_the_page_stands_alone_and_has_all_figures(count):
 def test_nothing_that_a_name_or_a_label_holds_breaks_the_page_or_the_tables(text):
     result = made_up([text, f"other {text}"], label=text)
     result.models[0].runs[0].environment["gpu"] = text
-    html = comparison_report.to_html(result)
+    html = report.to_html(result, Gates())
     page = Page(html)
     assert page.open == []
-    plain = Page(comparison_report.to_html(made_up(["one", "two"])))
+    plain = Page(report.to_html(made_up(["one", "two"]), Gates()))
     assert {tag for tag, _ in page.tags} <= {tag for tag, _ in plain.tags} | {"li"}
     assert page.text.count(text) >= 8
-    table = Page(MarkdownIt("commonmark").enable("table").render(comparison_report.to_markdown(result)))
+    table = Page(MarkdownIt("commonmark").enable("table").render(report.to_markdown(result, Gates())))
     assert [tag for tag, _ in table.tags].count("td") == 2 * 6 + 4
     assert {tag for tag, _ in table.tags} <= {"p", "strong", "table", "thead", "tbody", "tr", "th", "td"}
     assert text in table.text
-    assert json.loads(json.dumps(comparison_report.to_dict(result)))["models"][0]["name"] == text
+    assert json.loads(json.dumps(report.to_dict(result, Gates())))["models"][0]["name"] == text
 
 
 def test_models_whose_names_look_alike_have_files_of_their_own():
     chosen = [Choice("a/b"), Choice("a b"), Choice("A-B"), Choice("../.."), Choice("東京")]
-    paths = [path for _, path in comparisons._config_paths(chosen, Path("out"))]
+    paths = config_paths(chosen, Path("out"))
     assert len({str(path).lower() for path in paths}) == len(chosen)
     assert {path.parent for path in paths} == {Path("out/configs")}
 
@@ -349,4 +369,4 @@ def test_models_whose_names_look_alike_have_files_of_their_own():
     [(0.4, "0 s"), (99, "99 s"), (100, "2 min"), (5940, "99 min"), (6000, "1 h 40 min"), (36_300, "10 h 05 min")],
 )
 def test_a_time_is_said_in_its_unit(seconds, expected):
-    assert comparison_report.duration(seconds) == expected
+    assert report.duration(seconds) == expected

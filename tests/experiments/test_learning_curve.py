@@ -11,19 +11,18 @@ from pathlib import Path
 import pytest
 import srsly
 
-from spacy_domain_ner.base_models import configure
 from spacy_domain_ner.cli.learning_curve import read_sizes
 from spacy_domain_ner.corpus import Passage, Span, read_passages, write_passages
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.experiments.learning_curve import (
     FEWEST_PASSAGES,
-    Settings,
     draw_parts,
+    is_curve_of,
     measure_learning_curve,
-    measured_on,
     read_learning_curve,
 )
-from spacy_domain_ner.training import train
+from spacy_domain_ner.training import Recipe, train
+from spacy_domain_ner.training.configure import configure
 
 SIZES = "0.5,0.75,1"
 CURVE = Path("metrics/learning_curve.json")
@@ -91,8 +90,8 @@ def test_a_curve_is_measured_and_a_second_time_nothing_is_trained(project, verb,
     for label in ("SERVICE", "INFRA"):
         said = curve.forecasts[label].text if label in curve.forecasts else f"{label}: no forecast"
         assert said in done.out
-    assert measured_on(CURVE, passages)
-    assert not measured_on(CURVE, passages[:-1])
+    assert is_curve_of(CURVE, passages)
+    assert not is_curve_of(CURVE, passages[:-1])
 
     before = runs(project)
     again = verb("flat.cfg", "--sizes", "1, 0.75, 0.5", "--max-epochs", 2)
@@ -104,14 +103,14 @@ def test_a_curve_is_measured_and_a_second_time_nothing_is_trained(project, verb,
 
 
 @pytest.mark.slow
-def test_an_interrupted_curve_goes_on_where_it_was(project, verb, monkeypatch):
+def test_an_interrupted_curve_continues_where_it_was(project, verb, monkeypatch):
     trained = []
 
-    def interrupted(config, folder, train_path, *sets, **settings):
-        trained.append(len(read_passages(train_path.with_suffix(".jsonl")).passages))
+    def interrupted(recipe, folder):
+        trained.append(len(read_passages(recipe.train).passages))
         if len(trained) == 2:
             raise KeyboardInterrupt
-        train(config, folder, train_path, *sets, **settings)
+        train(recipe, folder)
 
     monkeypatch.setattr("spacy_domain_ner.experiments.runs.train", interrupted)
     assert verb("flat.cfg", "--sizes", SIZES, "--max-epochs", 1).code == 130
@@ -128,16 +127,16 @@ def test_an_interrupted_curve_goes_on_where_it_was(project, verb, monkeypatch):
 def test_only_the_runs_whose_inputs_have_changed_are_repeated(project, passages, monkeypatch):
     trained = []
 
-    def counted(config, folder, train_path, *sets, **settings):
-        trained.append(len(read_passages(train_path.with_suffix(".jsonl")).passages))
-        train(config, folder, train_path, *sets, **settings)
+    def counted(recipe, folder):
+        trained.append(len(read_passages(recipe.train).passages))
+        train(recipe, folder)
 
     monkeypatch.setattr("spacy_domain_ner.experiments.runs.train", counted)
 
-    def trains(**changed) -> list[int]:
+    def trains(sizes=(0.5, 0.75, 1.0), gate=0.85, **changed) -> list[int]:
         trained.clear()
-        settings = Settings(**{"sizes": (0.5, 0.75, 1.0), "max_epochs": 1, **changed})
-        measure_learning_curve(Path("flat.cfg"), settings, lambda line: None)
+        recipe = Recipe("flat.cfg", max_epochs=1, **changed)
+        measure_learning_curve(recipe, sizes=sizes, gate=gate, say=lambda line: None)
         return list(trained)
 
     assert trains() == [10, 14, 20]
@@ -160,8 +159,8 @@ def test_only_the_runs_whose_inputs_have_changed_are_repeated(project, passages,
 @pytest.mark.slow
 def test_a_config_of_transformers_own_trainer_is_measured_as_well(project, tiny, template_configs):
     configure(str(tiny("wordpiece-uncased")), template_configs, Path("config.cfg"), framework="huggingface")
-    settings = Settings(sizes=(0.5, 0.75, 1.0), max_epochs=1, gpu_id=-1)
-    curve = measure_learning_curve(Path("config.cfg"), settings, lambda line: None)
+    recipe = Recipe("config.cfg", max_epochs=1, gpu_id=-1)
+    curve = measure_learning_curve(recipe, sizes=(0.5, 0.75, 1.0), say=lambda line: None)
     assert [point.passages for point in curve.points] == [10, 14, 20]
     for path in (project / "metrics/learning_curve_runs/runs").iterdir():
         assert srsly.read_json(path)["environment"]["transformers"]
@@ -176,9 +175,9 @@ def test_a_config_of_transformers_own_trainer_is_measured_as_well(project, tiny,
         pytest.param(["--sizes", "nan,0.5,1"], "The size nan is not", id="not a number"),
         pytest.param(["--sizes", "half,0.5,1"], "'half,0.5,1'", id="words"),
         pytest.param(["--sizes", "0.5,,1"], "'0.5,,1'", id="a comma too many"),
-        pytest.param(["--sizes", ""], "0 size(s) make no curve", id="no sizes"),
-        pytest.param(["--sizes", "0.5,1"], "2 size(s) make no curve", id="two sizes"),
-        pytest.param(["--sizes", "0.5,0.5,1"], "0.5 is named twice", id="a size twice"),
+        pytest.param(["--sizes", ""], "0 size(s) don't make a curve", id="no sizes"),
+        pytest.param(["--sizes", "0.5,1"], "2 size(s) don't make a curve", id="two sizes"),
+        pytest.param(["--sizes", "0.5,0.5,1"], "0.5 is given twice", id="a size twice"),
         pytest.param(["--sizes", "0.5,0.6,0.75"], "The largest size is 0.75", id="without the whole"),
         pytest.param(["--sizes", "0.5,0.51,1"], "0.5 and 0.51 are the same part", id="sizes too near"),
         pytest.param(["--sizes", "0.125,0.5,1"], "A part of 0.125 is 2 of 20 training passages", id="too few passages"),
@@ -189,16 +188,18 @@ def test_a_config_of_transformers_own_trainer_is_measured_as_well(project, tiny,
         pytest.param(["--dev", "empty.jsonl"], "empty.jsonl has no entities", id="an empty early-stopping set"),
         pytest.param(["--eval", "empty.jsonl"], "no annotated mention", id="an empty evaluation set"),
         pytest.param(["--seed=-1"], "The seed -1", id="a negative seed"),
-        pytest.param(["--max-epochs", "0"], "max_epochs is 0", id="no epochs"),
-        pytest.param(["--gpu-id", "gpu"], "gpu_id is 'gpu'", id="no GPU's number"),
-        pytest.param(["--gate", "85"], "The gate is 85", id="a gate in per cent"),
+        pytest.param(["--max-epochs", "0"], "--max-epochs is 0", id="no epochs"),
+        pytest.param(["--gpu-id", "gpu"], "--gpu-id is 'gpu'", id="no GPU's number"),
+        pytest.param(["--gate", "85"], "--gate is 85", id="a gate in per cent"),
     ],
 )
 def test_what_can_not_be_measured_is_refused_before_any_training(project, verb, monkeypatch, arguments, expected):
     (project / "empty.jsonl").write_text("")
     late = [Passage(f"Nothing here {number}") for number in range(19)]
-    write_passages(project / "late.jsonl", [*late, _behind(late)])
-    monkeypatch.setattr("spacy_domain_ner.training.train_with_spacy", lambda *_, **__: pytest.fail("it trains"))
+    write_passages(project / "late.jsonl", [*late, _drawn_late(late)])
+    monkeypatch.setattr(
+        "spacy_domain_ner.training.spacy_training.spacy_train", lambda *_, **__: pytest.fail("it trains")
+    )
     done = verb("flat.cfg", "--sizes", SIZES, *arguments)
     assert done.code == 1, done
     assert expected in done.err
@@ -207,7 +208,7 @@ def test_what_can_not_be_measured_is_refused_before_any_training(project, verb, 
     assert not list(project.glob("metrics/**/*.*"))
 
 
-def _behind(passages: list[Passage]) -> Passage:
+def _drawn_late(passages: list[Passage]) -> Passage:
     """A passage with a mention that is drawn after half of the others."""
     for number in range(100):
         one = Passage(f"name {number}", [Span(0, 4, "A")])
@@ -298,11 +299,11 @@ def test_a_file_that_is_no_curve_is_named_with_what_to_do(tmp_path):
     uneven = [*parts[:2], {**parts[2], "counts": {"A": [[1, 0, 0]] * 2}}]
     for bad in ({}, [], {**good, "format_version": 2}, {**good, "measured": parts[:2]}, {**good, "measured": uneven}):
         path.write_text(json.dumps(bad))
-        with pytest.raises(UserError, match=r"no learning curve(.|\n)*weasel run learning-curve"):
+        with pytest.raises(UserError, match=r"not a learning curve(.|\n)*weasel run learning-curve"):
             read_learning_curve(path)
     path.write_text("{")
-    with pytest.raises(UserError, match="no learning curve"):
-        measured_on(path, [])
+    with pytest.raises(UserError, match="not a learning curve"):
+        is_curve_of(path, [])
     with pytest.raises(UserError, match="Can't read"):
         read_learning_curve(tmp_path / "missing.json")
 

@@ -10,7 +10,8 @@ from helpers.html_page import Page
 from spacy_domain_ner.corpus import Passage, Span, read_passages, write_passages
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.importing import import_annotations
-from spacy_domain_ner.experiments.suspects import Settings, divide, measure_suspects, read_suspects
+from spacy_domain_ner.experiments.suspects import divide, find_suspects, make_folds, read_suspects
+from spacy_domain_ner.training import Recipe
 
 
 @pytest.fixture
@@ -34,11 +35,8 @@ def project(tmp_path, passages, cnn_config):
 
 
 def find(project, say=lambda line: None, **values):
-    settings = Settings(
-        project / "train.jsonl", project / "dev.jsonl", project / "suspects.jsonl",
-        **{"folds": 3, "max_epochs": 6, "gpu_id": -1, **values},
-    )  # fmt: skip
-    return measure_suspects(project / "config.cfg", settings, say)
+    recipe = Recipe(project / "config.cfg", project / "train.jsonl", project / "dev.jsonl", max_epochs=6, gpu_id=-1)
+    return find_suspects(recipe, output=project / "suspects.jsonl", say=say, **{"folds": 3, **values})
 
 
 @pytest.mark.slow
@@ -65,12 +63,12 @@ def test_a_planted_error_is_found_first_and_a_second_time_nothing_is_trained(pro
     [back, *_] = read_passages(project / "back.jsonl").passages
     assert (set(back.meta), back.extra) == ({"source"}, {})
 
-    # What has been mended since is no suspect any more.
+    # What has been fixed since is not suspect any more.
     read = read_suspects(project / "suspects.jsonl", [found[0].passage])
     assert [round(suspect.confidence, 3) for suspect in read] == [round(one.confidence, 3) for one in found]
-    mended = Passage(found[0].passage.text, [found[0].predicted], found[0].passage.meta)
-    left = read_suspects(project / "suspects.jsonl", [mended])
-    assert all(suspect.passage.identity != mended.identity for suspect in left)
+    fixed = Passage(found[0].passage.text, [found[0].predicted], found[0].passage.meta)
+    left = read_suspects(project / "suspects.jsonl", [fixed])
+    assert all(suspect.passage.identity != fixed.identity for suspect in left)
     assert len(left) < len(found)
 
 
@@ -106,7 +104,7 @@ def test_the_command_finds_them_and_the_report_shows_them(project, domain_ner):
     ("arguments", "what"),
     [
         (["--limit", 0], "--limit is 0"),
-        (["--folds", 2], "2 fold(s) are too few"),
+        (["--folds", 2], "--folds is 2"),
         (["--train", "none.jsonl"], "There is no file none.jsonl"),
         (["--seed", -1], "The seed -1"),
     ],
@@ -133,10 +131,20 @@ def test_folds_are_of_like_size_and_divide_no_group():
     assert divide(passages, 4, seed=1) != folds
 
 
+def test_each_part_is_held_out_once_and_no_model_has_seen_what_it_reads():
+    parts = [[Passage(f"{part} {number}") for number in range(3)] for part in range(4)]
+    folds = make_folds(parts)
+    assert [fold.held_out for fold in folds] == parts
+    for fold in folds:
+        texts = [passage.text for side in (fold.held_out, fold.dev, fold.train) for passage in side]
+        assert len(set(texts)) == len(texts) == 12
+        assert fold.dev in parts
+
+
 @pytest.mark.parametrize(
     ("passages", "count", "what"),
     [
-        ([Passage("Redis", [Span(0, 5, "A")])] * 9, 2, "too few"),
+        ([Passage("Redis", [Span(0, 5, "A")])] * 9, 2, "`folds` is 2"),
         ([Passage("Redis", [Span(0, 5, "A")], {"source": "one"})] * 9, 3, "of 1 sources"),
         ([Passage("Redis", [Span(0, 5, "A")]), Passage("b"), Passage("c")], 3, "with mentions"),
     ],
@@ -148,5 +156,5 @@ def test_what_can_not_be_divided_is_refused(passages, count, what):
 
 def test_a_file_of_something_else_is_refused(tmp_path):
     write_passages(tmp_path / "other.jsonl", [Passage("Redis")])
-    with pytest.raises(UserError, match=r"other\.jsonl:1 is not of a file of suspects"):
+    with pytest.raises(UserError, match=r"other\.jsonl:1 is not a line of a file of suspects"):
         read_suspects(tmp_path / "other.jsonl")

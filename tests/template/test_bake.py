@@ -13,7 +13,7 @@ import srsly
 import yaml
 from spacy.tokenizer import Tokenizer
 
-from spacy_domain_ner.base_models import load_presets
+from spacy_domain_ner.base_models.presets import read_presets
 from spacy_domain_ner.schema import read_schema
 
 REPOSITORY = Path(__file__).parents[2]
@@ -217,7 +217,7 @@ def test_every_pack_has_its_parts_and_every_base_model_its_config():
         if pack != "blank":
             assert settings["entity_types"].split(", ") == [t["name"] for t in yaml.safe_load(text)["entity_types"]]
     # The hook can't ask the package, which need not be installed: the list is kept twice, and held equal here.
-    presets = {preset.name: preset.purpose for preset in load_presets()}
+    presets = {preset.name: preset.purpose for preset in read_presets()}
     assert context["_base_models"] == presets
     question = context["__prompts__"]["base_model"]
     assert all(f"{name:<11} {purpose}\n" in question for name, purpose in presets.items())

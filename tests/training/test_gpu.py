@@ -4,9 +4,9 @@ import pytest
 import spacy
 from thinc.api import get_current_ops
 
-from spacy_domain_ner.corpus import write_docs
+from spacy_domain_ner.corpus.spacy_docs import write_docs
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.training import gpu, train
+from spacy_domain_ner.training import Recipe, gpu, train
 from spacy_domain_ner.training.gpu import choose_gpu, gpu_name
 
 no_gpu = pytest.mark.skipif(gpu_name(0) is not None, reason="this machine has a GPU")
@@ -33,13 +33,13 @@ def test_a_gpu_that_is_not_there_is_refused(wanted):
     before = get_current_ops()
     with pytest.raises(UserError, match=f"The GPU {wanted} can't be used") as raised:
         choose_gpu(wanted, transformer=True)
-    assert "--gpu-id -1" in raised.value.hint
+    assert "`gpu_id=-1`" in raised.value.hint
     assert get_current_ops() is before
 
 
 @pytest.mark.parametrize("wanted", ["", "first", "cuda:0", "0.5"])
 def test_what_is_no_number_is_refused(wanted):
-    with pytest.raises(UserError, match="gpu_id is") as raised:
+    with pytest.raises(UserError, match="`gpu_id` is") as raised:
         choose_gpu(wanted, transformer=True)
     assert "auto" in raised.value.hint
 
@@ -62,7 +62,7 @@ def test_a_gpu_that_spacy_can_not_use_is_named_with_what_to_install(monkeypatch)
 @no_gpu
 def test_a_gpu_that_is_not_there_stops_training_before_anything_is_made(tmp_path, cnn_config, passages):
     write_docs(spacy.blank("en"), passages, tmp_path / "train.spacy")
-    sets = (tmp_path / "train.spacy", tmp_path / "train.spacy")
+    recipe = Recipe(cnn_config, tmp_path / "train.spacy", tmp_path / "train.spacy", gpu_id="0")
     with pytest.raises(UserError, match="The GPU 0 can't be used"):
-        train(cnn_config, tmp_path / "out", *sets, gpu_id="0")
+        train(recipe, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -10,7 +10,7 @@ import spacy
 
 from spacy_domain_ner.components.huggingface_ner import FACTORY
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.training import train
+from spacy_domain_ner.training import Recipe, train
 
 pytest.importorskip("transformers", reason="the transformers extra is not installed")
 
@@ -28,9 +28,9 @@ def project(trained, tmp_path) -> Path:
 
 def run(project: Path, output: str = "training", **settings) -> Path:
     sets = (project / "train.spacy", project / "dev.spacy")
-    overrides = settings.pop("overrides", {})
-    values = {"max_epochs": 2, "gpu_id": -1, **settings}
-    train(project / "training/config.cfg", project / output, *sets, overrides=overrides, **values)
+    train(
+        Recipe(project / "training/config.cfg", *sets, **{"max_epochs": 2, "gpu_id": -1, **settings}), project / output
+    )
     return project / output / "model-best"
 
 

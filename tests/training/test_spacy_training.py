@@ -7,10 +7,12 @@ import pytest
 import spacy
 
 from spacy_domain_ner.confidence import read_calibration
-from spacy_domain_ner.corpus import Passage, Span, write_docs
+from spacy_domain_ner.corpus import Passage, Span
+from spacy_domain_ner.corpus.spacy_docs import write_docs
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.scores import predict_spans, score
-from spacy_domain_ner.training import gpu, steps_per_epoch, train
+from spacy_domain_ner.training import Recipe, gpu, train
+from spacy_domain_ner.training.spacy_training import steps_per_epoch
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_model(tmp_path, cnn_config, docs):
     for name, seed in (("one", 0), ("two", 0), ("three", 1)):
-        train(cnn_config, tmp_path / name, docs, docs, max_epochs=3, seed=seed)
+        train(Recipe(cnn_config, docs, docs, max_epochs=3, seed=seed), tmp_path / name)
     one, two, three = (contents(tmp_path / name) for name in ("one", "two", "three"))
     assert one == two
     assert one["model-last/ner/model"] != three["model-last/ner/model"]
@@ -34,7 +36,7 @@ def test_the_same_seed_gives_the_same_model(tmp_path, cnn_config, docs):
 
 @pytest.mark.slow
 def test_a_model_learns_what_it_is_shown(tmp_path, cnn_config, docs, passages):
-    train(cnn_config, tmp_path / "out", docs, docs, max_epochs=60, patience_epochs=60)
+    train(Recipe(cnn_config, docs, docs, max_epochs=60, patience_epochs=60), tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"model-best", "model-last"}
     nlp = spacy.load(tmp_path / "out/model-best")
     assert score(passages, predict_spans(nlp, passages), []).micro.f1 > 0.5
@@ -44,7 +46,7 @@ def test_a_model_learns_what_it_is_shown(tmp_path, cnn_config, docs, passages):
 
 @pytest.mark.slow
 def test_training_stops_when_it_gets_no_better(tmp_path, cnn_config, docs, capsys):
-    train(cnn_config, tmp_path / "out", docs, docs, max_epochs=200, patience_epochs=2)
+    train(Recipe(cnn_config, docs, docs, max_epochs=200, patience_epochs=2), tmp_path / "out")
     epochs = [int(number) for number in re.findall(r"^ +(\d+) +\d+ ", capsys.readouterr().out, re.MULTILINE)]
     assert 3 <= len(epochs) < 100
     # Two evaluations an epoch, where its steps are even, and one before the first step.
@@ -72,7 +74,7 @@ def test_an_interrupted_run_leaves_the_earlier_model(tmp_path, cnn_config, docs,
 
     monkeypatch.setattr(spacy.language.Language, "evaluate", interrupted)
     with pytest.raises(error):
-        train(cnn_config, tmp_path / "out", docs, docs)
+        train(Recipe(cnn_config, docs, docs), tmp_path / "out")
     assert len(calls) == 2
     assert contents(tmp_path / "out") == before
     assert [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == []
@@ -81,7 +83,7 @@ def test_an_interrupted_run_leaves_the_earlier_model(tmp_path, cnn_config, docs,
 def test_a_new_model_takes_the_place_of_the_earlier_one_and_of_nothing_else(tmp_path, cnn_config, docs, monkeypatch):
     earlier(tmp_path / "out")
     monkeypatch.chdir(tmp_path / "out")
-    train(cnn_config, Path(), docs, docs, max_epochs=1)
+    train(Recipe(cnn_config, docs, docs, max_epochs=1), Path())
     assert (tmp_path / "out/notes.txt").read_text() == "earlier notes.txt"
     assert spacy.load(tmp_path / "out/model-best").pipe_names[-1] == "ner"
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"model-best", "model-last", "notes.txt"}
@@ -90,8 +92,9 @@ def test_a_new_model_takes_the_place_of_the_earlier_one_and_of_nothing_else(tmp_
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"max_epochs": 0}, "max_epochs is 0"),
-        ({"patience_epochs": -1}, "patience is -1"),
+        ({"max_epochs": 0}, "`max_epochs` is 0"),
+        ({"patience_epochs": -1}, "`patience_epochs` is -1"),
+        ({"seed": -1}, "The seed -1"),
         ({"overrides": {"foo.bar": 1}}, "foo -> bar"),
         ({"overrides": {"nlp.lang": "qq"}}, "language qq"),
         ({"overrides": {"training.batcher.size": "x"}}, "size"),
@@ -107,7 +110,7 @@ def test_a_value_that_can_not_be_trained_with_is_refused_and_the_earlier_model_s
 ):
     before = earlier(tmp_path / "out")
     with pytest.raises(UserError, match=expected) as raised:
-        train(cnn_config, tmp_path / "out", docs, docs, **{"max_epochs": 2, **settings})
+        train(Recipe(cnn_config, docs, docs, **{"max_epochs": 2, **settings}), tmp_path / "out")
     assert raised.value.hint
     assert contents(tmp_path / "out") == before
 
@@ -123,9 +126,9 @@ def test_a_set_that_can_not_be_used_is_named(tmp_path, cnn_config, docs, side, c
         write_docs(spacy.blank("en"), [Passage("No entity here.")], bad)
     elif content is not None:
         bad.write_bytes(docs.read_bytes()[:-20] if content == "cut" else content)
-    paths = {"train_path": docs, "dev_path": docs, f"{side}_path": bad}
+    paths = {"train": docs, "dev": docs, side: bad}
     with pytest.raises(UserError, match=expected) as raised:
-        train(cnn_config, tmp_path / "out", **paths)
+        train(Recipe(cnn_config, **paths), tmp_path / "out")
     assert str(bad) in raised.value.what
     assert raised.value.hint
     assert not (tmp_path / "out").exists()
@@ -134,7 +137,7 @@ def test_a_set_that_can_not_be_used_is_named(tmp_path, cnn_config, docs, side, c
 def test_an_output_that_is_a_file_is_refused_and_left_alone(tmp_path, cnn_config, docs):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(UserError, match="Can't write"):
-        train(cnn_config, tmp_path / "out", docs, docs, max_epochs=1)
+        train(Recipe(cnn_config, docs, docs, max_epochs=1), tmp_path / "out")
     assert (tmp_path / "out").read_text() == "a file"
 
 
@@ -156,10 +159,10 @@ def test_spans_that_miss_tokens_do_not_stop_training(tmp_path, cnn_config):
         [Passage("Redis is down", [Span(0, 5, "INFRA")]), Passage("Redis-like", [Span(0, 3, "INFRA")])],
         tmp_path / "odd.spacy",
     )
-    train(cnn_config, tmp_path / "out", tmp_path / "odd.spacy", tmp_path / "odd.spacy", max_epochs=1)
+    train(Recipe(cnn_config, tmp_path / "odd.spacy", tmp_path / "odd.spacy", max_epochs=1), tmp_path / "out")
     assert (tmp_path / "out/model-best/meta.json").is_file()
 
 
 def test_the_gpu_is_left_alone_unless_asked_for(tmp_path, cnn_config, docs, monkeypatch):
     monkeypatch.setattr(gpu, "require_gpu", lambda gpu_id: pytest.fail("asked for a GPU"))
-    train(cnn_config, tmp_path / "out", docs, docs, max_epochs=1)
+    train(Recipe(cnn_config, docs, docs, max_epochs=1), tmp_path / "out")

@@ -8,9 +8,16 @@ import spacy
 from spacy import util
 from thinc.api import Config
 
-from spacy_domain_ner.training import steps_per_epoch, train
+from spacy_domain_ner.training import Recipe, train
 from spacy_domain_ner.training.optimizer import create_two_rates
-from spacy_domain_ner.training.spacy_training import _falls, _for_any_machine, _on_gpu, _schedule, find_transformers
+from spacy_domain_ner.training.spacy_training import (
+    _falls,
+    _for_any_machine,
+    _on_gpu,
+    _schedule,
+    find_transformers,
+    steps_per_epoch,
+)
 
 
 def moved(optimizer, key: tuple[int, str]) -> float:
@@ -63,7 +70,7 @@ def test_half_precision_is_for_a_transformer_on_a_gpu_and_goes_into_no_model(tmp
         }
     )
     trained_on_gpu.to_disk(tmp_path / "config.cfg")
-    _for_any_machine(tmp_path, ["transformer"])
+    _for_any_machine(tmp_path)
     config = Config().from_disk(tmp_path / "config.cfg")
     assert config["system"] == {"gpu_allocator": None, "seed": 3}
     assert config["components"]["transformer"]["model"] == {"mixed_precision": False, "name": "x"}
@@ -123,10 +130,8 @@ def test_a_real_step_moves_both_sides_by_their_rates(tiny, trained, tmp_path):
             "training.optimizer.learn_rate.warmup_steps": 0,
             "training.batcher.size": 100_000,
         }
-        train(
-            *(project / "training/config.cfg", output, project / "train.spacy", project / "train.spacy"),
-            max_epochs=1, gpu_id=-1, overrides=values,
-        )  # fmt: skip
+        sets = (project / "train.spacy", project / "train.spacy")
+        train(Recipe(project / "training/config.cfg", *sets, max_epochs=1, gpu_id=-1, overrides=values), output)
         nlp = spacy.load(output / "model-last")
         after = nlp.get_pipe("transformer").model.transformer.state_dict()
         name = "encoder.layer.0.attention.self.query.weight"
@@ -150,13 +155,13 @@ def test_a_transformer_is_trained_on_the_cpu_until_its_rate_has_fallen(tiny, tra
     sets = (project / "train.spacy", project / "dev.spacy")
     # At a rate of nothing nothing gets better.
     rate = {"training.optimizer.learn_rate.initial_rate": 0.0}
-    train(project / "training/config.cfg", tmp_path, *sets, max_epochs=4, patience_epochs=1, overrides=rate)
+    train(Recipe(project / "training/config.cfg", *sets, max_epochs=4, patience_epochs=1, overrides=rate), tmp_path)
     output = capfd.readouterr().out
     assert "Training on the CPU: no GPU was found" in output
     # Counted from 0.
     assert max(epochs(output)) == 3
     fewer = {**rate, "training.max_epochs": 2}
-    train(project / "training/config.cfg", tmp_path, *sets, max_epochs=4, patience_epochs=1, overrides=fewer)
+    train(Recipe(project / "training/config.cfg", *sets, max_epochs=4, patience_epochs=1, overrides=fewer), tmp_path)
     assert max(epochs(capfd.readouterr().out)) == 1
 
 
@@ -167,7 +172,7 @@ def test_at_a_constant_rate_a_transformer_stops_when_it_gets_no_better(trained, 
     config["training"]["optimizer"]["learn_rate"] = 0.0
     config.to_disk(tmp_path / "config.cfg")
     sets = (project / "train.spacy", project / "dev.spacy")
-    train(tmp_path / "config.cfg", tmp_path, *sets, max_epochs=30, patience_epochs=2)
+    train(Recipe(tmp_path / "config.cfg", *sets, max_epochs=30, patience_epochs=2), tmp_path)
     assert max(epochs(capfd.readouterr().out)) <= 4
 
 
@@ -181,7 +186,7 @@ def test_the_same_seed_gives_the_same_transformer(trained, tmp_path):
     sets = (project / "train.spacy", project / "dev.spacy")
     models = []
     for name, seed in (("one", 0), ("two", 0), ("three", 1)):
-        train(project / "training/config.cfg", tmp_path / name, *sets, max_epochs=3, seed=seed, gpu_id=-1)
+        train(Recipe(project / "training/config.cfg", *sets, max_epochs=3, seed=seed, gpu_id=-1), tmp_path / name)
         nlp = spacy.load(tmp_path / name / "model-last")
         weights = nlp.get_pipe("transformer").model.transformer.state_dict()
         models.append({key: value.numpy().tobytes() for key, value in weights.items()})

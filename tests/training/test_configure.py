@@ -9,9 +9,9 @@ import pytest
 from helpers.tiny_transformers import BARE, KINDS
 from spacy import util
 
-from spacy_domain_ner.base_models import configure
 from spacy_domain_ner.base_models.presets import small_values
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.training.configure import configure
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ def test_a_tokenizer_that_can_not_trace_its_pieces_is_refused(tiny, configs, tmp
 
 def test_the_framework_huggingface_needs_a_transformer(configs, tmp_path):
     error = refused("cnn", configs, tmp_path / "config.cfg", framework="huggingface")
-    assert "cnn is no transformer" in error.what
+    assert "cnn is not a transformer" in error.what
     assert "minilm" in error.hint
 
 

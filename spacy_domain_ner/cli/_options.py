@@ -1,0 +1,21 @@
+"""The arguments and options that several verbs share. A test compares their defaults with those of the library."""
+
+from pathlib import Path
+
+import typer
+
+from spacy_domain_ner.evaluation import gates
+
+# What a verb trains, and how: the fields of `training.Recipe`.
+CONFIG = typer.Argument(..., help="Training config")
+TRAIN = typer.Option(Path("corpus/train.jsonl"), help="Training set (JSON lines)")
+DEV = typer.Option(Path("corpus/dev.jsonl"), help="Early-stopping set (JSON lines)")
+MAX_EPOCHS = typer.Option(30, help="Most passes over the training set")
+PATIENCE_EPOCHS = typer.Option(5, "--patience", help="Stop after this many epochs without a better F1")
+SEED = typer.Option(0, help="Seed of everything random")
+GPU_ID = typer.Option("auto", help="GPU to use, -1 for the CPU; auto takes one for a transformer, if there is one")
+
+# What a model is measured by.
+EVAL = typer.Option(Path("corpus/eval.jsonl"), help="Evaluation set (JSON lines)")
+GATE = typer.Option(gates.GATE, help="F1 per type from which a type is ready for production")
+FALLBACK = typer.Option(gates.FALLBACK, help="F1 per type below which a type needs another way")

@@ -37,7 +37,7 @@ from spacy_domain_ner.experiments.runs import (
 )
 from spacy_domain_ner.models import load_model
 from spacy_domain_ner.training.configure import configure
-from spacy_domain_ner.training.frameworks import FRAMEWORKS, find_framework, framework_named
+from spacy_domain_ner.training.frameworks import FRAMEWORKS, find_framework
 from spacy_domain_ner.training.recipe import TOKENS, Inputs, Recipe, check_seed, md5
 
 # Passes over the evaluation set. Their median is the speed; one more before them is not counted.
@@ -181,15 +181,14 @@ def run_comparison(
     """
     _check_choices(choices, seeds)
     passages = read_evaluation_set(eval)
-    for choice in choices:
-        for path in recipe.sets(framework_named(choice.framework).reads):
-            check_file(path, "convert" if path.suffix == TOKENS else "split")
     paths = config_paths(choices, output)
     presets = [
         configure(choice.base_model, configs, path, framework=choice.framework)
         for choice, path in zip(choices, paths, strict=True)
     ]
     _check_different(choices, paths)
+    for path in paths:
+        _check_sets(replace(recipe, config=path))
     total = len(choices) * len(seeds)
     runs: list[list[Run]] = []
     for done, (choice, path) in enumerate(zip(choices, paths, strict=True)):
@@ -244,9 +243,19 @@ def _check_different(choices: Sequence[Choice], paths: Sequence[Path]) -> None:
         seen[text] = choice.name
 
 
+def _check_sets(recipe: Recipe) -> None:
+    for path in _sets(recipe):
+        check_file(path, "convert" if path.suffix == TOKENS else "split")
+
+
+def _sets(recipe: Recipe) -> tuple[Path, Path]:
+    """The files of the training and early-stopping sets that the config's framework reads."""
+    return recipe.sets(find_framework(recipe.read_config()).reads)
+
+
 def _inputs(recipe: Recipe, eval: Path) -> Inputs:
     """What a run's result depends on."""
-    train, dev = recipe.sets(find_framework(recipe.read_config()).reads)
+    train, dev = _sets(recipe)
     return recipe.inputs(train=md5(train.read_bytes()), dev=md5(dev.read_bytes()), eval=md5(eval.read_bytes()))
 
 

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from spacy_domain_ner.corpus.passage import Passage, Span
     from spacy_domain_ner.errors import UserError
     from spacy_domain_ner.evaluation.assessment import Assessment, assess
+    from spacy_domain_ner.experiments.learning_curve import measure_learning_curve
+    from spacy_domain_ner.experiments.suspects import find_suspects
     from spacy_domain_ner.extraction.extractor import Entity, Extractor, extract_entities
     from spacy_domain_ner.extraction.runs import extract_files
     from spacy_domain_ner.projects.scaffold import new_project
     from spacy_domain_ner.projects.update import update_project
-    from spacy_domain_ner.reports.evaluation import evaluate
-    from spacy_domain_ner.experiments.learning_curve import measure_learning_curve
-    from spacy_domain_ner.experiments.suspects import find_suspects
     from spacy_domain_ner.reports.comparison import compare
+    from spacy_domain_ner.reports.evaluation import evaluate
     from spacy_domain_ner.schema import EntitySchema, read_schema
     from spacy_domain_ner.training import train
     from spacy_domain_ner.training.configure import configure

@@ -12,13 +12,14 @@ from typing import Any
 import srsly
 from spacy.language import Language
 
-from spacy_domain_ner.annotation.suspects import Suspect, rank_suspects
+from spacy_domain_ner.annotation.suspects import rank_suspects
 from spacy_domain_ner.confidence import Prediction, predict_with_probabilities
 from spacy_domain_ner.corpus.jsonl import read_valid_passages, to_record
 from spacy_domain_ner.corpus.passage import MODEL_ERRORS, SUSPECTS, Passage, Span
 from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline
 from spacy_domain_ner.corpus.split import group_of
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.evaluation.label_issues import Suspect
 from spacy_domain_ner.experiments.runs import (
     RunFolder,
     TrainingRun,

@@ -2,9 +2,10 @@
 
 import pytest
 
-from spacy_domain_ner.annotation.suspects import Suspect, rank_suspects
+from spacy_domain_ner.annotation.suspects import rank_suspects
 from spacy_domain_ner.confidence import Prediction
 from spacy_domain_ner.corpus import Passage, Span
+from spacy_domain_ner.evaluation.label_issues import Suspect
 
 A, B, LONGER = Span(0, 4, "A"), Span(0, 4, "B"), Span(0, 7, "A")
 

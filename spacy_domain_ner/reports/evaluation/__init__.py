@@ -16,7 +16,7 @@ from spacy_domain_ner.evaluation.forecasts import LearningCurve
 from spacy_domain_ner.evaluation.gates import FALLBACK, GATE, Gates
 from spacy_domain_ner.evaluation.mistakes import to_records
 from spacy_domain_ner.evaluation.progress import rotate_predictions
-from spacy_domain_ner.experiments.learning_curve import measured_on, read_learning_curve
+from spacy_domain_ner.experiments.learning_curve import is_curve_of, read_learning_curve
 from spacy_domain_ner.experiments.suspects import read_suspects
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.models import load_model
@@ -146,7 +146,7 @@ def _read_curve(
     """The learning curve, if it was measured on these passages, and else what to say about it."""
     if path is None or not Path(path).exists():
         return None, []
-    if not measured_on(Path(path), passages):
+    if not is_curve_of(Path(path), passages):
         note = f"{path} was measured on another evaluation set and is not used."
         return None, [f"{note} Measure it again: weasel run learning-curve"]
     return read_learning_curve(Path(path), gates.production), []

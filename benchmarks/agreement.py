@@ -9,7 +9,7 @@ the two is taken for the truth. What they differ in is in results/agreement.json
 import json
 from pathlib import Path
 
-from spacy_domain_ner.cli.agreement import agreement
+from spacy_domain_ner import measure_agreement
 from spacy_domain_ner.files import replacing
 
 HERE = Path(__file__).parent
@@ -18,7 +18,7 @@ KEPT = ("passages", "all", "types", "pairs_of_types")
 
 
 def main() -> None:
-    result = agreement([HERE / "agreement" / f"{name}.jsonl" for name in ("first", "second")], schema=SCHEMA)
+    result = measure_agreement([HERE / "agreement" / f"{name}.jsonl" for name in ("first", "second")], schema=SCHEMA)
     print(f"{result.measured} passages")
     for name, one in {**result.types, "all": result.all}.items():
         print(f"{name:8} F1 {one.f1:.3f}  alpha {one.alpha:.3f}  {one.mentions} mentions in both annotations")

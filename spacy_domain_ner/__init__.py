@@ -8,11 +8,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spacy_domain_ner.annotation.agreement import measure_agreement
     from spacy_domain_ner.base_models.presets import read_presets
     from spacy_domain_ner.corpus.jsonl import read_passages, write_passages
     from spacy_domain_ner.corpus.passage import Passage, Span
     from spacy_domain_ner.errors import UserError
     from spacy_domain_ner.evaluation.assessment import Assessment, assess
+    from spacy_domain_ner.exchange.importing import import_annotations
+    from spacy_domain_ner.exchange.label_studio.transfer import pull_annotations, push_tasks
+    from spacy_domain_ner.exchange.policies import Policies
+    from spacy_domain_ner.exchange.tasks import export_tasks
     from spacy_domain_ner.experiments.learning_curve import measure_learning_curve
     from spacy_domain_ner.experiments.suspects import find_suspects
     from spacy_domain_ner.extraction.extractor import Entity, Extractor, extract_entities
@@ -41,6 +46,13 @@ _MODULES = {
     # A project
     "new_project": "projects.scaffold",
     "update_project": "projects.update",
+    # Labels
+    "Policies": "exchange.policies",
+    "import_annotations": "exchange.importing",
+    "export_tasks": "exchange.tasks",
+    "push_tasks": "exchange.label_studio.transfer",
+    "pull_annotations": "exchange.label_studio.transfer",
+    "measure_agreement": "annotation.agreement",
     # A model
     "Assessment": "evaluation.assessment",
     "assess": "evaluation.assessment",
@@ -66,6 +78,7 @@ __all__ = [
     "EntitySchema",
     "Extractor",
     "Passage",
+    "Policies",
     "Recipe",
     "Span",
     "UserError",
@@ -74,11 +87,16 @@ __all__ = [
     "compare",
     "configure",
     "evaluate",
+    "export_tasks",
     "extract_entities",
     "extract_files",
     "find_suspects",
+    "import_annotations",
+    "measure_agreement",
     "measure_learning_curve",
     "new_project",
+    "pull_annotations",
+    "push_tasks",
     "read_passages",
     "read_presets",
     "read_schema",

@@ -10,10 +10,11 @@ import pytest
 import spacy_domain_ner
 
 PUBLIC = {
-    "Assessment", "Entity", "EntitySchema", "Extractor", "Passage", "Recipe", "Span", "UserError", "__version__",
-    "assess", "compare", "configure", "evaluate", "extract_entities", "extract_files", "find_suspects",
-    "measure_learning_curve", "new_project", "read_passages", "read_presets", "read_schema", "train",
-    "update_project", "write_passages",
+    "Assessment", "Entity", "EntitySchema", "Extractor", "Passage", "Policies", "Recipe", "Span", "UserError",
+    "__version__", "assess", "compare", "configure", "evaluate", "export_tasks", "extract_entities", "extract_files",
+    "find_suspects", "import_annotations", "measure_agreement", "measure_learning_curve", "new_project",
+    "pull_annotations", "push_tasks", "read_passages", "read_presets", "read_schema", "train", "update_project",
+    "write_passages",
 }  # fmt: skip
 
 

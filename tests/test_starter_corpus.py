@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import spacy
 
-from spacy_domain_ner.cli.agreement import agreement
+from spacy_domain_ner.annotation.agreement import measure_agreement
 from spacy_domain_ner.corpus import check_corpus, read_passages
 from spacy_domain_ner.deployment.try_package import read_sentences
 from spacy_domain_ner.schema import read_schema
@@ -69,7 +69,9 @@ def test_nothing_is_taken_from_the_real_passages():
 
 
 def test_two_annotations_agree():
-    result = agreement([AGREEMENT / "first.jsonl", AGREEMENT / "second.jsonl"], schema=PACK / "entity_types.yml")
+    result = measure_agreement(
+        [AGREEMENT / "first.jsonl", AGREEMENT / "second.jsonl"], schema=PACK / "entity_types.yml"
+    )
     assert result.measured == result.passages >= 300
     assert all(one.f1 >= 0.92 for one in result.types.values()), result.types
 

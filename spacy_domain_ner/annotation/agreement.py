@@ -6,69 +6,144 @@ the number of things that were rightly not marked, and for spans that number is 
 have been one. Where it is large, as it is in a text with few mentions, such a measure comes close to F1 (Hripcsak and
 Rothschild 2005, Agreement, the F-Measure, and Reliability in Information Retrieval, JAMIA 12:296-298).
 
-**Krippendorff's alpha** (nominal; Krippendorff 2011, Computing Krippendorff's Alpha-Reliability) is over the words of
-the text: what each person says that a word is part of. 1 is perfect agreement, 0 what chance would give, and below 0
-people contradict each other. It takes any number of people, of whom each may have left passages out. A boundary that is
-off by one word costs it little, and two mentions side by side are as good as one: F1 sees these.
+**Krippendorff's alpha** is over the words of the text: what each person says that a word is part of. 1 is perfect
+agreement, 0 is what chance would give, and below 0 people contradict each other. It takes any number of people, and
+each of them may have left passages out. A boundary that is off by one word costs it little, and it sees no difference
+between one mention and two side by side: F1 sees both.
 
-How they are read: from 0.8 reliable; 0.667 is the lowest from which tentative conclusions can be drawn (Krippendorff
-2004, Content Analysis, chapter 11). The lower of the two counts.
+How to read them: from 0.8 an annotation is reliable; 0.667 is the lowest value from which tentative conclusions can be
+drawn (Krippendorff 2004, Content Analysis, chapter 11). The lower of the two figures counts.
 """
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
+from spacy_domain_ner.annotation.disagreements import (
+    Confusion,
+    Disagreement,
+    Said,
+    TypePair,
+    differences,
+    disputed_places,
+    type_pair,
+)
+from spacy_domain_ner.annotation.krippendorff import ObservedValues
 from spacy_domain_ner.corpus.passage import Span
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.exchange.cleaning import CleanVersion
 from spacy_domain_ner.exchange.formats.version import name_of
-from spacy_domain_ner.exchange.policies import CleanVersion
+from spacy_domain_ner.exchange.import_report import Entry, ImportReport
+from spacy_domain_ner.exchange.importing import annotated_versions, schema_of
+from spacy_domain_ner.exchange.policies import Annotators, GroundTruth, Overlaps, Policies
+from spacy_domain_ner.schema import EntitySchema
+from spacy_domain_ner.text import UNSPACED_SCRIPTS
 
-# The thresholds of Krippendorff's.
+# Krippendorff's thresholds.
 RELIABLE = 0.8
 TENTATIVE = 0.667
-# Under this many mentions of a type, all people's together, one of them moves the figures by several points.
+# With fewer mentions of a type, by all people together, one mention moves the figures by several points.
 FEW = 30
 
-# Of the text around a disagreement, so many characters on each side are kept.
+# How many characters are kept on each side of a disagreement.
 CONTEXT = 60
 
-# What stands for a person whose name no file gives, and for the label of what was not marked.
+# What stands for a person whose name no file gives.
 UNKNOWN = "unknown"
-NOTHING = "nothing"
 
-# Scripts that are written without spaces (Thai, Lao, Burmese, Khmer, kana, Han): each character is a word.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]")
-
-# Two labels, in the alphabet's order; NOTHING is always the second.
-Types = tuple[str, str]
+# In a script without spaces, each character is a word.
+_WORD = re.compile(rf"[{UNSPACED_SCRIPTS}]|[^\W{UNSPACED_SCRIPTS}]+|[^\w\s]")
 
 
-class Kind(str, Enum):
-    """How two people differ at a place.
+def measure_agreement(
+    inputs: Iterable[str | Path],
+    *,
+    schema: EntitySchema | str | Path | None = None,
+    rename: Mapping[str, str] | None = None,
+    annotators: Collection[str] = (),
+    file_format: str | None = None,
+    encoding: str = "utf-8",
+    text_key: str | None = None,
+) -> "Agreement":
+    """Measure how far people agree who annotated the same passages.
 
-    type: The same span has two labels.
-    boundary: Spans of one label overlap.
-    both: Spans of two labels overlap.
-    missed: One has a span, the other has nothing there.
+    Args:
+        inputs: Files, folders and archives in any format that can be imported. Where several files don't say who
+            annotated, each is taken for one person's.
+        schema: The entity types or the file that has them; None takes every label.
+        rename: The new label for each label to replace; "" leaves the label's spans out.
+        annotators: The people to compare; all where it is empty.
+        file_format: The format's name, as for `import_annotations`; None recognises it by the content.
+        encoding: The inputs' encoding.
+        text_key: The key of the text in the records; None finds it.
+
+    Returns:
+        The figures, and every place where people differ.
+
+    Raises:
+        UserError: If a file can't be read, no passage has versions of two people, or no label is an entity type.
     """
+    entity_types = schema_of(schema)
+    policies = Policies(Annotators.each, GroundTruth.ignore, Overlaps.keep, rename=rename or {})
+    read = ImportReport()
+    groups = annotated_versions(
+        inputs, policies, schema=entity_types, file_format=file_format, encoding=encoding, text_key=text_key,
+        report=read,
+    )  # fmt: skip
+    people: Counter[str] = Counter()
+    labels = entity_types.labels if entity_types else ()
+    result = agreement_of(_counting(groups, people), labels, annotators)
+    result.not_compared = read.shown["unread"] + read.shown["refused"]
+    try:
+        _check(result, people, annotators)
+    except UserError as error:
+        unread = "".join(f"\nNot compared: {entry}" for entry in result.not_compared[:3])
+        raise UserError(error.what, error.hint + unread) from None
+    return result
 
-    type = "type"
-    boundary = "boundary"
-    both = "boundary and type"
-    missed = "missed"
+
+def agreement_of(
+    groups: Iterable[list[CleanVersion]], labels: Iterable[str] = (), annotators: Collection[str] = ()
+) -> "Agreement":
+    """Measure how far people agree on the passages that two or more of them annotated.
+
+    Args:
+        groups: The versions of each passage, all on the same text, as `annotated_versions` gives them with
+            `Annotators.each`. If a person made several versions, the last one counts. Versions without a name are
+            taken for one person's. Only the counts and the places of disagreement are kept of them.
+        labels: The entity types, in the order to report them; other labels come after them.
+        annotators: The people who count; everybody where it is empty.
+    """
+    tally = _Tally(labels)
+    for group in groups:
+        versions = {annotator_of(cleaned): cleaned for cleaned in group}
+        counting = {person: versions[person] for person in sorted(versions) if person in annotators or not annotators}
+        if counting:
+            tally.add(counting)
+    return tally.agreement()
+
+
+def annotator_of(cleaned: CleanVersion) -> str:
+    """Return who made a version: whom the record names, else the file; UNKNOWN where neither does."""
+    version = cleaned.version
+    if version.annotator in ("", version.file) and "annotator" in version.meta:
+        # An import that keeps each version notes the annotator there, and numbers the versions of one person.
+        return re.sub(r" \(\d+\)$", "", name_of(version.meta["annotator"])) or version.annotator or UNKNOWN
+    return version.annotator or UNKNOWN
 
 
 @dataclass
 class Shared:
     """What pairs of people have in common, summed over the pairs and their passages.
 
-    shared: Mentions that both of a pair have.
-    mentions: The mentions of the one and of the other.
+    Attributes:
+        shared: Mentions that both of a pair have.
+        mentions: The mentions of both, added.
+        passages: Passages that both annotated.
     """
 
     shared: int = 0
@@ -81,7 +156,12 @@ class Shared:
         return 2 * self.shared / self.mentions if self.mentions else None
 
     def add(self, one: Collection[Span], other: Collection[Span]) -> None:
-        """Count a passage of two people. one, other: Their spans, each once."""
+        """Count a passage of two people.
+
+        Args:
+            one: The spans of the one, each once.
+            other: The spans of the other, each once.
+        """
         self.shared += len(set(one) & set(other))
         self.mentions += len(one) + len(other)
         self.passages += 1
@@ -89,7 +169,13 @@ class Shared:
 
 @dataclass(frozen=True)
 class TypeAgreement:
-    """The figures of one type, or of all. mentions: Those of all people; f1, alpha: None where undefined."""
+    """The figures of one type, or of all.
+
+    Attributes:
+        mentions: The mentions of all people.
+        f1: None where it is undefined.
+        alpha: None where it is undefined.
+    """
 
     mentions: int
     f1: float | None
@@ -97,13 +183,14 @@ class TypeAgreement:
 
     @property
     def verdict(self) -> str:
-        """reliable, tentative, unreliable or unknown."""
+        """One of "reliable", "tentative", "unreliable" and "unknown"."""
         known = [value for value in (self.f1, self.alpha) if value is not None]
         if not self.mentions or not known:
             return "unknown"
         return "reliable" if min(known) >= RELIABLE else "tentative" if min(known) >= TENTATIVE else "unreliable"
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON values."""
         return {
             "mentions": self.mentions,
             "f1": _rounded(self.f1),
@@ -116,8 +203,10 @@ class TypeAgreement:
 class Person:
     """What one person annotated.
 
-    passages: All of them. shared_passages: Those that somebody else annotated, too.
-    against_others: Their mentions against everybody else's.
+    Attributes:
+        passages: How many passages.
+        shared_passages: How many of them somebody else annotated, too.
+        against_others: The person's mentions against everybody else's.
     """
 
     passages: int = 0
@@ -126,65 +215,21 @@ class Person:
 
 
 @dataclass
-class Confusion:
-    """How often two types stand against each other, counted over pairs of people.
-
-    kinds: By the kind of disagreement. places: The places in the text at which it happened.
-    """
-
-    types: Types
-    kinds: Counter[Kind] = field(default_factory=Counter)
-    places: int = 0
-
-    @property
-    def times(self) -> int:
-        return sum(self.kinds.values())
-
-
-@dataclass(frozen=True)
-class Said:
-    """What one person marked at a place, none or several spans, and where that was read."""
-
-    annotator: str
-    spans: tuple[Span, ...]
-    file: str
-    line: int
-    id: str
-
-
-@dataclass(frozen=True)
-class Disagreement:
-    """A place at which people differ: spans that overlap each other and that not all of them have.
-
-    start, end: Code points in the passage.
-    before, mention, after: The text of the place, and what stands around it.
-    said: What each person who annotated the passage marked there.
-    differences: The types and the kind of each way in which two of them differ, the worst first when all are counted.
-    """
-
-    start: int
-    end: int
-    before: str
-    mention: str
-    after: str
-    said: tuple[Said, ...]
-    differences: tuple[tuple[Types, Kind], ...]
-
-    def surface(self, span: Span) -> str:
-        """The text of a span of this place."""
-        return self.mention[span.start - self.start : span.end - self.start]
-
-
-@dataclass
 class Agreement:
     """How far people agree.
 
-    types: Per type; `all` is all of them together.
-    passages: How many were read; `measured` are those that two or more people annotated.
-    people: By name. pairs: The F1 of each two people with passages in common, the worst first.
-    confusions: The pairs of types that stand against each other, the worst first.
-    disagreements: In the order of the confusions.
-    refused: How many spans could not be taken, and of which labels that are no entity type.
+    Attributes:
+        types: The figures per type.
+        all: The figures of all types together.
+        passages: How many passages were read.
+        measured: How many of them two or more people annotated.
+        people: What each person annotated, by name.
+        pairs: The F1 of each two people with passages in common, the lowest first.
+        confusions: The pairs of types that stand against each other, the most frequent first.
+        disagreements: Every place where people differ, in the order of the confusions.
+        refused: How many spans could not be taken.
+        unknown_labels: How many of them have a label that is not an entity type, per label.
+        not_compared: The first files and passages that could not be read, and why.
     """
 
     types: dict[str, TypeAgreement]
@@ -197,9 +242,10 @@ class Agreement:
     disagreements: list[Disagreement]
     refused: int
     unknown_labels: Counter[str]
+    not_compared: list[Entry] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, as it is written to a file."""
+        """Return all of it as JSON values, as it is written to a file."""
         return {
             "passages": {"read": self.passages, "measured": self.measured},
             "all": self.all.to_dict(),
@@ -217,123 +263,49 @@ class Agreement:
                 {"annotators": list(names), "passages": shared.passages, "f1": _rounded(shared.f1)}
                 for names, shared in self.pairs.items()
             ],
-            "pairs_of_types": [
-                {
-                    "types": list(confusion.types),
-                    "times": confusion.times,
-                    "places": confusion.places,
-                    "kinds": {kind.value: confusion.kinds[kind] for kind in Kind if confusion.kinds[kind]},
-                }
-                for confusion in self.confusions
-            ],
-            "disagreements": [_to_record(disagreement) for disagreement in self.disagreements],
+            "pairs_of_types": [confusion.to_dict() for confusion in self.confusions],
+            "disagreements": [disagreement.to_dict() for disagreement in self.disagreements],
             "refused_spans": self.refused,
             "unknown_labels": dict(self.unknown_labels),
         }
 
 
-def measure_agreement(
-    groups: Iterable[list[CleanVersion]], labels: Iterable[str] = (), annotators: Collection[str] = ()
-) -> Agreement:
-    """Measure how far people agree on the passages that two or more of them annotated.
-
-    groups: The versions of each passage, all on the same text, as `annotated_versions` gives them with
-        `Annotators.each`. Of several versions by one person the last counts. Versions without a name are taken for one
-        person's. Only the counts and the places of disagreement are kept of them.
-    labels: The entity types, in the order to report them; others that occur come behind them.
-    annotators: The people who count; everybody where it is empty.
-    """
-    tally = _Tally(labels)
-    for sounds in groups:
-        versions = {annotator_of(sound): sound for sound in sounds}
-        counting = {person: versions[person] for person in sorted(versions) if person in annotators or not annotators}
-        if counting:
-            tally.add(counting)
-    return tally.agreement()
+def _counting(groups: Iterable[list[CleanVersion]], people: Counter[str]) -> Iterator[list[CleanVersion]]:
+    """Pass the versions of each passage through, and count the passages of each person."""
+    for group in groups:
+        people.update({annotator_of(cleaned) for cleaned in group})
+        yield group
 
 
-def annotator_of(sound: CleanVersion) -> str:
-    """Who made a version: whom the record names, else the file; UNKNOWN where neither does."""
-    version = sound.version
-    if version.annotator in ("", version.file) and "annotator" in version.meta:
-        # An import that keeps each version notes the annotator so, and counts those of one person.
-        return re.sub(r" \(\d+\)$", "", name_of(version.meta["annotator"])) or version.annotator or UNKNOWN
-    return version.annotator or UNKNOWN
-
-
-def krippendorff_alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
-    """Krippendorff's alpha for nominal values.
-
-    units: For each unit the values that it was given, one from each observer who gave one.
-    RETURNS: None where there is no variation: all values are the same, or no unit has two.
-    """
-    given = _Values()
-    for values in units:
-        given.add(values)
-    return given.alpha()
-
-
-def differences(one: Collection[Span], other: Collection[Span]) -> Iterator[tuple[Kind, Span, Span | None]]:
-    """Every way in which two people's spans of one passage differ.
-
-    Spans are matched one to one: those at the same place first, then those of the same label, then those that share
-    most. What is left over and overlaps something that the other marked differently is set against that.
-    YIELDS: The kind, a span of either person, and the other's that it is set against, None where there is nothing.
-    """
-    mine, theirs = sorted(set(one) - set(other)), sorted(set(other) - set(one))
-    overlapping = [(a, b) for a in mine for b in theirs if a.start < b.end and b.start < a.end]
-    overlapping.sort(key=lambda pair: _nearness(*pair), reverse=True)
-    matched: set[tuple[bool, Span]] = set()
-    for most_matched in (0, 1):
-        for a, b in overlapping:
-            if ((True, a) in matched) + ((False, b) in matched) <= most_matched:
-                matched |= {(True, a), (False, b)}
-                yield _kind(a, b), a, b
-    for span in mine:
-        if (True, span) not in matched:
-            yield Kind.missed, span, None
-    for span in theirs:
-        if (False, span) not in matched:
-            yield Kind.missed, span, None
-
-
-class _Values:
-    """The values that observers gave to units, as far as alpha needs them.
-
-    In the paper's words: the sums of the coincidence matrix's rows, and the sum of what is off its diagonal.
-    """
-
-    def __init__(self) -> None:
-        self._counts: Counter[Hashable] = Counter()
-        # Ordered pairs of unlike values in a unit, by the number of others that each value of it is paired with:
-        # whole numbers, so that nothing is lost by adding many fractions.
-        self._unlike: Counter[int] = Counter()
-
-    def add(self, values: Sequence[Hashable], times: int = 1) -> None:
-        """Add units of the same values. A unit with one value only can't be paired, and does not count."""
-        if len(values) < 2:
-            return
-        for value, count in Counter(values).items():
-            self._counts[value] += times * count
-            self._unlike[len(values) - 1] += times * count * (len(values) - count)
-
-    def add_alike(self, value: Hashable, number: int) -> None:
-        """Add so many values of units that everybody gave this one."""
-        self._counts[value] += number
-
-    @property
-    def total(self) -> int:
-        """The number of values that can be paired."""
-        return self._counts.total()
-
-    def alpha(self) -> float | None:
-        observed = sum(count / others for others, count in self._unlike.items())
-        expected = sum(count * (self.total - count) for count in self._counts.values())
-        return 1 - (self.total - 1) * observed / expected if expected else None
+def _check(result: Agreement, people: Counter[str], annotators: Collection[str]) -> None:
+    names = ", ".join(f"{name} ({count})" for name, count in people.most_common(12))
+    if not people:
+        raise UserError(
+            "No annotated passage was found",
+            "Skipped passages, predictions and binary answers don't count. domain-ner import says what a file holds.",
+        )
+    if strangers := [name for name in annotators if name not in people]:
+        raise UserError(f"`annotators` has {strangers[0]!r}, who annotated nothing", f"There are: {names}.")
+    if not result.measured:
+        hint = "Passages are the same where their text and meta.source are: let people annotate the same ones."
+        if len(annotators) == 1:
+            hint = "Name each person to compare with `annotators`, or leave it out."
+        elif set(people) == {UNKNOWN}:
+            hint = "The file does not say who annotated what: export one file per annotator, and name all of them."
+        elif len(people) == 1:
+            hint = "Name the files of two or more people, or an export that has all annotators' versions."
+        raise UserError(f"No passage was annotated by two people. Passages read, per person: {names}", hint)
+    if result.unknown_labels and not result.all.mentions:
+        labels = ", ".join(f"{label} ({count})" for label, count in result.unknown_labels.most_common(8))
+        raise UserError(
+            f"None of the labels is an entity type: {labels}",
+            f"The entity types are {', '.join(result.types)}. Rename labels with `rename=OLD=NEW`, or name another "
+            "`schema`.",
+        )
 
 
 class _Tally:
-    """What is kept of the passages while they go by."""
+    """The counts and the disagreements, passage by passage."""
 
     def __init__(self, labels: Iterable[str]) -> None:
         self._labels = list(labels)
@@ -343,35 +315,37 @@ class _Tally:
         self._pairs: defaultdict[tuple[str, str], Shared] = defaultdict(Shared)
         self._mentions: Counter[str] = Counter()
         self._shared: defaultdict[str, Shared] = defaultdict(Shared)
-        self._words = _Values()
-        # Of a type, the words that somebody marked as part of one; all others are "not" for everybody.
-        self._words_of: defaultdict[str, _Values] = defaultdict(_Values)
-        self._confusions: dict[Types, Confusion] = {}
+        self._words = ObservedValues()
+        # For each type, the words that somebody marked as part of one; all other words are "not" for everybody.
+        self._words_of: defaultdict[str, ObservedValues] = defaultdict(ObservedValues)
+        self._confusions: dict[TypePair, Confusion] = {}
         self._disagreements: list[Disagreement] = []
 
     def add(self, versions: dict[str, CleanVersion]) -> None:
-        """Count a passage. versions: By the person who made it, in the order of the names."""
+        """Count a passage.
+
+        Args:
+            versions: The version of each person, in the order of the names.
+        """
         self._passages += 1
-        for person, sound in versions.items():
+        for person, cleaned in versions.items():
             self._people[person].passages += 1
-            for _, reason in sound.refused:
-                # What the user wants left out is not refused.
-                self._refused += not reason.endswith("as --rename says")
-                if reason.startswith("unknown label"):
-                    self._unknown_labels[reason.removeprefix("unknown label ").strip("'")] += 1
+            self._refused += len(cleaned.refused)
+            self._unknown_labels.update(cleaned.unknown_labels)
         if len(versions) < 2:
             return
         self._measured += 1
-        for person, sound in versions.items():
+        for person, cleaned in versions.items():
             self._people[person].shared_passages += 1
-            self._mentions.update(span.label for span in sound.spans)
+            self._mentions.update(span.label for span in cleaned.spans)
         self._add_pairs(versions)
         self._add_words(list(versions.values()))
-        spans = {person: set(sound.spans) for person, sound in versions.items()}
-        for place in _places(list(spans.values())):
+        spans = {person: set(cleaned.spans) for person, cleaned in versions.items()}
+        for place in disputed_places(list(spans.values())):
             self._add_disagreement(versions, {person: [s for s in place if s in spans[person]] for person in spans})
 
     def agreement(self) -> Agreement:
+        """Compute the figures of all passages that were counted."""
         total, everything = self._words.total, Shared()
         for shared in self._shared.values():
             everything.shared += shared.shared
@@ -411,13 +385,13 @@ class _Tally:
                     [span for span in first if span.label == label], [span for span in second if span.label == label]
                 )
 
-    def _add_words(self, sounds: list[CleanVersion]) -> None:
-        words = [match.span() for match in _WORD.finditer(sounds[0].version.text)]
-        marked: defaultdict[int, list[frozenset[str]]] = defaultdict(lambda: [frozenset()] * len(sounds))
-        for number, sound in enumerate(sounds):
-            for word, types in _marked_words(words, sound.spans):
+    def _add_words(self, versions: list[CleanVersion]) -> None:
+        words = [match.span() for match in _WORD.finditer(versions[0].version.text)]
+        marked: defaultdict[int, list[frozenset[str]]] = defaultdict(lambda: [frozenset()] * len(versions))
+        for number, cleaned in enumerate(versions):
+            for word, types in _marked_words(words, cleaned.spans):
                 marked[word][number] |= types
-        self._words.add([frozenset()] * len(sounds), len(words) - len(marked))
+        self._words.add([frozenset()] * len(versions), len(words) - len(marked))
         for values in marked.values():
             # Spans may lie in each other: a word's value is then all of its types.
             self._words.add(values)
@@ -425,11 +399,16 @@ class _Tally:
                 self._words_of[label].add([label in value for value in values])
 
     def _add_disagreement(self, versions: dict[str, CleanVersion], found: dict[str, list[Span]]) -> None:
-        """Keep a place. found: What each person marked there."""
+        """Keep a place.
+
+        Args:
+            versions: The version of each person.
+            found: What each person marked at the place.
+        """
         here = []
         for one, other in combinations(found, 2):
             for kind, span, against in differences(found[one], found[other]):
-                types = _types(span, against)
+                types = type_pair(span, against)
                 self._confusions.setdefault(types, Confusion(types)).kinds[kind] += 1
                 here.append((types, kind))
         for types in {types for types, _ in here}:
@@ -451,22 +430,8 @@ class _Tally:
         )
 
 
-def _places(versions: list[set[Span]]) -> Iterator[list[Span]]:
-    """The spans that not all versions have, those together that overlap, directly or by others between them."""
-    place: list[Span] = []
-    end = 0
-    for span in sorted(versions[0].union(*versions) - versions[0].intersection(*versions)):
-        if place and span.start >= end:
-            yield place
-            place = []
-        end = max(end, span.end) if place else span.end
-        place.append(span)
-    if place:
-        yield place
-
-
 def _marked_words(words: list[tuple[int, int]], spans: list[Span]) -> Iterator[tuple[int, frozenset[str]]]:
-    """The number of each word that a span covers, were it in part, with the span's label."""
+    """Give the number of each word that a span covers, even partly, with the span's label."""
     first = 0
     for span in sorted(spans):
         while first < len(words) and words[first][1] <= span.start:
@@ -477,56 +442,9 @@ def _marked_words(words: list[tuple[int, int]], spans: list[Span]) -> Iterator[t
             number += 1
 
 
-def _nearness(one: Span, other: Span) -> tuple[bool, bool, int]:
-    same_place = (one.start, one.end) == (other.start, other.end)
-    return same_place, one.label == other.label, min(one.end, other.end) - max(one.start, other.start)
-
-
-def _kind(one: Span, other: Span) -> Kind:
-    if (one.start, one.end) == (other.start, other.end):
-        return Kind.type
-    return Kind.boundary if one.label == other.label else Kind.both
-
-
-def _types(one: Span, other: Span | None) -> Types:
-    if other is None:
-        return one.label, NOTHING
-    first, second = sorted((one.label, other.label))
-    return first, second
-
-
 def _worst_first(shared: Shared, *names: str) -> tuple[float, int, tuple[str, ...]]:
-    # Who has nothing in common with anybody comes last.
+    # Those with nothing in common come last.
     return (2.0 if shared.f1 is None else shared.f1), -shared.passages, names
-
-
-def _to_record(disagreement: Disagreement) -> dict[str, Any]:
-    return {
-        "start": disagreement.start,
-        "end": disagreement.end,
-        "before": disagreement.before,
-        "mention": disagreement.mention,
-        "after": disagreement.after,
-        "differences": [{"types": list(types), "kind": kind.value} for types, kind in disagreement.differences],
-        "said": [
-            {
-                "annotator": said.annotator,
-                "spans": [
-                    {
-                        "start": span.start,
-                        "end": span.end,
-                        "label": span.label,
-                        "text": disagreement.surface(span),
-                    }
-                    for span in said.spans
-                ],
-                "file": said.file,
-                "line": said.line,
-                "id": said.id,
-            }
-            for said in disagreement.said
-        ],
-    }
 
 
 def _rounded(value: float | None) -> float | None:

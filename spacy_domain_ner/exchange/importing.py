@@ -1,7 +1,7 @@
-"""Importing annotations: every format in, canonical passages out, merged into what is there, and an account of all.
+"""Importing annotations: every format in, canonical passages out, merged into what is there, and a report on all of it.
 
-Nothing depends on a file's size but the temporary database on the disk in which the versions of a passage wait for
-each other: they may stand anywhere in one file, or in several.
+Memory does not grow with a file: the versions of a passage may stand anywhere in one file or in several, and wait for
+each other in a temporary database on the disk.
 """
 
 import json
@@ -13,233 +13,432 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spacy_domain_ner.corpus.jsonl import MAX_LENGTH, read_line, to_record
-from spacy_domain_ner.corpus.passage import MODEL_ERRORS, SUSPECTS, Passage, Span
+from spacy_domain_ner.corpus.passage import MODEL_ERRORS, SUSPECTS, Passage
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange import offsets
-from spacy_domain_ner.exchange.account import Account, ImportReport
-from spacy_domain_ner.exchange.formats.recognise import FORMATS, describe, find_sources, read, recognise
+from spacy_domain_ner.exchange.cleaning import CleanVersion, clean, rebase
+from spacy_domain_ner.exchange.combining import candidates, combine
+from spacy_domain_ner.exchange.formats import FORMATS
+from spacy_domain_ner.exchange.formats.recognise import describe, find_sources, read, recognise
 from spacy_domain_ner.exchange.formats.stream import Source
 from spacy_domain_ner.exchange.formats.version import Status, Version
-from spacy_domain_ner.exchange.policies import (
-    Annotators,
-    CleanVersion,
-    KeepOrDrop,
-    Policies,
-    candidates,
-    clean,
-    combine,
-    rebase,
-)  # fmt: skip
+from spacy_domain_ner.exchange.import_report import ImportLog, ImportReport
+from spacy_domain_ner.exchange.policies import Annotators, KeepOrDrop, Policies
+from spacy_domain_ner.exchange.reasons import Note, Reason
 from spacy_domain_ner.exchange.staging import Staging
 from spacy_domain_ner.files import replacing
-from spacy_domain_ner.schema import EntitySchema
+from spacy_domain_ner.schema import EntitySchema, read_schema
 from spacy_domain_ner.text import lone_surrogate
 
 Item = TypeVar("Item")
-OTHER_FORM = "the same text in another Unicode form"
-# Beside their text, records are kept as they are; what is nested more deeply than this could not be written again.
+# A record's other keys are kept as they are. Values that are nested more deeply than this could not be written again.
 DEEPEST = 100
 
 
 def import_annotations(
-    inputs: Iterable[Path],
-    output: Path,
+    inputs: Iterable[str | Path],
+    output: str | Path,
     policies: Policies = Policies(),
     *,
-    form: str | None = None,
-    schema: EntitySchema | None = None,
-    report: Path | None = None,
-    to_label: Path | None = None,
-    encoding: str = "utf8",
+    schema: EntitySchema | str | Path | None = None,
+    file_format: str | None = None,
+    encoding: str = "utf-8",
     text_key: str | None = None,
     tag_column: int | None = None,
+    to_label: str | Path | None = None,
+    report: str | Path | None = None,
     strict: bool = False,
-    advance: Callable[[int], None] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> ImportReport:
-    """Import annotations into a canonical annotation file.
+    """Import annotations of labelling tools and corpora into an annotation file.
 
-    inputs: Files, folders and archives, in any of the formats of `corpus.formats.recognise`.
-    output: The file to write. Passages that it has stay, and get the annotation that was imported for the same text
-        and source; its other lines are kept as they are.
-    form: The format, None to recognise it by the content.
-    schema: The entity types, None to take every label.
-    report: Where to write the whole account, as JSON; nowhere where it is None.
-    to_label: Where to write the passages that are annotated in part, to be completed; nowhere where it is None.
-    encoding: The inputs' encoding.
-    text_key: The key of the text in the records, None to find it.
-    tag_column: The column of the tags in CoNLL files, counted from 1; None to find it.
-    strict: Whether anything refused is an error.
-    advance: Called with the number of bytes read, and then, while all is combined and written, with as many once
-        more, for a progress bar.
-    RAISES: UserError where a file can't be read as a whole, nothing is recognised, or, with `strict`, something is
-        refused; nothing is written then but the report.
+    The passages of the annotation file stay. A passage with the same text and source as an imported one gets the
+    imported annotation. The file's other lines are kept as they are.
+
+    Args:
+        inputs: Files, folders and zip archives in any format of `spacy_domain_ner.exchange.formats.FORMATS`.
+        output: The annotation file to add to; it is made where it is missing.
+        policies: How to decide where a file leaves a choice.
+        schema: The entity types or the file that has them; None takes every label.
+        file_format: The format's name in `FORMATS`; None recognises it by the content.
+        encoding: The inputs' encoding.
+        text_key: The key of the text in the records; None finds it.
+        tag_column: The column of the tags in CoNLL files, counted from 1; None finds it.
+        to_label: A file to write with the passages that are annotated in part, to be completed; None writes none.
+        report: A JSON file to write with everything that was changed, refused or left out; None writes none.
+        strict: Whether anything refused is an error.
+        progress: Called with the share that is done, from 0 to 1.
+
+    Returns:
+        The counts, and the first entries of each kind.
+
+    Raises:
+        UserError: If a file can't be read as a whole, no format is recognised, no label is an entity type, or
+            something is refused and `strict` is set. Only the report is written then.
     """
+    entity_types = schema_of(schema)
+    output = Path(output)
     with ExitStack() as stack:
-        progress = _Progress(advance)
-        sources = stack.enter_context(find_sources(inputs, encoding, progress.read))
+        bar = _Progress(progress)
+        sources = stack.enter_context(find_sources(inputs, encoding, bar.read))
+        bar.bytes_in_all = sum(source.path.stat().st_size for source in sources)
         database = stack.enter_context(closing(Staging()))
-        account = stack.enter_context(Account(report))
-        votes = _read_all(sources, database, account, form, text_key, tag_column)
-        groups = progress.over(database.groups(), database.count("version WHERE first = id"), 0.7)
-        _combine_all(groups, database, account, policies, schema, votes, to_label is not None)
-        result = account.report
-        if strict and result.refused:
-            raise UserError(
-                f"{result.refused} passage(s), span(s) or file(s) refused; nothing was imported",
-                "Mend them, choose what becomes of them by the options, or leave --strict out.",
-            )
-        if schema is not None and result.unknown_labels and not result.spans["kept"]:
-            labels = ", ".join(f"{label} ({count})" for label, count in result.unknown_labels.most_common(8))
-            raise UserError(
-                f"None of the labels is an entity type: {labels}; nothing was imported",
-                f"They are {', '.join(schema.labels)}. Say what is what with --rename OLD=NEW, or add them.",
-            )
+        log = stack.enter_context(ImportLog(None if report is None else Path(report)))
+        running = _Import(database, log, policies, entity_types)
+        running.read_all(sources, file_format, text_key, tag_column)
+        versions = bar.over(database.groups(), database.count("version WHERE first = id"), 0.5, 0.85)
+        running.combine_all(versions, keep_partial=to_label is not None)
+        _check(log.report, entity_types, strict)
         with replacing(output) as stream:
-            for line in _merged(database, account, output, progress):
+            for line in running.merged_lines(output, bar):
                 stream.write(line + "\n")
         if to_label is not None:
-            with replacing(to_label) as stream:
+            with replacing(Path(to_label)) as stream:
                 for passage in database.partial():
                     record = to_record(passage)
                     del record["answer"]
                     stream.write(json.dumps(record, ensure_ascii=False) + "\n")
-        account.finish()
-    return result
+        log.finish()
+    bar.tell(1)
+    return log.report
 
 
 def annotated_versions(
-    inputs: Iterable[Path],
+    inputs: Iterable[str | Path],
     policies: Policies = Policies(),
     *,
-    form: str | None = None,
     schema: EntitySchema | None = None,
-    encoding: str = "utf8",
+    file_format: str | None = None,
+    encoding: str = "utf-8",
     text_key: str | None = None,
     report: ImportReport | None = None,
 ) -> Iterator[list[CleanVersion]]:
-    """Every version of each passage that counts, for comparing what people annotated.
+    """Read every version of each passage that counts, to compare what people annotated.
 
-    inputs, form, schema, encoding, text_key: As in `import_annotations`. Where a file does not say who made its
-        versions and there are several files, the file's name stands for the annotator.
-    report: Filled with the files that were read, and the first of what could not be.
-    YIELDS: The sound versions of one passage, all on the same text.
-    RAISES: UserError where a file can't be read as a whole.
+    Args:
+        inputs: As for `import_annotations`. Where a file does not say who made its versions and there are several
+            files, the file's name stands for the annotator.
+        policies: As for `import_annotations`.
+        schema: The entity types; None takes every label.
+        file_format: As for `import_annotations`.
+        encoding: As for `import_annotations`.
+        text_key: As for `import_annotations`.
+        report: Filled with the files that were read, and the first entries of what could not be read.
+
+    Yields:
+        The versions of one passage, all on the same text.
+
+    Raises:
+        UserError: If a file can't be read as a whole.
     """
     with ExitStack() as stack:
         sources = stack.enter_context(find_sources(inputs, encoding))
-        database = stack.enter_context(closing(Staging()))
-        account = stack.enter_context(Account(None, report))
         if len(sources) > 1:
             sources = [replace(source, annotator=source.annotator or source.name) for source in sources]
-        votes = _read_all(sources, database, account, form, text_key, None)
+        database = stack.enter_context(closing(Staging()))
+        log = stack.enter_context(ImportLog(None, report))
+        running = _Import(database, log, policies, schema)
+        running.read_all(sources, file_format, text_key, None)
         for versions in database.groups():
-            counting, _ = candidates(versions, policies)
-            sounds = [clean(version, policies, schema, votes.get(version.file)) for version in counting]
             comparable = []
-            for sound in sounds:
-                if problem := sound.problem or ("" if _onto(sound, versions[0].text) else OTHER_FORM):
-                    account.add("refused", "passage", sound.version, sound.version.text, problem)
+            for version in candidates(versions, policies)[0]:
+                cleaned = running.clean(version)
+                problem = cleaned.problem or _move_onto(cleaned, versions[0].text)
+                if problem:
+                    log.add_passage("refused", version, problem)
                 else:
-                    comparable.append(sound)
+                    comparable.append(cleaned)
             yield comparable
 
 
-class _Progress:
-    """Reports how far an import is: the bytes read, and as many once more for what is done with them afterwards."""
+def schema_of(schema: EntitySchema | str | Path | None) -> EntitySchema | None:
+    """Return the entity types, read where a file is named.
 
-    def __init__(self, advance: Callable[[int], None] | None) -> None:
-        self._advance = advance
-        self._read = 0
+    Args:
+        schema: The entity types, the file that has them, or None for none.
+    """
+    return schema if schema is None or isinstance(schema, EntitySchema) else read_schema(Path(schema))
+
+
+def _check(report: ImportReport, schema: EntitySchema | None, strict: bool) -> None:
+    if strict and report.refused:
+        raise UserError(
+            f"{report.refused} passage(s), span(s) or file(s) refused; nothing was imported",
+            "Fix them, choose by the options what happens to them, or leave out `strict`.",
+        )
+    if schema is not None and report.unknown_labels and not report.spans["kept"]:
+        labels = ", ".join(f"{label} ({count})" for label, count in report.unknown_labels.most_common(8))
+        raise UserError(
+            f"None of the labels is an entity type: {labels}; nothing was imported",
+            f"The entity types are {', '.join(schema.labels)}. Rename labels with `rename=OLD=NEW`, or add types.",
+        )
+
+
+class _Progress:
+    """Tells how far an import is: the first half is reading, the second is what is done with it afterwards."""
+
+    def __init__(self, callback: Callable[[float], None] | None) -> None:
+        self.bytes_in_all = 0
+        self._callback = callback
+        self._bytes = 0
+        self._told = 0.0
+
+    def tell(self, share: float) -> None:
+        if self._callback is not None and share > self._told:
+            self._told = share
+            self._callback(share)
 
     def read(self, size: int) -> None:
-        self._read += size
-        if self._advance is not None:
-            self._advance(size)
+        self._bytes += size
+        self.tell(0.5 * min(1, self._bytes / max(self.bytes_in_all, 1)))
 
     def over(
-        self, items: Iterable[Item], total: int, share: float, size: Callable[[Item], int] = lambda _: 1
+        self, items: Iterable[Item], total: int, start: float, end: float, size: Callable[[Item], int] = lambda _: 1
     ) -> Iterator[Item]:
-        """Pass items on, and report their share of what was read, evenly.
+        """Pass items through, while the share that is told goes evenly from start to end.
 
-        total: The sum of the items' sizes.
+        Args:
+            items: What to pass through.
+            total: The sum of the items' sizes.
+            start: The share before the first item.
+            end: The share after the last one.
+            size: Computes an item's size.
         """
-        done = reported = 0
+        done = 0
         for number, item in enumerate(items):
             yield item
             done += size(item)
-            if self._advance is not None and number % 256 == 0:
-                now = int(self._read * share * min(1.0, done / max(total, 1)))
-                self._advance(now - reported)
-                reported = now
+            if number % 256 == 0:
+                self.tell(start + (end - start) * min(1, done / max(total, 1)))
 
 
-def _read_all(
-    sources: list[Source], database: Staging, account: Account, form: str | None, text_key: str | None,
-    tag_column: int | None,
-) -> dict[str, Counter[str]]:  # fmt: skip
-    """Read every file into the database.
+class _Import:
+    """One import while it runs."""
 
-    RETURNS: For each file, how many spans fit by one unit of offsets alone.
-    """
-    report = account.report
-    votes: dict[str, Counter[str]] = {}
-    for source in sources:
-        recognised = recognise(source, form, tag_column)
-        report.files.append((source.name, recognised.title if recognised else ""))
-        if recognised is None:
-            what = describe(source)
-            if len(sources) == 1:
-                known = f"Known are: {', '.join(FORMATS.values())}. If it is one of them, say which with --format."
-                raise UserError(f"{source.name} {what}", known if ":" not in what else "Nothing was imported.")
-            account.add("unread", "file", Version("", file=source.name), "", what)
-            continue
-        votes[source.name] = Counter()
-        for number, version in read(source, recognised, text_key):
-            report.passages["read"] += 1
-            line = number if recognised.has_lines else 0
-            if isinstance(version, Version):
-                version.file, version.line = source.name, line
-                version.annotator = version.annotator or source.annotator
-                version.id = version.id or ("" if line or not number else f"record {number}")
-                version.meta.pop(MODEL_ERRORS, None)
-                version.extra.pop(SUSPECTS, None)
-                report.spans["read"] += len(version.spans) + len(version.refused)
-                report.ignored.update(version.ignored)
-                problem = _unreadable(version)
-            else:
-                problem = version.reason
-                record_id = version.id or ("" if line or not number else f"record {number}")
-                version = Version(version.text, id=record_id, file=source.name, line=line)
-            if problem:
-                account.add("refused", "passage", version, version.text[:MAX_LENGTH], problem)
-                report.spans["left out"] += len(version.spans) + len(version.refused)
+    def __init__(self, database: Staging, log: ImportLog, policies: Policies, schema: EntitySchema | None) -> None:
+        self._database = database
+        self._log = log
+        self._policies = policies
+        self._schema = schema
+        # For each file, how many of its spans fit by only one unit of offsets.
+        self._votes: dict[str, Counter[str]] = {}
+
+    def read_all(
+        self, sources: list[Source], file_format: str | None, text_key: str | None, tag_column: int | None
+    ) -> None:
+        """Read every file into the database."""
+        report = self._log.report
+        for source in sources:
+            recognised = recognise(source, file_format, tag_column)
+            report.files.append((source.name, recognised.title if recognised else ""))
+            if recognised is None:
+                words = describe(source)
+                if len(sources) == 1:
+                    known = f"Known are: {', '.join(FORMATS.values())}. If it is one of them, name it by `file_format`."
+                    raise UserError(f"{source.name} {words}", known if ":" not in words else "Nothing was imported.")
+                self._log.add_unread_file(source.name, words)
                 continue
-            votes[source.name] += offsets.votes(version.text, version.spans)
-            database.add(version)
-    report.offset_units = {name: dict(counts) for name, counts in votes.items() if set(counts) - {offsets.CODE_POINTS}}
-    if not any(form for _, form in report.files):
-        raise UserError("None of the files is in a format that is known", "Name it with --format.")
-    return votes
+            self._votes[source.name] = Counter()
+            for number, version in read(source, recognised, text_key):
+                report.passages["read"] += 1
+                self._stage(source, number if recognised.has_lines else 0, number, version)
+        if not any(file_format for _, file_format in report.files):
+            raise UserError("The format of none of the files was recognised", "Name it by `file_format`.")
+        others = {name: dict(votes) for name, votes in self._votes.items() if set(votes) - {offsets.CODE_POINTS}}
+        report.offset_units = others
+
+    def _stage(self, source: Source, line: int, number: int, version: Any) -> None:
+        """Put a version that was read into the database, or log why it is refused."""
+        report = self._log.report
+        problem: Note | None
+        if isinstance(version, Version):
+            version.annotator = version.annotator or source.annotator
+            version.meta.pop(MODEL_ERRORS, None)
+            version.extra.pop(SUSPECTS, None)
+            report.spans["read"] += len(version.spans) + len(version.refused)
+            report.ignored.update(version.ignored)
+            problem = _unreadable(version)
+        else:
+            problem = Reason.IN_WORDS.note(words=version.reason)
+            version = Version(version.text, id=version.id)
+        version.file, version.line = source.name, line
+        version.id = version.id or ("" if line or not number else f"record {number}")
+        if problem:
+            self._log.add_passage("refused", version, problem, version.text[:MAX_LENGTH])
+            report.spans["left out"] += len(version.spans) + len(version.refused)
+            return
+        self._votes[source.name] += offsets.votes(version.text, version.spans)
+        self._database.add(version)
+
+    def combine_all(self, groups: Iterable[list[Version]], keep_partial: bool) -> None:
+        """Make passages of the versions in the database.
+
+        Args:
+            groups: The versions of each passage.
+            keep_partial: Whether to keep passages that are annotated in part, too, to be completed.
+        """
+        report = self._log.report
+        for versions in groups:
+            counting, left_out = candidates(versions, self._policies)
+            for version, _ in left_out:
+                report.spans["left out"] += len(version.spans) + len(version.refused)
+            taken = []
+            for version in counting:
+                cleaned = self.clean(version)
+                self._log_spans(cleaned)
+                if not cleaned.problem and not cleaned.spans and self._policies.empty is KeepOrDrop.drop:
+                    left_out.append((version, Reason.NO_SPAN))
+                    continue
+                if problem := cleaned.problem or _move_onto(cleaned, versions[0].text):
+                    self._log.add_passage("refused", version, problem)
+                    report.spans["left out"] += len(cleaned.spans)
+                else:
+                    taken.append(cleaned)
+            for version, reason in left_out:
+                self._log.add_passage("left out", version, reason.note())
+                report.reasons[reason] += 1
+            if taken:
+                self._keep(taken)
+            elif keep_partial and not counting:
+                self._keep_partial([version for version in versions if version.status is Status.PARTIAL])
+
+    def clean(self, version: Version) -> CleanVersion:
+        """Turn a version's spans into sound ones."""
+        return clean(version, self._policies, self._schema, self._votes.get(version.file))
+
+    def _log_spans(self, cleaned: CleanVersion) -> None:
+        version, report = cleaned.version, self._log.report
+        for words in version.notes:
+            self._log.add_passage("changed", version, Reason.IN_WORDS.note(words=words))
+        for note in cleaned.changed:
+            self._log.add_span("changed", version, note)
+        for note in cleaned.refused:
+            self._log.add_span("refused", version, note)
+        for note in cleaned.left_out:
+            self._log.add_span("left out", version, note)
+        report.unknown_labels.update(cleaned.unknown_labels)
+        report.spans["merged"] += sum(note.reason is Reason.MERGED for note in cleaned.changed)
+
+    def _keep(self, versions: list[CleanVersion]) -> None:
+        report, first = self._log.report, versions[0].version
+        annotations, difference = combine(versions, self._policies.annotators)
+        if difference:
+            self._log.add_passage("changed" if annotations else "refused", first, difference)
+        spans_left = sum(len(cleaned.spans) for cleaned in versions)
+        each = self._policies.annotators is Annotators.each
+        named: Counter[str] = Counter()
+        for cleaned, spans in annotations:
+            version, meta = cleaned.version, cleaned.version.meta
+            if each:
+                named[version.annotator] += 1
+                again = f" ({named[version.annotator]})" if named[version.annotator] > 1 else ""
+                meta = {**meta, "annotator": (version.annotator or "unknown") + again}
+            self._database.add_passage(Passage(version.text, spans, meta, version.extra), version, each)
+            report.passages["kept"] += 1
+            report.spans["kept"] += len(spans)
+            report.labels.update(span.label for span in spans)
+            report.without_spans += not spans
+            spans_left -= len(spans)
+        report.spans["left out"] += spans_left
+        if others := len(versions) - len(annotations):
+            # Without an annotation, the first version has been counted as refused.
+            report.passages["left out"] += others - (not annotations)
+            if annotations:
+                report.reasons[Reason.COMBINED] += others
+
+    def _keep_partial(self, versions: list[Version]) -> None:
+        if not versions:
+            return
+        merged = Version(versions[0].text, meta=versions[0].meta)
+        spans = {span for version in versions for span in self.clean(version).spans}
+        for span in sorted(spans):
+            merged.add_span(span.start, span.end, span.label)
+        cleaned = clean(merged, Policies(overlaps=self._policies.overlaps, offset_unit=offsets.CODE_POINTS))
+        self._database.add_partial(Passage(merged.text, cleaned.spans, merged.meta))
+
+    def merged_lines(self, output: Path, progress: _Progress) -> Iterator[str]:
+        """Give the lines of the annotation file as it will be.
+
+        Args:
+            output: The annotation file as it is.
+            progress: Told how far this is.
+        """
+        counts = self._log.report.passages
+        if output.is_file():
+            with output.open(encoding="utf8", newline="\n") as stream:
+                size = output.stat().st_size
+                for number, line in progress.over(enumerate(stream, 1), size, 0.85, 0.9, lambda item: len(item[1])):
+                    line = line.rstrip("\r\n")
+                    old = read_line(line, str(output), number) if line.strip() else None
+                    found = self._database.take(old) if isinstance(old, Passage) else None
+                    if isinstance(old, Passage) and found is not None:
+                        yield self._updated(old, *found) or line
+                        continue
+                    counts["untouched"] += isinstance(old, Passage)
+                    yield line
+        total = self._database.count("passage WHERE used = 0")
+        for passage, _ in progress.over(self._database.new_passages(), total, 0.9, 1):
+            counts["added"] += 1
+            yield json.dumps(to_record(passage), ensure_ascii=False)
+
+    def _updated(self, old: Passage, new: Passage, version: Version) -> str | None:
+        """Give the new line of a passage that was there; None where the line stays as it is."""
+        counts = self._log.report.passages
+        if version.status is Status.UNCONFIRMED and old.spans:
+            counts["unchanged"] += 1
+            self._log.add_passage("changed", version, Reason.OLD_ANNOTATION_KEPT.note(), old.text)
+            return None
+        try:
+            # The text that was there stays, whatever white space a tool made of it.
+            text, spans = old.text, list(rebase(new.spans, new.text, old.text))
+        except ValueError:
+            text, spans = new.text, new.spans
+        before, after = set(old.spans), set(spans)
+        meta = {**old.meta, **new.meta}
+        if before == after and meta == old.meta and text == old.text:
+            counts["unchanged"] += 1
+            return None
+        changes = [f"+{span.label} {text[span.start : span.end]!r}" for span in sorted(after - before)]
+        changes += [f"-{span.label} {old.surface(span)!r}" for span in sorted(before - after)]
+        self._log.add_passage("updated", version, Reason.UPDATED.note(changes=", ".join(changes) or "its meta"), text)
+        updated = Passage(text, spans, meta, {**old.extra, **new.extra})
+        return json.dumps(to_record(updated), ensure_ascii=False)
 
 
-def _unreadable(version: Version) -> str:
-    if not version.text.strip():
-        return "an empty text"
-    if len(version.text) > MAX_LENGTH:
-        return f"a text of {len(version.text)} characters: divide it into passages of a few sentences"
+def _move_onto(cleaned: CleanVersion, text: str) -> Note | None:
+    """Move a version's spans onto the text of the passage's first version, if that differs only in white space.
+
+    Returns:
+        Why that can't be done; None where it is done.
+    """
     try:
-        rest = json.dumps([version.meta, version.extra, [s.label for s in version.spans]], ensure_ascii=False)
+        cleaned.spans = list(rebase(cleaned.spans, cleaned.version.text, text))
+    except ValueError:
+        return Reason.OTHER_UNICODE_FORM.note()
+    cleaned.version.text = text
+    return None
+
+
+def _unreadable(version: Version) -> Note | None:
+    """Say why a version that was read can't be taken; None where it can."""
+    if not version.text.strip():
+        return Reason.EMPTY_TEXT.note()
+    if len(version.text) > MAX_LENGTH:
+        return Reason.TOO_LONG.note(length=len(version.text))
+    try:
+        labels = [span.label for span in version.spans]
+        rest = json.dumps([version.meta, version.extra, labels], ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
-        return "what it says beside its text can't be written as JSON"
+        return Reason.NOT_JSON.note()
     if _depth([version.meta, version.extra]) > DEEPEST:
-        return "what it says beside its text is nested too deeply"
+        return Reason.TOO_DEEP.note()
     if lone_surrogate(version.text) is not None or lone_surrogate(rest + version.annotator) is not None:
-        return "half of a surrogate pair: this is no Unicode text"
-    return ""
+        return Reason.SURROGATE.note()
+    return None
 
 
 def _depth(value: Any) -> int:
-    """How deeply lists and objects are nested in a value, no further than `DEEPEST`."""
+    """Compute how deeply lists and objects are nested in a value, no further than `DEEPEST`."""
     depth, level = 0, [value]
     while level and depth <= DEEPEST:
         depth += 1
@@ -251,148 +450,3 @@ def _depth(value: Any) -> int:
             if isinstance(item, dict | list)
         ]
     return depth
-
-
-def _combine_all(
-    groups: Iterable[list[Version]], database: Staging, account: Account, policies: Policies,
-    schema: EntitySchema | None, votes: dict[str, Counter[str]], keep_partial: bool,
-) -> None:  # fmt: skip
-    report = account.report
-    for versions in groups:
-        counting, left_out = candidates(versions, policies)
-        sounds = []
-        for version in counting:
-            sound = clean(version, policies, schema, votes.get(version.file))
-            _account_for(sound, account)
-            if sound.problem:
-                account.add("refused", "passage", version, version.text, sound.problem)
-                report.spans["left out"] += len(sound.spans)
-            elif not sound.spans and policies.empty is KeepOrDrop.drop:
-                left_out.append((version, "without any span"))
-            elif _onto(sound, versions[0].text):
-                sounds.append(sound)
-            else:
-                account.add("refused", "passage", version, version.text, OTHER_FORM)
-                report.spans["left out"] += len(sound.spans)
-        for version, reason in left_out:
-            account.add("left out", "passage", version, version.text, reason)
-            report.reasons[reason] += 1
-            if not any(version is other for other in counting):
-                report.spans["left out"] += len(version.spans) + len(version.refused)
-        if sounds:
-            _keep(sounds, database, account, policies)
-        elif keep_partial and not counting:
-            _keep_partial([v for v in versions if v.status is Status.PARTIAL], database, policies, schema, votes)
-
-
-def _account_for(sound: CleanVersion, account: Account) -> None:
-    for text, reason in sound.changed:
-        account.add("changed", "span" if text else "passage", sound.version, text or sound.version.text, reason)
-    for text, reason in sound.refused:
-        account.add("refused", "span", sound.version, text, reason)
-    account.report.unknown_labels.update(sound.unknown_labels)
-    for text, reason in sound.left_out:
-        account.add("left out", "span", sound.version, text, reason)
-    account.report.spans["merged"] += sum(reason.endswith("there twice, merged") for _, reason in sound.changed)
-
-
-def _onto(sound: CleanVersion, text: str) -> bool:
-    """Move a version's spans onto the text of the passage's first version, if that differs in white space only."""
-    try:
-        sound.spans = list(rebase(sound.spans, sound.version.text, text))
-    except ValueError:
-        return False
-    sound.version.text = text
-    return True
-
-
-def _keep(sounds: list[CleanVersion], database: Staging, account: Account, policies: Policies) -> None:
-    report = account.report
-    annotations, difference = combine(sounds, policies.annotators)
-    total = sum(len(sound.spans) for sound in sounds)
-    if not annotations:
-        account.add("refused", "passage", sounds[0].version, sounds[0].version.text, difference)
-    elif difference:
-        account.add("changed", "passage", sounds[0].version, sounds[0].version.text, difference)
-    each = policies.annotators is Annotators.each
-    named: Counter[str] = Counter()
-    for sound, spans in annotations:
-        version, meta = sound.version, sound.version.meta
-        if each:
-            named[version.annotator] += 1
-            again = f" ({named[version.annotator]})" if named[version.annotator] > 1 else ""
-            meta = {**meta, "annotator": (version.annotator or "unknown") + again}
-        database.add_passage(Passage(version.text, spans, meta, version.extra), version, each)
-        report.passages["kept"] += 1
-        report.spans["kept"] += len(spans)
-        report.labels.update(span.label for span in spans)
-        report.without_spans += not spans
-        total -= len(spans)
-    if other := len(sounds) - len(annotations):
-        report.passages["left out"] += other - (not annotations)
-        if annotations:
-            report.reasons["another version of the passage was taken, or all combined"] += other
-    report.spans["left out"] += total
-
-
-def _keep_partial(
-    versions: list[Version], database: Staging, policies: Policies, schema: EntitySchema | None,
-    votes: dict[str, Counter[str]],
-) -> None:  # fmt: skip
-    spans: set[Span] = set()
-    for version in versions:
-        spans.update(clean(version, policies, schema, votes.get(version.file)).spans)
-    if versions:
-        merged = Version(versions[0].text, meta=versions[0].meta)
-        for span in sorted(spans):
-            merged.add_span(span.start, span.end, span.label)
-        sound = clean(merged, Policies(overlaps=policies.overlaps, offset_unit=offsets.CODE_POINTS))
-        database.add_partial(Passage(merged.text, sound.spans, merged.meta))
-
-
-def _merged(database: Staging, account: Account, output: Path, progress: "_Progress") -> Iterator[str]:
-    """The lines of the annotation file as it will be."""
-    counts = account.report.passages
-    if output.is_file():
-        with output.open(encoding="utf8", newline="\n") as stream:
-            total = output.stat().st_size
-            for number, line in progress.over(enumerate(stream, 1), total, 0.1, lambda item: len(item[1])):
-                line = line.rstrip("\r\n")
-                old = read_line(line, str(output), number) if line.strip() else None
-                found = database.take(old) if isinstance(old, Passage) else None
-                if old is None or found is None:
-                    counts["untouched"] += isinstance(old, Passage)
-                    yield line
-                    continue
-                assert isinstance(old, Passage)
-                yield _updated(old, *found, account) or line
-    new = database.new_passages()
-    for passage, _ in progress.over(new, database.count("passage WHERE used = 0"), 0.2):
-        counts["added"] += 1
-        yield json.dumps(to_record(passage), ensure_ascii=False)
-
-
-def _updated(old: Passage, new: Passage, version: Version, account: Account) -> str | None:
-    """The line of a passage that was there, None where it stays as it is."""
-    if version.status is Status.UNCONFIRMED and old.spans:
-        account.report.passages["unchanged"] += 1
-        reason = "without a span, perhaps not annotated; the annotation that was there stays"
-        account.add("changed", "passage", version, old.text, reason)
-        return None
-    try:
-        # The text that is there stays, whatever white space a tool made of it.
-        spans = list(rebase(new.spans, new.text, old.text))
-        text = old.text
-    except ValueError:
-        spans, text = new.spans, new.text
-    before, after = set(old.spans), set(spans)
-    meta = {**old.meta, **new.meta}
-    if before == after and meta == old.meta and text == old.text:
-        account.report.passages["unchanged"] += 1
-        return None
-    parts = []
-    for sign, some, whose in (("+", after - before, text), ("-", before - after, old.text)):
-        parts += [f"{sign}{span.label} {whose[span.start : span.end]!r}" for span in sorted(some)]
-    account.add("updated", "passage", version, text, "updated: " + (", ".join(parts) or "its meta"))
-    updated = Passage(text, spans, meta, {**old.extra, **new.extra})
-    return json.dumps(to_record(updated), ensure_ascii=False)

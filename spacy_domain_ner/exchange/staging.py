@@ -1,4 +1,4 @@
-"""Versions waiting for each other: a database on the disk that groups them by passage, however many there are."""
+"""Versions that wait for each other: a database on the disk that groups them by passage, however many there are."""
 
 import pickle
 import sqlite3
@@ -11,7 +11,7 @@ from spacy_domain_ner.exchange.formats.version import Version
 
 
 class Staging:
-    """Versions by passage, and then the passages made of them, in a database on the disk that ends with `close`."""
+    """The versions by passage, then the passages made of them, in a database on the disk that lasts until `close`."""
 
     def __init__(self) -> None:
         self._versions = 0
@@ -26,7 +26,7 @@ class Staging:
         )
 
     def add(self, version: Version) -> None:
-        """Put a version to the others of its passage."""
+        """Add a version to the others of its passage."""
         key = passage_key(version.text, version.meta)
         row = self._connection.execute("SELECT first FROM version WHERE key = ? LIMIT 1", (key,)).fetchone()
         self._versions += 1
@@ -36,24 +36,34 @@ class Staging:
         )
 
     def count(self, what: str) -> int:
-        """How many rows there are of a table, with or without a condition."""
+        """Count the rows of a table.
+
+        Args:
+            what: The table's name, with or without a condition: "passage WHERE used = 0".
+        """
         return int(self._connection.execute(f"SELECT count(*) FROM {what}").fetchone()[0])
 
     def groups(self) -> Iterator[list[Version]]:
-        """The versions of each passage, in the order in which the passages came first."""
+        """Give the versions of each passage, in the order in which the passages were first read."""
         rows = self._connection.execute("SELECT first, data FROM version ORDER BY first, id")
         for _, group in groupby(rows, key=lambda row: row[0]):
             yield [pickle.loads(data) for _, data in group]
 
-    def add_passage(self, passage: Passage, version: Version, each: bool) -> None:
-        """Add the passage that a version became. each: Whether further versions are passages of their own."""
-        key = passage_key(passage.text, passage.meta, each)
-        # Of the version, its place and status are all that is needed.
+    def add_passage(self, passage: Passage, version: Version, with_annotator: bool) -> None:
+        """Add the passage that a version became.
+
+        Args:
+            passage: The passage.
+            version: The version that it follows.
+            with_annotator: Whether the versions of several annotators are passages of their own.
+        """
+        key = passage_key(passage.text, passage.meta, with_annotator)
+        # Only the version's place and status are needed later.
         place = Version("", id=version.id, status=version.status, file=version.file, line=version.line)
         self._connection.execute("INSERT INTO passage (key, data) VALUES (?, ?)", (key, _packed((passage, place))))
 
     def take(self, passage: Passage) -> tuple[Passage, Version] | None:
-        """What was imported for the same text and source."""
+        """Give what was imported for a passage, with the version that it follows, and mark it as used."""
         for with_annotator in (False, True):
             key = passage_key(passage.text, passage.meta, with_annotator)
             row = self._connection.execute("SELECT id, data FROM passage WHERE key = ?", (key,)).fetchone()
@@ -63,7 +73,7 @@ class Staging:
         return None
 
     def new_passages(self) -> Iterator[tuple[Passage, Version]]:
-        """What has not been taken."""
+        """Give the passages that were not taken."""
         for (data,) in self._connection.execute("SELECT data FROM passage WHERE used = 0 ORDER BY id"):
             yield pickle.loads(data)
 
@@ -72,12 +82,12 @@ class Staging:
         self._connection.execute("INSERT INTO partial VALUES (?)", (_packed(passage),))
 
     def partial(self) -> Iterator[Passage]:
-        """The passages that are annotated in part."""
+        """Give the passages that are annotated in part."""
         for (data,) in self._connection.execute("SELECT data FROM partial ORDER BY rowid"):
             yield pickle.loads(data)
 
     def close(self) -> None:
-        """Delete it."""
+        """Delete the database."""
         self._connection.close()
 
 

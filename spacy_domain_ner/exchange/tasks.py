@@ -2,49 +2,125 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import tee
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from spacy.language import Language
-
-from spacy_domain_ner.confidence import predict_with_probabilities
-from spacy_domain_ner.corpus.jsonl import ReadResult, read_passages
+from spacy_domain_ner.corpus.identity import passage_key
+from spacy_domain_ner.corpus.jsonl import ReadResult, Refusal, read_passages
 from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.formats import doccano, label_studio, prodigy
 from spacy_domain_ner.exchange.formats.stream import Source, lines
 from spacy_domain_ner.exchange.interfaces import Tool
 from spacy_domain_ner.files import TEXT_SUFFIXES, replacing
 
-# The spans of the passages themselves need a name where a tool wants one.
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+Item = TypeVar("Item")
+# The passages' own spans, under the name that Label Studio wants for whoever predicted.
 OWN_SPANS = "annotations"
 
 
-def tasks_to_label(passages: Iterable[Passage], tool: Tool, nlp: Language | None = None) -> Iterator[dict[str, Any]]:
-    """Passages as a tool's tasks, in the order in which they come.
+@dataclass
+class Exported:
+    """What an export wrote.
 
-    nlp: A trained model whose spans take the place of the passages' own; None fills in those.
+    Attributes:
+        tasks: How many tasks were written.
+        left_out: How many passages were left out because they are annotated already.
+        refusals: The lines that could not be read.
     """
-    if tool is Tool.label_studio:
-        if nlp is not None:
-            version = _model_version(nlp)
-            for passage, scores in _predicted(nlp, passages):
-                yield label_studio.task_to_label(passage, model_version=version, scores=scores)
-        else:
-            for passage in passages:
-                yield label_studio.task_to_label(passage, model_version=OWN_SPANS)
-        return
+
+    tasks: int
+    left_out: int
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+def export_tasks(
+    tool: Tool | str,
+    passages: Iterable[str | Path],
+    output: str | Path,
+    *,
+    model: "str | Path | Language | None" = None,
+    exclude: Iterable[str | Path] = (),
+    progress: Callable[[float], None] | None = None,
+) -> Exported:
+    """Write passages as tasks for a labelling tool. A passage that comes twice becomes one task.
+
+    Args:
+        tool: "label-studio", "doccano" or "prodigy".
+        passages: JSON lines with a `text` (files or folders), or text files with one passage per line.
+        output: The file to write, for the tool to import.
+        model: A trained model, or its folder or package, whose spans are filled in to be corrected; None fills in the
+            passages' own spans.
+        exclude: Annotation files whose passages are left out.
+        progress: Called with the share that is done, from 0 to 1.
+
+    Returns:
+        How many tasks were written, and what was left out.
+
+    Raises:
+        UserError: If an input can't be read or there is no passage to write.
+    """
+    tool = Tool(tool)
+    done = {_key(passage) for path in exclude for passage in read_passages(Path(path)).passages}
+    exported = Exported(0, 0)
+    wanted: dict[bytes, Passage] = {}
+    for path in passages:
+        read = read_to_label(Path(path))
+        exported.refusals += [refusal for refusal in read.refusals if not refusal.skipped]
+        for passage in read.passages:
+            if (key := _key(passage)) in done:
+                exported.left_out += 1
+            else:
+                wanted.setdefault(key, passage)
+    if not wanted:
+        hints = [f"{exported.left_out} are annotated already."] if exported.left_out else []
+        hints += [f"Not read: {refusal}" for refusal in exported.refusals[:5]]
+        raise UserError("There is no passage to label", "\n".join(hints))
+    tasks = tasks_to_label(wanted.values(), tool, model_of(model))
+    exported.tasks = write_tasks(Path(output), reporting(tasks, len(wanted), progress), tool)
+    return exported
+
+
+def tasks_to_label(passages: Iterable[Passage], tool: Tool, nlp: "Language | None" = None) -> Iterator[dict[str, Any]]:
+    """Make a tool's tasks of passages, in the same order.
+
+    Args:
+        passages: The passages.
+        tool: The labelling tool.
+        nlp: A trained model whose spans take the place of the passages' own; None fills in those.
+
+    Yields:
+        A task as the tool imports it.
+    """
+    version = OWN_SPANS if nlp is None else _model_version(nlp)
     found = ((passage, None) for passage in passages) if nlp is None else _predicted(nlp, passages)
     for passage, scores in found:
-        # doccano has no place for a score.
-        yield doccano.row_to_label(passage) if tool is Tool.doccano else prodigy.row_to_label(passage, scores)
+        if tool is Tool.label_studio:
+            yield label_studio.task_to_label(passage, model_version=version, scores=scores)
+        elif tool is Tool.prodigy:
+            yield prodigy.row_to_label(passage, scores)
+        else:
+            # doccano has no place for a score.
+            yield doccano.row_to_label(passage)
 
 
 def read_to_label(path: Path) -> ReadResult:
-    """Read passages to label: JSON lines (a file or a folder of them), or a text file with a passage on each line.
+    """Read passages to label.
 
-    RAISES: UserError where it can't be read.
+    Args:
+        path: JSON lines (a file or a folder of them), or a text file with one passage per line.
+
+    Returns:
+        The passages, and the lines that could not be read.
+
+    Raises:
+        UserError: If there is nothing to read.
     """
     if path.suffix.lower() not in TEXT_SUFFIXES or not path.is_file():
         return read_passages(path)
@@ -53,9 +129,15 @@ def read_to_label(path: Path) -> ReadResult:
 
 
 def write_tasks(path: Path, tasks: Iterable[dict[str, Any]], tool: Tool) -> int:
-    """Write tasks as the tool imports them: Label Studio takes one JSON list, the others a record a line.
+    """Write tasks as the tool imports them: Label Studio takes one JSON list, the others one record per line.
 
-    RETURNS: How many there are.
+    Args:
+        path: The file to write.
+        tasks: The tasks.
+        tool: The labelling tool.
+
+    Returns:
+        How many tasks there are.
     """
     count = 0
     with replacing(path) as stream:
@@ -69,17 +151,46 @@ def write_tasks(path: Path, tasks: Iterable[dict[str, Any]], tool: Tool) -> int:
     return count
 
 
-def _model_version(nlp: Language) -> str:
+def model_of(model: "str | Path | Language | None") -> "Language | None":
+    """Return a trained model, loaded where its folder or package is named; None for none."""
+    if not isinstance(model, str | Path):
+        return model
+    from spacy_domain_ner.models import load_model
+
+    return load_model(model)
+
+
+def reporting(items: Iterable[Item], total: int, progress: Callable[[float], None] | None) -> Iterator[Item]:
+    """Pass items through, and tell the share that has gone through.
+
+    Args:
+        items: What to pass through.
+        total: How many there are.
+        progress: Called with the share, from 0 to 1.
+    """
+    for number, item in enumerate(items, 1):
+        yield item
+        if progress is not None:
+            progress(number / total)
+
+
+def _key(passage: Passage) -> bytes:
+    return passage_key(passage.text, passage.meta)
+
+
+def _model_version(nlp: "Language") -> str:
     name = f"{nlp.meta['lang']}_{nlp.meta['name']}-{nlp.meta['version']}"
     if nlp.meta["version"] != "0.0.0":
         return name
-    # Not packaged yet: what its training came to tells one from the next.
-    told = json.dumps(nlp.meta.get("performance", {}), sort_keys=True)
-    return f"{name}-{hashlib.blake2b(told.encode('utf8'), digest_size=4).hexdigest()}"
+    # It is not packaged yet: the scores of its training tell it from the next one.
+    scores = json.dumps(nlp.meta.get("performance", {}), sort_keys=True)
+    return f"{name}-{hashlib.blake2b(scores.encode('utf8'), digest_size=4).hexdigest()}"
 
 
-def _predicted(nlp: Language, passages: Iterable[Passage]) -> Iterator[tuple[Passage, list[float] | None]]:
-    """Passages with the model's spans, and each span's probability where the model can give one."""
+def _predicted(nlp: "Language", passages: Iterable[Passage]) -> Iterator[tuple[Passage, list[float] | None]]:
+    """Give passages with the model's spans, and each span's probability where the model can give one."""
+    from spacy_domain_ner.confidence import predict_with_probabilities
+
     passages, unlabelled = tee(passages)
     bare = (Passage(passage.text) for passage in unlabelled)
     for passage, found in zip(passages, predict_with_probabilities(nlp, bare), strict=True):

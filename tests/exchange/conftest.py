@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from spacy_domain_ner.corpus import Passage, read_valid_passages
-from spacy_domain_ner.exchange.account import ImportReport
+from spacy_domain_ner.exchange.import_report import ImportReport
 from spacy_domain_ner.exchange.importing import import_annotations
 from spacy_domain_ner.exchange.policies import Policies
 

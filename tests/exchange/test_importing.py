@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from spacy_domain_ner.corpus import read_valid_passages
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.exchange.account import ImportReport
+from spacy_domain_ner.exchange.import_report import ImportReport
 from spacy_domain_ner.exchange.importing import import_annotations
 from spacy_domain_ner.exchange.policies import Annotators, Policies
 
@@ -171,16 +172,20 @@ def test_the_account_is_whole_whatever_is_imported(tmp_path_factory, texts, span
     assert output.read_bytes() == first
 
 
-def test_progress_goes_on_when_all_is_read(tmp_path):
+@pytest.mark.parametrize("packed", [False, True], ids=["a file", "an archive"])
+def test_progress_continues_after_all_is_read_and_ends_at_1(tmp_path, packed):
     path = tmp_path / "new.jsonl"
     path.write_text("".join(row(f"Redis {number} is down", SPAN) for number in range(3000)), encoding="utf8")
-    steps: list[int] = []
-    import_annotations([path], tmp_path / "annotations.jsonl", advance=steps.append)
-    size = path.stat().st_size
-    read = next(index for index in range(len(steps)) if sum(steps[: index + 1]) >= size)
-    assert len(steps) - read > 10
-    assert all(step >= 0 for step in steps)
-    assert 1.7 * size < sum(steps) <= 2 * size
+    if packed:
+        with zipfile.ZipFile(tmp_path / "new.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(path, path.name)
+        path = tmp_path / "new.zip"
+    shares: list[float] = []
+    import_annotations([path], tmp_path / "annotations.jsonl", progress=shares.append)
+    assert shares == sorted(set(shares))
+    assert shares[-1] == 1
+    assert 0.5 in shares
+    assert len([share for share in shares if 0.5 < share < 1]) > 10
 
 
 def many_rows(path: Path, megabytes: int) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.exchange import doccano_interface, label_studio_interface, prodigy_interface
+from spacy_domain_ner.exchange.interfaces import doccano_interface, label_studio_interface, prodigy_interface
 from spacy_domain_ner.schema import EntitySchema, read_schema
 
 SOFTWARE = read_schema(Path(__file__).parents[2] / "assets/software/entity_types.yml")

@@ -9,6 +9,7 @@ import pytest
 from spacy_domain_ner.corpus import read_valid_passages
 from spacy_domain_ner.exchange.importing import import_annotations
 from spacy_domain_ner.exchange.policies import Annotators, GroundTruth, KeepOrDrop, Overlaps, Policies
+from spacy_domain_ner.exchange.reasons import Reason
 
 EXPORTS = Path(__file__).parents[3] / "shared/data/exports"
 # The references have every annotator's version and every overlap.
@@ -77,7 +78,7 @@ def test_binary_answers_are_nobodys_complete_annotation(tmp_path):
         passages, report = imported(tmp_path, EXPORTS.parent / entry["file"], policies, to_label=to_label)
         assert passages == []
         assert report.passages["left out"] == 1800
-        assert report.reasons["skipped by the annotator"] == 86
+        assert report.reasons[Reason.SKIPPED] == 86
     accepted = {}
     for record, (text, spans) in reference(entry):
         if record["meta"]["answer"] == "accept":
@@ -125,7 +126,7 @@ def test_predictions_alone_are_left_out_unless_they_are_wanted(tmp_path):
     path = EXPORTS / "label_studio_json/lsf_named_entity_tasks.json"
     passages, report = imported(tmp_path, path)
     assert passages == []
-    assert report.reasons == {"a model's prediction only": 1}
+    assert report.reasons == {Reason.PREDICTED: 1}
     passages, _ = imported(tmp_path, path, Policies(predictions=KeepOrDrop.keep))
     assert len(passages[0].spans) == 1
 

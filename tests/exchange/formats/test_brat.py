@@ -7,7 +7,7 @@ import pytest
 
 from spacy_domain_ner.corpus import read_valid_passages
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.exchange.account import ImportReport
+from spacy_domain_ner.exchange.import_report import ImportReport
 from spacy_domain_ner.exchange.importing import import_annotations
 
 Read = Callable[..., tuple[list[list[tuple[str, str]]], ImportReport]]

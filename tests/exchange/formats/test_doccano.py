@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.corpus.jsonl import RefusedError
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.exchange.cleaning import clean
 from spacy_domain_ner.exchange.formats import doccano
 from spacy_domain_ner.exchange.importing import import_annotations
-from spacy_domain_ner.exchange.policies import Annotators, KeepOrDrop, Overlaps, Policies, clean
+from spacy_domain_ner.exchange.policies import Annotators, KeepOrDrop, Overlaps, Policies
+from spacy_domain_ner.exchange.reasons import Reason
 
 TEXT = "Redis is down since Kafka restarted"
 REDIS, KAFKA = ("Redis", "INFRA"), ("Kafka", "INFRA")
@@ -153,7 +155,7 @@ def test_a_persons_empty_rows_do_not_outvote_the_one_who_annotated(imported):
     rows = {"admin": [EMPTY, other], "ann": [ROW, other], "zoe": [EMPTY, other]}
     result = imported(archive(**rows), name="export.zip")
     assert result.mentions == [[REDIS, KAFKA], []]
-    assert result.report.reasons["without a span where another version has some: likely not annotated"] == 2
+    assert result.report.reasons[Reason.UNCONFIRMED] == 2
 
 
 @pytest.mark.parametrize("policy", list(Annotators))

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.corpus.jsonl import RefusedError
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.exchange.cleaning import clean
 from spacy_domain_ner.exchange.formats import label_studio
-from spacy_domain_ner.exchange.policies import Annotators, KeepOrDrop, Overlaps, Policies, clean
+from spacy_domain_ner.exchange.policies import Annotators, KeepOrDrop, Overlaps, Policies
 
 TEXT = "Redis is down since Kafka restarted"
 REDIS, KAFKA = ("Redis", "INFRA"), ("Kafka", "INFRA")

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.corpus.jsonl import RefusedError
+from spacy_domain_ner.exchange.cleaning import clean
 from spacy_domain_ner.exchange.formats import prodigy
-from spacy_domain_ner.exchange.policies import Annotators, KeepOrDrop, Overlaps, Policies, clean
+from spacy_domain_ner.exchange.policies import Annotators, KeepOrDrop, Overlaps, Policies
 
 TEXT = "Redis is down since Kafka restarted"
 REDIS, KAFKA = ("Redis", "INFRA"), ("Kafka", "INFRA")

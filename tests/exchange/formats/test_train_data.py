@@ -12,8 +12,9 @@ from spacy.tokens import DocBin
 from spacy_domain_ner.corpus import Span
 from spacy_domain_ner.corpus.jsonl import RefusedError
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.exchange.cleaning import clean
 from spacy_domain_ner.exchange.formats import train_data
-from spacy_domain_ner.exchange.policies import Overlaps, Policies, clean
+from spacy_domain_ner.exchange.policies import Overlaps, Policies
 
 TEXT = "Redis is down since Kafka restarted"
 REDIS, KAFKA = ("Redis", "INFRA"), ("Kafka", "INFRA")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import spacy
 
-from spacy_domain_ner.cli.label_studio import pull, push
 from spacy_domain_ner.corpus import Passage, Span, read_valid_passages, write_passages
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.exchange.label_studio.transfer import pull_annotations, push_tasks
 from spacy_domain_ner.exchange.policies import Annotators, Policies
 
 pytestmark = pytest.mark.slow
@@ -116,13 +116,13 @@ def expected(passages: list[Passage]) -> dict[str, list[tuple[str, Span]]]:
 def test_passages_come_back_from_two_annotators_as_they_were_marked(
     label_studio, annotate, unlabelled, schema, title, tmp_path
 ):
-    pushed = push(unlabelled, label_studio.url, label_studio.owner.personal, title, schema)
+    pushed = push_tasks(unlabelled, label_studio.url, label_studio.owner.personal, title, schema)
     assert (pushed.created, pushed.skipped, pushed.warnings) == (len(PASSAGES), 0, [])
     assert [task["data"]["text"] for task in tasks(label_studio, title)] == [passage.text for passage in PASSAGES]
     annotate(title, PASSAGES)
     annotate(title, PASSAGES[::2], label_studio.second)
     output = tmp_path / "annotations.jsonl"
-    pull(output, label_studio.url, label_studio.second.legacy, title, schema)
+    pull_annotations(output, label_studio.url, label_studio.second.legacy, title, schema=schema)
     assert spans_of(output) == expected(PASSAGES)
     assert [passage.meta["source"] for passage in read_valid_passages(output)] == list(TEXTS)
 
@@ -130,18 +130,18 @@ def test_passages_come_back_from_two_annotators_as_they_were_marked(
 def test_what_two_annotators_differ_in_is_decided_by_the_policy(
     label_studio, annotate, unlabelled, schema, title, tmp_path
 ):
-    server = (label_studio.url, label_studio.owner.legacy, title, schema)
-    push(unlabelled, *server)
+    server = (label_studio.url, label_studio.owner.legacy, title)
+    push_tasks(unlabelled, *server, schema)
     both, other = PASSAGES[0], Passage(PASSAGES[1].text, PASSAGES[1].spans[:1], PASSAGES[1].meta)
     annotate(title, [both, PASSAGES[1]])
     annotate(title, [both, other], label_studio.second)
     agreed, majority = tmp_path / "agreed.jsonl", tmp_path / "majority.jsonl"
-    pull(agreed, *server, policies=Policies(Annotators.agreed))
+    pull_annotations(agreed, *server, Policies(Annotators.agreed), schema=schema)
     assert spans_of(agreed) == expected([both])
-    pull(majority, *server, policies=Policies(Annotators.majority))
+    pull_annotations(majority, *server, Policies(Annotators.majority), schema=schema)
     assert spans_of(majority) == expected([both, other])
     second = tmp_path / "second.jsonl"
-    pull(second, *server, policies=Policies(only_annotators=(str(label_studio.second.id),)))
+    pull_annotations(second, *server, Policies(only_annotators=(str(label_studio.second.id),)), schema=schema)
     assert spans_of(second) == expected([both, other])
 
 
@@ -153,7 +153,9 @@ def test_a_models_predictions_go_along_with_score_and_version(label_studio, unla
     nlp.initialize()
     nlp.meta.update(name="software_ner", version="1.2.3")
     nlp.to_disk(tmp_path / "model")
-    pushed = push(unlabelled, label_studio.url, label_studio.owner.legacy, title, schema, model=str(tmp_path / "model"))
+    pushed = push_tasks(
+        unlabelled, label_studio.url, label_studio.owner.legacy, title, schema, model=str(tmp_path / "model")
+    )
     assert pushed.created == len(PASSAGES)
     unknown = 0
     for task, passage in zip(tasks(label_studio, title), PASSAGES, strict=True):
@@ -172,7 +174,7 @@ def test_a_models_predictions_go_along_with_score_and_version(label_studio, unla
 
 def test_the_passages_own_spans_go_along_where_there_is_no_model(label_studio, schema, title, tmp_path):
     write_passages(tmp_path / "annotated.jsonl", PASSAGES)
-    push(tmp_path / "annotated.jsonl", label_studio.url, label_studio.owner.legacy, title, schema)
+    push_tasks(tmp_path / "annotated.jsonl", label_studio.url, label_studio.owner.legacy, title, schema)
     for task, passage in zip(tasks(label_studio, title), PASSAGES, strict=True):
         spans = [result["value"] for each in task["predictions"] for result in each["result"]]
         assert [Span(span["start"], span["end"], *span["labels"]) for span in spans] == passage.spans
@@ -246,7 +248,7 @@ def test_a_push_that_can_not_be_is_one_clear_error(label_studio, run, unlabelled
 def test_a_file_without_passages_makes_no_project(label_studio, schema, title, tmp_path):
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(UserError, match="no passage to label"):
-        push(tmp_path / "empty.jsonl", label_studio.url, label_studio.owner.legacy, title, schema)
+        push_tasks(tmp_path / "empty.jsonl", label_studio.url, label_studio.owner.legacy, title, schema)
     assert label_studio.request("GET", f"/api/projects/?title={title}")["results"] == []
 
 
@@ -259,10 +261,10 @@ def test_an_existing_project_is_checked_and_used(label_studio, unlabelled, schem
     project = label_studio.request("POST", "/api/projects/", body)
     server = (label_studio.url, label_studio.owner.legacy)
     with pytest.raises(UserError, match=r"lacks the label\(s\) INFRA"):
-        push(unlabelled, *server, title, schema)
+        push_tasks(unlabelled, *server, title, schema)
     more = {"label_config": interface.format('<Label value="INFRA"/>')}
     label_studio.request("PATCH", f"/api/projects/{project['id']}/", more)
-    pushed = push(unlabelled, *server, str(project["id"]), schema)
+    pushed = push_tasks(unlabelled, *server, str(project["id"]), schema)
     assert pushed.created == len(PASSAGES)
     assert pushed.address == f"{label_studio.url}/projects/{project['id']}/data"
     assert [warning for warning in pushed.warnings if "TEAM" in warning]
@@ -270,7 +272,7 @@ def test_an_existing_project_is_checked_and_used(label_studio, unlabelled, schem
 
 def test_passages_that_can_not_be_read_are_named_and_the_others_go(label_studio, schema, title, write_lines):
     path = write_lines({"text": "Redis is slow"}, {"no": "text"}, {"text": "Redis is  slow"})
-    pushed = push(path, label_studio.url, label_studio.owner.legacy, title, schema)
+    pushed = push_tasks(path, label_studio.url, label_studio.owner.legacy, title, schema)
     # Two texts that differ in white space only are one passage, as they are to an import.
     assert (pushed.created, pushed.skipped) == (1, 1)
     (warning,) = pushed.warnings

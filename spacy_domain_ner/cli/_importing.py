@@ -1,0 +1,229 @@
+"""What the verbs that import have in common: their options, and how they show what an import did."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from spacy_domain_ner.cli._messages import msg
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.exchange.formats import FORMATS
+from spacy_domain_ner.exchange.policies import (
+    UNITS,
+    Annotators,
+    GroundTruth,
+    KeepOrDrop,
+    Overlaps,
+    Policies,
+    UnknownLabels,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from spacy_domain_ner.exchange.import_report import ImportReport
+
+SCHEMA = typer.Option(None, help="The entity types  [default: entity_types.yml where there is one]")
+FILE_FORMAT = typer.Option(None, "--format", help=f"The format, to skip its recognition: {', '.join(FORMATS)}")
+ENCODING = typer.Option("utf-8", help="The files' encoding, such as latin-1")
+TEXT_KEY = typer.Option(None, help="The key of the text in the records, where it is not found")
+RENAME = typer.Option([], help="OLD=NEW renames a label, OLD= leaves its spans out (may be repeated)")
+REPORT = typer.Option(
+    None, help="JSON file for everything that is changed, refused or left out  [default: OUTPUT with the ending "
+    ".import.json]",
+)  # fmt: skip
+STRICT = typer.Option(False, "--strict", help="Import nothing if anything is refused")
+
+# The option of each policy, in the order of the help.
+_POLICIES: dict[str, tuple[Any, Any]] = {
+    "annotators": (
+        Annotators,
+        typer.Option(
+            Policies.annotators,
+            help="A passage with several annotators: the version nearest to the others, the majority's spans, the "
+            "passage only where all agree, or each version by itself",
+        ),
+    ),
+    "only_annotators": (
+        list[str],
+        typer.Option([], "--annotator", help="Take only this person's annotations (may be repeated)"),
+    ),
+    "ground_truth": (
+        GroundTruth,
+        typer.Option(
+            Policies.ground_truth,
+            help="Versions marked as ground truth: preferred, the only ones that count, or like the others",
+        ),
+    ),
+    "overlaps": (
+        Overlaps,
+        typer.Option(
+            Policies.overlaps,
+            help="Overlapping spans: keep the longest, keep the first, refuse the passage, or keep all",
+        ),
+    ),
+    "unknown_labels": (
+        UnknownLabels,
+        typer.Option(
+            Policies.unknown_labels,
+            help="A label that is not an entity type: leave out the span, leave out the passage, or keep it",
+        ),
+    ),
+    "rename": (list[str], RENAME),
+    "skipped": (KeepOrDrop, typer.Option(Policies.skipped, help="Passages that the annotator skipped")),
+    "predictions": (
+        KeepOrDrop,
+        typer.Option(Policies.predictions, help="A model's spans, where nobody annotated the passage"),
+    ),
+    "empty": (
+        KeepOrDrop,
+        typer.Option(Policies.empty, help="Passages without a span; kept, they say that there is no entity"),
+    ),
+    "offset_unit": (
+        str,
+        typer.Option(Policies.offset_unit, help=f"What the offsets count: auto, {', '.join(UNITS)}"),
+    ),
+}
+
+
+def takes_policies(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a verb the options of an import's policies in place of its parameter `policies`.
+
+    Args:
+        without: The policies that the verb has no option for.
+    """
+
+    def take(function: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(function).parameters
+        options = [
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=option, annotation=kind)
+            for name, (kind, option) in _POLICIES.items()
+            if name not in without
+        ]
+
+        @functools.wraps(function)
+        def parsed(**given: Any) -> None:
+            chosen = {option.name: given.pop(option.name) for option in options}
+            function(policies=Policies(**{**chosen, "rename": renamed(chosen["rename"])}), **given)
+
+        parameters: list[inspect.Parameter] = []
+        for parameter in own.values():
+            parameters += options if parameter.name == "policies" else [parameter]
+        # typer reads a verb's options from these two.
+        parsed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        parsed.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return parsed
+
+    return take
+
+
+def renamed(pairs: list[str]) -> dict[str, str]:
+    """Make a dictionary of what `--rename` says.
+
+    Args:
+        pairs: Each OLD=NEW, or OLD= to leave the label's spans out.
+
+    Raises:
+        UserError: If one is not a pair.
+    """
+    names = {}
+    for pair in pairs:
+        old, equals, new = pair.partition("=")
+        if not (equals and old.strip()):
+            raise UserError(f"`rename` is {pair!r}", "Write OLD=NEW, or OLD= to leave the label's spans out.")
+        names[old.strip()] = new.strip()
+    return names
+
+
+def default_schema(schema: Path | None) -> Path | None:
+    """Return the file of the entity types: the one that was named, else that of the folder, if there is one."""
+    own = Path("entity_types.yml")
+    return schema or (own if own.is_file() else None)
+
+
+def default_report(output: Path) -> Path:
+    """Return where an import's report goes by default; annotation files never have this ending."""
+    return output.with_suffix(".import.json")
+
+
+def print_report(result: "ImportReport", output: Path, report: Path) -> None:
+    """Show what an import did: the formats, the first entries of each kind, the counts.
+
+    Args:
+        result: What it did.
+        output: The annotation file.
+        report: The report's file.
+    """
+    _print_files(result)
+    _print_entries(result)
+    _print_counts(result)
+    _print_advice(result)
+    passages = result.passages
+    done = ", ".join(
+        f"{passages[key]} {key}" for key in ("added", "updated", "unchanged", "untouched") if passages[key]
+    )
+    labels = ", ".join(f"{label} {count}" for label, count in result.labels.most_common(12))
+    if passages["kept"]:
+        msg.good(f"{output}: {done}. Spans: {labels or 'none'}")
+    else:
+        msg.warn(f"Nothing was imported into {output}.", _why_nothing(result))
+    msg.info(f"Everything that was changed, refused or left out is in {report}")
+
+
+def _print_files(result: "ImportReport") -> None:
+    for name, file_format in result.files[:10]:
+        msg.info(f"{name}: {file_format or 'not recognised, left out'}")
+    if len(result.files) > 10:
+        msg.info(f"... and {len(result.files) - 10} more files")
+
+
+def _print_entries(result: "ImportReport") -> None:
+    unread = sum(not file_format for _, file_format in result.files)
+    for kind, total, show in (
+        ("unread", unread, msg.warn),
+        ("updated", result.passages["updated"], msg.info),
+        ("changed", result.passages["changed"] + result.spans["changed"], msg.info),
+        ("refused", result.passages["refused"] + result.spans["refused"], msg.warn),
+    ):
+        for entry in result.shown[kind][:5]:  # type: ignore[index]
+            show(f"{kind}: {entry}")
+        if total > 5:
+            show(f"... {total} {kind} in all")
+
+
+def _print_counts(result: "ImportReport") -> None:
+    passages, spans = result.passages, result.spans
+    rows = [
+        ("read", passages["read"], spans["read"]), ("kept", passages["kept"], spans["kept"]),
+        ("left out", passages["left out"], spans["left out"]), ("refused", passages["refused"], spans["refused"]),
+        ("merged (there twice)", "", spans["merged"]), ("changed", passages["changed"], spans["changed"]),
+    ]  # fmt: skip
+    msg.table(rows, header=("", "annotated passages", "spans"), divider=True, aligns=("l", "r", "r"))
+
+
+def _print_advice(result: "ImportReport") -> None:
+    for reason, count in result.reasons.most_common():
+        msg.info(f"{count} left out: {reason.value}")
+    for kind, count in result.ignored.most_common():
+        msg.info(f"{count} result(s) that are not spans: {kind}")
+    for label, count in result.unknown_labels.most_common(10):
+        advice = f"--rename {label}=... or --unknown-labels keep"
+        msg.warn(f"{count} span(s) of {label}, which is not an entity type: {advice}")
+    for name, counts in result.offset_units.items():
+        found = ", ".join(f"{count} in {unit}" for unit, count in counts.items())
+        msg.warn(f"{name}: what the offsets count was found by the text: {found}. --offset-unit UNIT forces one.")
+    if 2 * result.without_spans > max(result.passages["kept"], 1):
+        msg.warn(
+            f"{result.without_spans} passages have no span and count as without entities: --empty drop leaves them out"
+        )
+
+
+def _why_nothing(result: "ImportReport") -> str:
+    from spacy_domain_ner.exchange.reasons import Reason
+
+    if result.reasons[Reason.PREDICTED]:
+        return "The file has only predictions: --predictions keep takes them."
+    if result.reasons[Reason.PARTIAL]:
+        return "Binary answers don't say what else is in a text: --to-label FILE writes the passages to be completed."
+    return "See above why."

@@ -1,0 +1,195 @@
+"""From the spans as a file has them to sound ones: inside the text, trimmed, of known labels, each once."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from spacy_domain_ner.corpus.passage import Span
+from spacy_domain_ner.exchange import offsets
+from spacy_domain_ner.exchange.formats.version import RawSpan, Version
+from spacy_domain_ner.exchange.policies import Overlaps, Policies, UnknownLabels
+from spacy_domain_ner.exchange.reasons import Note, Reason
+from spacy_domain_ner.schema import EntitySchema
+
+# What a unit of offsets is called in the notes.
+_UNIT_NAMES = {
+    "utf-16": "UTF-16 units",
+    "utf-8": "bytes",
+    "newlines-as-one": "a line end of two characters as one",
+    "inclusive ends": "their last character as the end",
+    "exclusive ends": "one past their last character as the end",
+}
+
+
+@dataclass
+class CleanVersion:
+    """A version whose spans are sound.
+
+    Attributes:
+        version: The version as it was read.
+        spans: The spans that were taken, with offsets in code points.
+        changed: What was changed in a span.
+        refused: The spans that could not be taken.
+        left_out: The spans that the user does not want.
+        problem: Why the whole version is refused; None where it is not.
+    """
+
+    version: Version
+    spans: list[Span]
+    changed: list[Note] = field(default_factory=list)
+    refused: list[Note] = field(default_factory=list)
+    left_out: list[Note] = field(default_factory=list)
+    problem: Note | None = None
+
+    @property
+    def unknown_labels(self) -> list[str]:
+        """The label of each span that was refused because its label is not an entity type."""
+        return [str(note.details["label"]) for note in self.refused if note.reason is Reason.UNKNOWN_LABEL]
+
+
+def clean(
+    version: Version, policies: Policies, schema: EntitySchema | None = None, votes: Counter[str] | None = None
+) -> CleanVersion:
+    """Turn a version's spans into sound ones.
+
+    Args:
+        version: The version as it was read.
+        policies: How to decide.
+        schema: The entity types; None takes every label.
+        votes: How many spans of the file fit by only one unit of offsets, to decide about those that fit by several.
+    """
+    cleaned = CleanVersion(
+        version, [], refused=[Reason.IN_WORDS.note(text, words=words) for text, words in version.refused]
+    )
+    own_votes = offsets.votes(version.text, version.spans) if policies.offset_unit == "auto" else Counter()
+    for raw in version.spans:
+        place = _place(version.text, raw, policies.offset_unit, [own_votes, votes or Counter()], cleaned.changed)
+        if place is None or not version.text[slice(*place)].strip():
+            cleaned.refused.append(_no_place(version.text, raw, place))
+            continue
+        start, end = _trimmed(version.text, place)
+        mention = version.text[start:end]
+        if (start, end) != place:
+            cleaned.changed.append(Reason.TRIMMED.note(mention, label=raw.label))
+        label = policies.rename.get(raw.label, raw.label)
+        if not label:
+            cleaned.left_out.append(Reason.RENAMED_TO_NOTHING.note(mention, label=raw.label))
+        elif schema is not None and label not in schema.labels and policies.unknown_labels is not UnknownLabels.keep:
+            cleaned.refused.append(Reason.UNKNOWN_LABEL.note(mention, label=label))
+            if policies.unknown_labels is UnknownLabels.passage:
+                cleaned.problem = Reason.HAS_UNKNOWN_LABEL.note(label=label)
+        elif (span := Span(start, end, label)) in cleaned.spans:
+            cleaned.changed.append(Reason.MERGED.note(mention, label=label))
+        else:
+            cleaned.spans.append(span)
+    if not cleaned.spans and any(note.reason is not Reason.UNKNOWN_LABEL for note in cleaned.refused):
+        # Kept without spans, it would claim that it has no entities, which nobody annotated.
+        cleaned.problem = cleaned.problem or Reason.NO_SPAN_FITS.note()
+    _resolve_overlaps(cleaned, policies.overlaps)
+    cleaned.spans.sort()
+    return cleaned
+
+
+def rebase(spans: Iterable[Span], text: str, onto: str) -> Iterator[Span]:
+    """Move spans from one text to another that differs only in white space.
+
+    Args:
+        spans: Spans of `text`.
+        text: The text that they point into.
+        onto: The text that they shall point into.
+
+    Yields:
+        The spans of `onto`, in the same order.
+
+    Raises:
+        ValueError: If the texts differ in more than white space.
+    """
+    if text == onto:
+        yield from spans
+        return
+    if "".join(text.split()) != "".join(onto.split()):
+        raise ValueError("the texts differ in more than white space")
+    # By the number of each character that is not white space.
+    places = [index for index, character in enumerate(onto) if not character.isspace()]
+    solid = (index for index, character in enumerate(text) if not character.isspace())
+    number_of = {index: number for number, index in enumerate(solid)}
+    for span in spans:
+        first, last = number_of[span.start], number_of[span.end - 1]
+        yield Span(places[first], places[last] + 1, span.label)
+
+
+def _place(
+    text: str, raw: RawSpan, unit: str, votes: Iterable[Counter[str]], changed: list[Note]
+) -> tuple[int, int] | None:
+    """Find where a span lies, in code points; None outside the text. Notes where this is not what the file says."""
+    if unit != "auto":
+        return offsets.to_code_points(text, raw, unit)
+    if (claimed := offsets.claimed_place(text, raw)) is not None:
+        start, end, found = claimed
+        if found != offsets.CODE_POINTS:
+            changed.append(Reason.OTHER_UNIT.note(text[start:end], label=raw.label, unit=_UNIT_NAMES[found]))
+        return start, end
+    found = _likeliest_unit(offsets.units_that_fit(text, raw), votes)
+    place = offsets.to_code_points(text, raw, found)
+    if raw.claim and raw.claim.strip():
+        only = None if offsets.is_on_words(text, place) else offsets.only_place(text, raw.claim)
+        if only is not None:
+            where = {"start": raw.start, "end": raw.end, "new_start": only[0], "new_end": only[1]}
+            changed.append(Reason.MOVED.note(raw.claim, label=raw.label, **where))
+            return only
+        if place is not None:
+            changed.append(Reason.OTHER_TEXT.note(text[slice(*place)], label=raw.label, claim=raw.claim))
+    elif place is not None and place != (raw.start, raw.end + raw.inclusive):
+        changed.append(Reason.OTHER_UNIT.note(text[slice(*place)], label=raw.label, unit=_UNIT_NAMES[found]))
+    return place
+
+
+def _likeliest_unit(fitting: tuple[str, ...], votes: Iterable[Counter[str]]) -> str:
+    """Choose among the units by which a span fits: the passage's other spans decide, else those of the file.
+
+    They decide only where nine of ten of them fit by the same unit.
+    """
+    if len(fitting) > 1:
+        for vote in votes:
+            for unit, count in vote.most_common(1):
+                if unit in fitting and 10 * count >= 9 * vote.total():
+                    return unit
+    return fitting[0]
+
+
+def _no_place(text: str, raw: RawSpan, place: tuple[int, int] | None) -> Note:
+    details: dict[str, object] = {"label": raw.label, "start": raw.start, "end": raw.end}
+    if place is not None and place[0] < place[1]:
+        return Reason.WHITE_SPACE.note(text[slice(*place)], **details)
+    if raw.end < raw.start:
+        return Reason.INVERTED.note(raw.claim or "", **details)
+    if raw.start == raw.end and 0 <= raw.start <= len(text):
+        return Reason.EMPTY.note(raw.claim or "", **details)
+    return Reason.OUTSIDE.note(raw.claim or "", length=len(text), **details)
+
+
+def _trimmed(text: str, place: tuple[int, int]) -> tuple[int, int]:
+    surface = text[slice(*place)]
+    start = place[0] + len(surface) - len(surface.lstrip())
+    return start, start + len(surface.strip())
+
+
+def _resolve_overlaps(cleaned: CleanVersion, policy: Overlaps) -> None:
+    if policy is Overlaps.keep:
+        return
+    text = cleaned.version.text
+    order = cleaned.spans if policy is Overlaps.first else sorted(cleaned.spans, key=lambda span: span.start - span.end)
+    kept: list[Span] = []
+    for span in order:
+        rival = next((other for other in kept if span.start < other.end and other.start < span.end), None)
+        if rival is None:
+            kept.append(span)
+            continue
+        details = {"label": span.label, "rival": rival.label, "rival_text": text[rival.start : rival.end]}
+        if policy is Overlaps.refuse:
+            cleaned.problem = Reason.HAS_OVERLAP.note(**details)
+            return
+        longer = policy is Overlaps.longest and rival.end - rival.start > span.end - span.start
+        reason = Reason.OVERLAPS_LONGER if longer else Reason.OVERLAPS_EARLIER
+        cleaned.refused.append(reason.note(text[span.start : span.end], **details))
+    cleaned.spans = kept

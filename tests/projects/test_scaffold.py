@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import spacy_domain_ner as ner
 from spacy_domain_ner.projects.scaffold import AnswersError
@@ -155,11 +157,92 @@ def test_every_label_of_the_schema_is_an_entity_type(label, is_label):
             ner.new_project("billing", pack="blank", entity_types=label)
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"domain": ""}, "domain: ''"),
+        ({"domain": "../up"}, "domain: '../up'"),
+        ({"domain": "9lives"}, "domain: '9lives'"),
+        ({"domain": "a__b"}, "domain: 'a__b'"),
+        ({"domain": "class"}, "domain: 'class'"),
+        ({"domain": "Ünicode"}, "domain: 'Ünicode'"),
+        ({"domain": "x" * 70}, "too long"),
+        ({"pack": "medicine"}, "pack: 'medicine' is not known. Choose one of: software, blank"),
+        ({"entity_types": " , "}, "entity_types: none given"),
+        ({"entity_types": []}, "entity_types: none given"),
+        ({"entity_types": "A;B"}, "entity_types: 'A;B' is not a label"),
+        ({"base_model": "bert"}, "base_model: 'bert' is not known. Choose one of: cnn, minilm"),
+        ({"language": "ja"}, "language: 'ja' is not one of spaCy's languages"),
+        ({"title": " "}, "title: it is empty"),
+        ({"author": "a\x07"}, "author: it has the control character '\\x07'"),
+        ({"license": "${vars.name}"}, "license: it has '$' before a brace"),
+    ],
+)
+def test_a_bad_answer_says_what_would_be_right_and_nothing_is_made(tmp_path, answer, expected):
+    with pytest.raises(AnswersError, match=re.escape(expected)):
+        ner.new_project(**answer)
+    assert os.listdir(tmp_path) == ["cookiecutter.yml"]
+
+
 def test_a_folder_as_base_model_must_be_a_full_path(tmp_path):
     (tmp_path / "model").mkdir()
     with pytest.raises(AnswersError, match="base_model: 'model' is not known"):
         ner.new_project("billing", base_model="model")
     assert ner.new_project("billing", base_model=str(tmp_path / "model")).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("license", "author", "expected"),
+    [
+        ("MIT", "Zoë\nand others", ["MIT License", "Zoë and others", "Permission is hereby granted, free of charge"]),
+        ("mit", "", ["MIT License", "the authors"]),
+        ("Apache-2.0", "Zoë", ["Zoë", "are licensed under: Apache-2.0", "https://spdx.org/licenses/"]),
+        ("Proprietary", "ACME", ["ACME. All rights reserved."]),
+        ("", "ACME", ["ACME. All rights reserved."]),
+    ],
+)
+def test_the_licence_file_follows_the_answer(license, author, expected):
+    project = ner.new_project("billing", pack="blank", author=author, license=license)
+    text = (project / "LICENSE").read_text(encoding="utf8")
+    for part in expected:
+        assert part in text, part
+    assert ("MIT" in text) is (license.upper() == "MIT")
+    assert not text[0].isspace()
+
+
+@pytest.mark.parametrize(
+    ("base_model", "events"),
+    [("cnn", {"push", "pull_request", "workflow_dispatch"}), ("biobert", {"workflow_dispatch"})],
+)
+def test_the_ci_workflow_trains_and_evaluates(base_model, events):
+    project = ner.new_project("billing", base_model=base_model)
+    workflow = yaml.load((project / ".github/workflows/train.yml").read_text(), yaml.BaseLoader)
+    assert set(workflow["on"]) == events
+    steps = workflow["jobs"]["train"]["steps"]
+    runs = [step["run"] for step in steps if "run" in step]
+    assert runs[-2] == "python -m weasel run all"
+    assert any("whl/cpu" in command for command in runs) is (base_model != "cnn")
+    assert {step["uses"].split("@")[0] for step in steps if "uses" in step} == {
+        "actions/checkout", "actions/setup-python", "actions/upload-artifact",
+    }  # fmt: skip
+    # `fail_under` is what makes it fail; the workflow takes it from project.yml.
+    assert "--fail-under ${vars.fail_under}" in (project / "project.yml").read_text()
+
+
+def test_git_ignores_what_is_made_and_keeps_what_is_the_users():
+    project = ner.new_project("billing")
+    made = [
+        "training/model-best/config.cfg", "metrics/report.html", "corpus/train.spacy", "packages/en/dist/en.whl",
+        "comparison/comparison.html", "guide/guide.md", "project.lock", ".venv/bin/python", "assets/all.import.json",
+        "assets/.split.json.12.tmp", "entities.jsonl.partial", "entities.jsonl.partial.json", "project.yml.bak",
+        "assets/annotations.jsonl.bak2",
+    ]  # fmt: skip
+    kept = [path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()]
+    kept += ["assets/split.json", "assets/annotations/more.jsonl", "configs/my.cfg", "assets/training/a.jsonl"]
+    subprocess.run(["git", "init", "--quiet", project], check=True)
+    command = ["git", "-c", "core.excludesFile=", "-C", str(project), "check-ignore", "--no-index", *made, *kept]
+    ignored = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert ignored == made
 
 
 def test_the_hooks_need_nothing_beyond_python():

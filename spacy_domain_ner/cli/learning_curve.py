@@ -45,7 +45,7 @@ def learning_curve_cli(
         say=partial(print, flush=True),
     )
     _print(curve)
-    msg.good(f"The learning curve is in {output}. For the report and its advice: weasel run evaluate . --force")
+    msg.good(f"The learning curve is in {output}")
 
 
 def read_sizes(sizes: str) -> tuple[float, ...]:

@@ -45,4 +45,3 @@ def suspects_cli(
     if rows:
         msg.table(rows, header=("confidence", "what models contradict"), divider=True, aligns=("r", "l"), max_col=110)
     msg.good(f"{len(suspects)} annotations to look at are in {output}: domain-ner export label-studio {output}")
-    msg.info("To see them in the report: weasel run evaluate . --force")

@@ -59,7 +59,7 @@ def test_names_that_training_had_are_scored_apart_and_sum_up(analysis):
         assert result.seen + result.unseen == result.score
 
 
-def test_without_training_nothing_is_said_of_it(analysis):
+def test_without_a_training_set_nothing_is_said_about_it(analysis):
     bare = analyse(analysis.passages, [Predicted(spans) for spans in analysis.predictions])
     assert (bare.trained_on, bare.micro.seen, bare.types["A"].unseen) == (None, None, None)
     assert list(bare.types) == ["A", "B"]
@@ -75,7 +75,7 @@ def test_passages_are_grouped_by_what_divides_them_into_a_few(analysis):
     assert list(analyse(many, [Predicted([])] * 21).groups) == ["kind"]
 
 
-def test_values_of_meta_that_are_no_text_make_no_groups():
+def test_values_of_meta_that_are_not_text_make_no_groups():
     passages = [Passage("x", meta={"n": 1, "list": ["a"], "none": None, "empty": ""}), Passage("y", meta={"n": 2})]
     assert analyse(passages, [Predicted([])] * 2).groups == {}
 

@@ -19,7 +19,7 @@ from spacy_domain_ner.evaluation.scores import Score, score
 
 
 def made_up(passages: int, found: float = 0.7, seed: int = 0) -> numpy.ndarray:
-    """Counts of passages with up to four mentions, of which a model finds so many."""
+    """Counts of passages with up to four mentions, some of which a model finds."""
     chance = random.Random(seed)
     rows = []
     for _ in range(passages):

@@ -1,4 +1,4 @@
-"""Curves are found again that were made, and what can't be said is not said."""
+"""Known curves are recovered, and a forecast that the points do not support is not made."""
 
 import numpy
 import pytest
@@ -9,7 +9,7 @@ SIZES = (100, 200, 400, 800)
 
 
 def counts(f1: float, support: int = 1000) -> numpy.ndarray:
-    """Passages with one mention each of which so many are found, and as many inventions as misses."""
+    """Passages with one mention each: this many are found, and there are as many inventions as misses."""
     found = numpy.arange(support) < round(f1 * support)
     return numpy.stack([found, ~found, ~found], axis=1).astype(int)
 
@@ -29,7 +29,7 @@ def test_the_range_holds_what_the_curve_would_come_to(limit, factor, exponent):
     assert abs(value - truth) < 0.03
 
 
-def test_points_without_noise_give_the_curve_back():
+def test_points_without_noise_recover_the_curve():
     sizes = numpy.array(SIZES, float)
     curves = fit(sizes, 0.9 - 2.0 * sizes**-0.5, numpy.full(4, 1e-6))
     best = curves.weights.argmax()
@@ -63,25 +63,25 @@ def test_a_flat_curve_says_that_more_will_not_help():
     assert forecast.needed is None
 
 
-def test_a_curve_that_falls_is_as_flat_as_one_can_be():
+def test_a_falling_curve_counts_as_flat():
     forecast = curve(0.72, 0.71, 0.7, 0.69).forecasts["A"]
     assert forecast.doubled[0] <= 0.73
     assert "hardly help" in forecast.text
     assert not forecast.worth_it
 
 
-def test_what_is_good_enough_needs_no_more():
+def test_a_type_that_is_good_enough_needs_no_more_examples():
     assert "F1 0.95 is enough" in curve(0.8, 0.88, 0.92, 0.95).forecasts["A"].text
 
 
-def test_of_a_type_of_which_too_little_is_known_nothing_is_said():
+def test_a_type_with_too_few_mentions_or_points_has_no_forecast():
     assert curve(0.5, 0.6, 0.7, 0.8, support=9).forecasts == {}
     assert curve(0.5, 0.6, sizes=(100, 200)).forecasts == {}
     same = [Measured(size, {"A": 50}, {"A": counts(0.5)}) for size in SIZES]
     assert learn_from(same).forecasts == {}
 
 
-def test_of_points_that_lie_on_no_curve_nothing_is_said():
+def test_points_that_do_not_lie_on_a_curve_give_no_forecast():
     # Too few examples yet: F1 still rises ever faster.
     found = curve(0.0, 0.02, 0.1, 0.6)
     assert found.forecasts == {}

@@ -18,7 +18,7 @@ def errors_of(*pairs: tuple[Passage, list[Span]], misaligned=(), forms=None) -> 
     return find_errors(passages, matches, off, forms)
 
 
-def test_what_is_correct_is_no_error():
+def test_a_correct_span_is_not_an_error():
     assert errors_of((Passage(TEXT, [API, REDIS]), [API, REDIS])) == []
 
 
@@ -41,7 +41,7 @@ def test_a_wrong_boundary_says_which_words(predicted, edges, parts):
     assert (error.kind, error.edges, error.edges.parts) == ("boundary", edges, parts)
 
 
-def test_a_mention_that_no_tokens_express_is_no_fault_of_the_model():
+def test_a_mention_that_no_tokens_express_is_an_error_of_tokenization():
     [error] = errors_of((Passage(TEXT, [API]), [Span(4, 21, "SERVICE")]), misaligned=[API])
     assert error.kind == "tokenization"
     [error] = errors_of((Passage(TEXT, [API]), []), misaligned=[API])
@@ -66,7 +66,7 @@ def test_what_repeats_comes_first_and_then_one_of_each():
     assert [(error.number, error.repeated) for error in errors] == [(2, 2), (0, 1), (1, 2)]
 
 
-def test_of_patterns_as_frequent_that_of_the_more_frequent_types_comes_first():
+def test_among_equally_frequent_patterns_the_more_frequent_types_come_first():
     spurious = (Passage("a b", []), [Span(0, 1, "TEAM")])
     missed = [(Passage(f"{name} x", [Span(0, 1, "INFRA")]), []) for name in "cde"]
     assert [error.kind for error in errors_of(spurious, *missed)] == ["missed"] * 3 + ["spurious"]

@@ -49,7 +49,7 @@ def test_a_wrong_type_is_missed_in_one_and_invented_in_the_other():
     assert types == {"A": Score(0, 0, 1), "B": Score(0, 1, 0)}
 
 
-def test_types_come_in_the_order_given_and_unknown_ones_behind():
+def test_types_come_in_the_order_given_and_unknown_ones_after_them():
     types = score([Passage(TEXT, [A])], [[Span(0, 1, "X")]], ["C", "A"]).types
     assert list(types) == ["C", "A", "X"]
 

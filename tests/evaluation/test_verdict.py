@@ -14,7 +14,7 @@ LONGER = Span(0, 7, "A")
 
 
 def make(found=0, missed=0, spurious=0, confused=0, longer=0, misaligned=0, trained=500, name="Name", other="B"):
-    """An analysis of so many passages with one mention of type A each, or none where one is invented."""
+    """An analysis of this many passages with one mention of type A each, or without one where a model invents it."""
     cases = [
         *[([WORD], Predicted([WORD]))] * found,
         *[([WORD], Predicted([]))] * missed,
@@ -68,12 +68,12 @@ def test_the_advice_names_what_it_is_about(counts, words):
     assert words in judge(make(**counts), "A").advice
 
 
-def test_what_few_errors_are_due_to_is_not_named():
+def test_a_cause_of_few_errors_is_not_named():
     advice = judge(make(found=40, missed=40, longer=3), "A").advice
     assert "other ends" not in advice
 
 
-def test_an_llm_is_the_last_step_once_there_are_examples_enough():
+def test_an_llm_is_the_last_step_once_there_are_enough_examples():
     low = {"found": 30, "missed": 40}
     assert judge(make(**low, trained=500), "A").steps[-1].text.startswith("F1 is still low with 500 examples")
     assert judge(make(**low, trained=200), "A").steps[-1].text.startswith("if that does not help, use an LLM")
@@ -96,7 +96,7 @@ def test_the_advice_to_label_says_how_many_by_the_forecast():
     assert not any("curve" in step.text for step in others)
 
 
-def test_the_forecast_is_no_second_number_beside_another():
+def test_the_forecast_does_not_add_a_second_number():
     steps = judge(make(found=30, missed=40, trained=150), "A", forecast=forecast(worth_it=False)).steps
     assert [step.action for step in steps] == ["label", "label"]
     assert steps[0].text.startswith("label 50 more examples")
@@ -110,7 +110,7 @@ def test_an_llm_comes_before_more_examples_that_will_hardly_help(trained):
     steps = judge(low, "A", forecast=forecast(worth_it=False)).steps
     assert [step.action for step in steps] == ["llm", "label", "relabel"]
     assert "by the learning curve more examples will hardly help" in steps[0].text
-    # Where nobody is to label, it stays the last one; a type that is close needs none.
+    # Without a step to label more it stays the last one, and a type that is close does not need it.
     invents = make(found=60, spurious=90, trained=trained)
     assert [step.action for step in judge(invents, "A", forecast=forecast(worth_it=False)).steps] == ["relabel", "llm"]
     close = make(found=80, missed=30, spurious=5, trained=trained)
@@ -123,7 +123,7 @@ def test_a_forecast_from_beyond_the_gate_is_left_out():
     assert "curve" in judge(analysis, "A", Gates(0.9, 0.7), forecast(f1=0.86)).advice
 
 
-def test_gates_of_ones_own_are_used():
+def test_given_gates_are_used():
     analysis = make(found=70, missed=30, spurious=30)
     assert judge(analysis, "A", Gates(0.7, 0.6)).name == "ready"
     assert judge(analysis, "A", Gates(0.9, 0.6)).name == "close"

@@ -38,7 +38,7 @@ HOSTILE = [
 
 
 def make(earlier=(), **cases: int) -> Assessment:
-    """An assessment of so many passages with one mention each: `A_found=40, A_missed=3, B_as_A=2`."""
+    """An assessment of this many passages with one mention each: `A_found=40, A_missed=3, B_as_A=2`."""
     passages, predicted, labels = [], [], []
     for case, count in cases.items():
         label, _, outcome = case.partition("_")
@@ -273,7 +273,7 @@ def test_a_page_is_written_where_there_is_little_to_show(tmp_path, assessment):
     assert not re.search(r"\bnan\b", Page(html).text + short)
 
 
-def test_progress_is_called_one_only_where_it_is_more_than_chance(tmp_path):
+def test_a_change_is_called_progress_only_where_it_is_more_than_chance(tmp_path):
     cases = {"A_found": 40, "A_missed": 10}
     today = make(**cases)
     same = [Passage(passage.text, spans) for passage, spans in zip(today.passages, today.predictions, strict=True)]
@@ -334,14 +334,14 @@ def test_a_long_passage_is_cut_between_words_around_the_spans():
     assert len("".join(piece.text for piece in unbroken.pieces)) == 2 * CONTEXT + 10
 
 
-def test_markdown_calls_nobody():
+def test_markdown_mentions_nobody():
     assert escape_markdown("ask @dora, not dora@home") == "ask @<!-- -->dora, not dora@home"
     assert to_code("a ``b`` @dora") == "```a ``b`` @dora```"
     assert to_code("`") == "`` ` ``"
 
 
 def confident(count: int) -> Assessment:
-    """So many predictions; those below a confidence of 0.5 are wrong."""
+    """This many predictions; those below a confidence of 0.5 are wrong."""
     span = Span(0, 4, "A")
     shares = [(number + 0.5) / count for number in range(count)]
     passages = [Passage("Name is here", [span] if share > 0.5 else []) for share in shares]
@@ -365,7 +365,7 @@ def test_confidence_is_shown_and_stands_in_the_metrics(tmp_path):
     assert figures["coverage"][-1] == {"covered": 1.0, "confidence": 0.005, "precision": 0.5}
 
 
-def test_a_model_that_says_no_confidence_has_no_such_section(tmp_path):
+def test_a_model_without_confidence_has_no_such_section(tmp_path):
     html, _ = write(tmp_path, make(A_found=20))
     assert 'id="confidence"' not in html
     assert make(A_found=20).to_dict()["confidence"] is None

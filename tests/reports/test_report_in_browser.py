@@ -22,7 +22,7 @@ HOSTILE = "</script><script>document.title = 'run'</script><img src=x onerror=\"
 
 
 def assessment() -> Assessment:
-    """Of A 3 mentions are missed, 2 are taken for B, 1 is too long; of B 60 are spurious, one in a hostile text."""
+    """3 mentions of A are missed, 2 taken for B, and 1 is too long; 60 of B are spurious, one in a hostile text."""
     passages, predicted = [], []
 
     def add(text: str, gold: list[Span], found: list[Span]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -195,6 +196,19 @@ def test_every_pack_has_its_parts_and_every_base_model_its_config():
     assert context["_base_models"] == presets
     question = context["__prompts__"]["base_model"]
     assert all(f"{name:<11} {purpose}\n" in question for name, purpose in presets.items())
+
+
+def test_the_curve_and_the_suspects_bring_the_report_up_to_date_whatever_the_scores():
+    text = (REPOSITORY / "{{cookiecutter.domain}}/project.yml").read_text(encoding="utf8")
+    scripts = {
+        command.partition("\n")[0]: re.findall(r'^      - "(python .*)"$', command, re.MULTILINE)
+        for command in text.split("\n  - name: ")
+    }
+    [evaluate] = scripts["evaluate"]
+    for name in ("learning-curve", "suspects"):
+        measure, renew = scripts[name]
+        assert f"domain-ner {name} " in measure
+        assert f"{renew} --fail-under ${{vars.fail_under}}" == evaluate
 
 
 @pytest.mark.parametrize("pack", ["software", "blank"])

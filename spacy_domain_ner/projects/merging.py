@@ -32,6 +32,13 @@ class _Change:
     lines: list[str]
     is_ours: bool
 
+    @property
+    def kind(self) -> str:
+        """An insertion, a deletion or a replacement."""
+        if self.start == self.end:
+            return "insertion"
+        return "replacement" if self.lines else "deletion"
+
 
 def merge_lines(base: list[str], ours: list[str], theirs: list[str], names: tuple[str, str]) -> Merged:
     """Merge two changed versions of the same lines.
@@ -75,18 +82,27 @@ def _order(change: _Change) -> tuple[int, int]:
 
 
 def _groups(changes: list[_Change]) -> Iterator[list[_Change]]:
-    """Group the changes that touch the same lines, or that both insert lines at the same place."""
+    """Group the changes that can't be made independently of each other."""
     group: list[_Change] = []
-    end = 0
     for change in changes:
-        same_place = group and change.start == change.end == end == group[0].start
-        if group and not same_place and change.start >= end:
+        if group and not _belongs(change, group):
             yield group
             group = []
-        end = max(end, change.end) if group else change.end
         group.append(change)
     if group:
         yield group
+
+
+def _belongs(change: _Change, group: list[_Change]) -> bool:
+    """Whether a change touches the same lines as earlier ones.
+
+    A line that is inserted at the edge of deleted lines may have been meant for them, so these two belong together.
+    """
+    end = max(earlier.end for earlier in group)
+    if change.start != end:
+        return change.start < end
+    kinds = {(earlier.kind, change.kind) for earlier in group if earlier.end == end}
+    return bool(kinds & {("insertion", "insertion"), ("insertion", "deletion"), ("deletion", "insertion")})
 
 
 def _changed(base: list[str], start: int, end: int, changes: list[_Change]) -> list[str]:

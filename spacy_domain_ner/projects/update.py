@@ -21,7 +21,7 @@ from spacy_domain_ner.projects.record import RECORD, Record, make_record, read_f
 from spacy_domain_ner.projects.recover import recover_record
 from spacy_domain_ner.projects.scaffold import complete_answers, find_template, rendered
 
-# A text that people write over freely: where it can't be merged, theirs stays as it is.
+# Texts that people rewrite freely: if such a text can't be merged, the user's stays as it is.
 PROSE = ("README.md",)
 _OURS = "yours"
 _CONFLICT = re.compile(rf"^<<<<<<< {_OURS}$", re.MULTILINE)

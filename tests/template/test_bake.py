@@ -15,6 +15,7 @@ from spacy.util import get_lang_class
 from weasel.util import load_project_config
 
 from spacy_domain_ner.base_models.presets import read_presets
+from spacy_domain_ner.projects.scaffold import new_project
 from spacy_domain_ner.schema import read_schema
 
 REPOSITORY = Path(__file__).parents[2]
@@ -62,6 +63,10 @@ def test_a_bake_without_questions_gives_exactly_these_files(bake, tmp_path):
     assert (project / "assets/annotations.jsonl").read_bytes() == (
         REPOSITORY / "assets/software/starter.jsonl"
     ).read_bytes()
+    new = new_project("software", output_dir=tmp_path / "new")
+    assert {name: (new / name).read_bytes() for name in files_below(new)} == {
+        name: (project / name).read_bytes() for name in FILES
+    }
 
 
 @pytest.mark.parametrize("pack", ["software", "blank"])

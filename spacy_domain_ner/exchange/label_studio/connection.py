@@ -16,24 +16,33 @@ from spacy_domain_ner.errors import UserError
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
-# The access token that a personal one is exchanged for lives five minutes.
+# A personal token is exchanged for an access token that is valid for five minutes.
 RENEW_AFTER_SECONDS = 240.0
-# Where the answer did not come in time: HTTP's own number for it.
+# The status where no answer came in time: HTTP's own number for it.
 TIMED_OUT = 408
 _PERSONAL_TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 _TOKEN_HINT = (
-    "Make a personal access token in Label Studio (Account & Settings) and give it as --token or in LABEL_STUDIO_TOKEN."
+    "Make a personal access token in Label Studio (Account & Settings) and give it as `token`; the command line also "
+    "reads it from LABEL_STUDIO_TOKEN."
 )
-_ADDRESS_HINT = "Give the address at which Label Studio opens in the browser as --url, such as http://localhost:8080"
+_ADDRESS_HINT = "Give the address at which Label Studio opens in the browser as `url`, such as http://localhost:8080"
 
 
 class ServerError(UserError):
-    """What the server refused or did not answer.
+    """The server refused a request or did not answer.
 
-    status: The HTTP status; TIMED_OUT where no answer came in time, 0 where none could come.
+    Attributes:
+        status: The HTTP status; TIMED_OUT where no answer came in time, 0 where there was no connection.
     """
 
     def __init__(self, what: str, hint: str = "", status: int = 0) -> None:
+        """Make an error.
+
+        Args:
+            what: What is wrong.
+            hint: What to do about it.
+            status: The HTTP status.
+        """
         super().__init__(what, hint)
         self.status = status
 
@@ -41,53 +50,88 @@ class ServerError(UserError):
 class Connection:
     """Requests to one server, in the name of one user.
 
-    Redirects are not followed, so that the token goes nowhere else, and the first request goes without it: what is
-    no Label Studio never sees it.
+    Redirects are not followed, so that the token goes nowhere else. The first request goes without the token: a server
+    that is not Label Studio never sees it.
 
-    url: The server's address, as http://localhost:8080; the address of one of its pages will do.
-    token: A legacy token, or a personal access token, which is exchanged for one of five minutes as often as needed.
-    answer_seconds: How long to wait for an answer.
-    RAISES: UserError where `url` is no address or `token` can't be a token; so do all methods, where the server can't
-        be reached or says no.
+    All methods raise a ServerError if the server can't be reached or refuses the request.
     """
 
     def __init__(self, url: str, token: str, answer_seconds: float = ANSWER_SECONDS) -> None:
+        """Make a connection; nothing is sent yet.
+
+        Args:
+            url: The server's address, such as http://localhost:8080, or the address of one of its pages.
+            token: A legacy token, or a personal access token, which is exchanged for a short-lived one as often as
+                needed.
+            answer_seconds: How long to wait for an answer.
+
+        Raises:
+            UserError: If `url` is not an address or `token` can't be a token.
+        """
         self.url = _server_address(url)
         self._token = _plain_token(token)
         self._is_personal = _PERSONAL_TOKEN.fullmatch(self._token) is not None
         self._access_token = ""
         self._renewed_at = 0.0
-        self._is_known = False
+        self._is_label_studio = False
         self._seconds = (CONNECT_SECONDS, answer_seconds)
         self._session = requests.Session()
-        # With its session cookie, the server would take us for a browser.
+        # If its session cookie came back, the server would treat the requests as a browser's.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def close(self) -> None:
+        """Close the connection."""
         self._session.close()
 
     def get(self, path: str, **parameters: object) -> Any:
-        """RETURNS: What the server's JSON says."""
+        """Send a GET request.
+
+        Args:
+            path: The path on the server.
+            parameters: The query's parameters.
+
+        Returns:
+            The value of the server's JSON.
+        """
         return self._json(self._send("GET", path, parameters))
 
     def post(self, path: str, body: object = None, **parameters: object) -> Any:
-        """body: An object to send as JSON, or bytes that are JSON.
+        """Send a POST request.
 
-        RETURNS: What the server's JSON says.
+        Args:
+            path: The path on the server.
+            body: An object to send as JSON, or bytes that are JSON.
+            parameters: The query's parameters.
+
+        Returns:
+            The value of the server's JSON.
         """
         data = body if isinstance(body, bytes) else json.dumps(body).encode("utf8")
         return self._json(self._send("POST", path, parameters, data))
 
     def delete(self, path: str) -> None:
+        """Send a DELETE request.
+
+        Args:
+            path: The path on the server.
+        """
         self._send("DELETE", path, {})
 
     @contextmanager
     def download(self, path: str, **parameters: object) -> Iterator[Iterator[bytes]]:
-        """YIELDS: The answer's bytes, piece by piece."""
+        """Send a GET request whose answer is too long for memory.
+
+        Args:
+            path: The path on the server.
+            parameters: The query's parameters.
+
+        Yields:
+            The answer's bytes, piece by piece.
+        """
         response = self._send("GET", path, parameters, stream=True)
         try:
             if "html" in response.headers.get("Content-Type", ""):
-                raise self._no_label_studio("it answers with a web page")
+                raise self._not_label_studio("it answers with a web page")
             yield self._pieces(response)
         finally:
             response.close()
@@ -101,29 +145,29 @@ class Connection:
     def _send(
         self, method: str, path: str, parameters: dict[str, object], data: bytes | None = None, stream: bool = False
     ) -> requests.Response:
-        self._get_to_know()
+        self._make_sure_of_label_studio()
         response = self._request(method, path, self._authorization(), parameters, data, stream)
         if response.status_code == 401 and self._is_personal and self._renewed_at != 0:
-            # It ran out early, or the server was started anew.
+            # The access token expired early, or the server was restarted.
             self._renewed_at = 0
             response.close()
             response = self._request(method, path, self._authorization(), parameters, data, stream)
         self._refuse_failure(response)
         return response
 
-    def _get_to_know(self) -> None:
-        if self._is_known:
+    def _make_sure_of_label_studio(self) -> None:
+        if self._is_label_studio:
             return
         response = self._request("GET", "/api/version", None)
-        # Where even the version is for users only, the token must be tried.
+        # Where only users may see the version, the token must be tried.
         if response.status_code not in (401, 403):
             if response.status_code in (400, 404, 405, 406, 410):
-                raise self._no_label_studio(f"it answers {response.status_code} at /api/version")
+                raise self._not_label_studio(f"it answers {response.status_code} at /api/version")
             self._refuse_failure(response)
             version = self._json(response)
             if not isinstance(version, dict) or not any("label-studio" in key or key == "release" for key in version):
-                raise self._no_label_studio("its /api/version says something else")
-        self._is_known = True
+                raise self._not_label_studio("its /api/version says something else")
+        self._is_label_studio = True
 
     def _authorization(self) -> str:
         if not self._is_personal:
@@ -135,7 +179,7 @@ class Connection:
             answer = self._json(response)
             access_token = answer.get("access") if isinstance(answer, dict) else None
             if not isinstance(access_token, str):
-                raise self._no_label_studio("it gives no access token")
+                raise self._not_label_studio("it gives no access token")
             self._access_token, self._renewed_at = access_token, time.monotonic()
         return f"Bearer {self._access_token}"
 
@@ -169,8 +213,8 @@ class Connection:
         try:
             return response.json()
         except ValueError:
-            page = "a web page" if "html" in response.headers.get("Content-Type", "") else "something that is no JSON"
-            raise self._no_label_studio(f"it answers with {page}") from None
+            page = "a web page" if "html" in response.headers.get("Content-Type", "") else "something that is not JSON"
+            raise self._not_label_studio(f"it answers with {page}") from None
 
     def _refuse_failure(self, response: requests.Response) -> None:
         if response.status_code >= 300:
@@ -186,40 +230,41 @@ class Connection:
         if status < 400:
             target = response.headers.get("Location", "")
             return (
-                f"{self.url} sends requests on to {self._without_tokens(target.partition('?')[0]) or 'nowhere'}",
-                "If that is where Label Studio is, give that address as --url. If it is a page to log in at, ask for "
-                "an address at which Label Studio's API can be reached without.",
+                f"{self.url} redirects to {self._without_tokens(target.partition('?')[0]) or 'nowhere'}",
+                "If that is where Label Studio is, give that address as `url`. If it is a login page, ask for an "
+                "address at which Label Studio's API can be reached without it.",
             )
         if status == 401:
             return f"Label Studio at {self.url} does not accept the token{said}", self._token_hint(said)
         if status == 403:
             return (
                 f"The token's user may not do this at {self.url}{said}",
-                "Ask the owner of the project for the right to it, or take the token of another user.",
+                "Ask the project's owner for the permission, or use the token of another user.",
             )
         if status == 404:
-            return f"Label Studio at {self.url} has no such thing{said}", "Check --url and --project."
+            return f"Label Studio at {self.url} did not find this{said}", "Check `url` and `project`."
         if status == 413:
             return (
                 f"{self.url} refuses requests of this size (413)",
-                "A proxy before Label Studio does so: raise its limit (nginx: client_max_body_size) to some megabytes.",
+                "A proxy in front of Label Studio does so: raise its limit (nginx: client_max_body_size) to some "
+                "megabytes.",
             )
         if status == 429:
-            return f"{self.url} had too many requests (429){said}", "Wait a while, then run the same command again."
+            return f"{self.url} received too many requests (429){said}", "Wait a while, then do the same again."
         if status in (502, 503, 504):
             return (
-                f"The proxy before Label Studio at {self.url} gets no answer from it ({status})",
-                "See whether Label Studio is up, and perhaps at work on something long. Then run the command again.",
+                f"The proxy in front of Label Studio at {self.url} gets no answer from it ({status})",
+                "Check whether Label Studio is up, or busy with something long. Then do the same again.",
             )
         if status >= 500:
             return f"Label Studio at {self.url} failed ({status}){said}", "Its own log says why."
-        return f"Label Studio at {self.url} refuses this ({status}){said}", "Change what it names, or see its own log."
+        return f"Label Studio at {self.url} refuses this ({status}){said}", "Change what it names, or read its own log."
 
     def _token_hint(self, said: str) -> str:
         if "legacy token authentication has been disabled" in said:
             return (
-                f"That is a legacy token, and the organization has turned those off. {_TOKEN_HINT} Or let its owner "
-                "turn them on again: Organization, API Tokens Settings."
+                f"This is a legacy token, and the organization has turned those off. {_TOKEN_HINT} Or its owner turns "
+                "them on again: Organization, API Tokens Settings."
             )
         if self._is_personal and self._renewed_at:
             return "Personal access tokens may be turned off: see Organization, API Tokens Settings."
@@ -228,7 +273,7 @@ class Connection:
         return _TOKEN_HINT
 
     def _message(self, response: requests.Response) -> str:
-        """What the server says about a failure, behind a colon; "" where that is a web page."""
+        """Return what the server says about a failure, after a colon; "" where that is a web page."""
         try:
             answer = response.json()
         except ValueError:
@@ -250,38 +295,38 @@ class Connection:
         if isinstance(error, requests.Timeout) or "timed out" in str(error):
             return ServerError(
                 f"Label Studio at {self.url} did not answer within {self._seconds[1]:g} seconds",
-                "See whether it is at work on something long. Then run the same command again.",
+                "Check whether it is busy with something long. Then do the same again.",
                 TIMED_OUT,
             )
         if isinstance(error, requests.exceptions.SSLError):
             return ServerError(
                 f"No safe connection to {self.url}: {_cause(error)}",
-                "Where the certificate is your organisation's own, name its file in the environment variable "
-                "REQUESTS_CA_BUNDLE. Where Label Studio has none, its address begins with http:",
+                "If the certificate is your organization's own, name its file in the environment variable "
+                "REQUESTS_CA_BUNDLE. If Label Studio has no certificate, its address begins with http:",
             )
         if isinstance(error, requests.exceptions.ProxyError):
             return ServerError(
                 f"The proxy on the way to {self.url} can't be used: {_cause(error)}",
-                "See the environment variables HTTP_PROXY, HTTPS_PROXY and NO_PROXY.",
+                "Check the environment variables HTTP_PROXY, HTTPS_PROXY and NO_PROXY.",
             )
         if isinstance(error, requests.exceptions.InvalidURL):
-            return ServerError(f"{self.url} is no address", _ADDRESS_HINT)
+            return ServerError(f"{self.url} is not an address", _ADDRESS_HINT)
         if any(isinstance(layer, NewConnectionError) for layer in _layers(error)):
             return ServerError(
-                f"Can't reach {self.url}: {_cause(error)}", f"See whether Label Studio is up. {_ADDRESS_HINT}"
+                f"Can't reach {self.url}: {_cause(error)}", f"Check whether Label Studio is up. {_ADDRESS_HINT}"
             )
         return ServerError(
             f"The connection to {self.url} broke off: {_cause(error)}",
-            "See whether Label Studio is up, and whether its address begins with http: or https:. "
-            "Then run the same command again.",
+            "Check whether Label Studio is up, and whether its address begins with http: or https:. "
+            "Then do the same again.",
         )
 
-    def _no_label_studio(self, why: str) -> ServerError:
-        return ServerError(f"{self.url} is no Label Studio: {why}", _ADDRESS_HINT)
+    def _not_label_studio(self, why: str) -> ServerError:
+        return ServerError(f"{self.url} does not look like a Label Studio server: {why}", _ADDRESS_HINT)
 
 
 class _Authorization(requests.auth.AuthBase):
-    """Given so and not as a header, which a .netrc would take the place of."""
+    """The authorization of a request. A .netrc file would replace it if it were given as a header."""
 
     def __init__(self, value: str | None) -> None:
         self._value = value
@@ -293,18 +338,18 @@ class _Authorization(requests.auth.AuthBase):
 
 
 def _server_address(url: str) -> str:
-    """The server's own address from that of one of its pages."""
+    """Return the server's own address, given that of one of its pages."""
     try:
         parts = urlsplit(url.strip())
-        # Reading the port and encoding the name raise where these are none.
+        # Reading the port and encoding the name raise a ValueError where they are not valid.
         name, _ = (parts.hostname or "").encode("idna"), parts.port
         valid = parts.scheme in ("http", "https") and bool(name) and not re.search(r"\s", parts.netloc)
     except ValueError:
         valid = False
     if not valid:
-        raise UserError(f"{url.strip()!r} is no address", _ADDRESS_HINT) from None
+        raise UserError(f"{url.strip()!r} is not an address", _ADDRESS_HINT) from None
     if parts.username is not None or parts.password is not None:
-        raise UserError("--url has a user or a password in it", "Label Studio takes a --token instead.")
+        raise UserError("`url` has a user or a password in it", "Label Studio takes a `token` instead.")
     path = re.sub(r"/(projects|user|api|organization)(/.*)?$", "", parts.path).rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}"
 
@@ -313,19 +358,19 @@ def _plain_token(token: str) -> str:
     token = token.strip()
     if not token:
         raise UserError("There is no token", _TOKEN_HINT)
-    # What is wrong with it is said without showing it.
+    # The messages do not show the token.
     if not re.fullmatch(r"[!-~]+", token):
-        raise UserError("The token has characters in it that no token has", f"Copy it once more. {_TOKEN_HINT}")
+        raise UserError("The token has characters in it that no token has", f"Copy it again. {_TOKEN_HINT}")
     if token.startswith("eyJ") and token.count(".") != 2:
         raise UserError(
-            "The token is a part of a personal access token",
-            "Label Studio shows the whole of it only once, when it is made: make a new one and copy all of it.",
+            "The token is only part of a personal access token",
+            "Label Studio shows the whole token only once, when it is made: make a new one and copy all of it.",
         )
     return token
 
 
 def _flat(value: object) -> str:
-    """The words of an error that the server gives as a text, a list, or an object of lists."""
+    """Return the words of an error that the server gives as a text, a list, or an object of lists."""
     if isinstance(value, dict):
         return "; ".join(
             _flat(item) if key == "non_field_errors" else f"{key}: {_flat(item)}" for key, item in value.items()
@@ -336,7 +381,7 @@ def _flat(value: object) -> str:
 
 
 def _layers(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it came from, through what requests and urllib3 put around it."""
+    """Give an error and each error that it came from, through those that requests and urllib3 put around it."""
     layer: BaseException | None = error
     while layer is not None:
         yield layer
@@ -345,7 +390,7 @@ def _layers(error: BaseException) -> Iterator[BaseException]:
 
 
 def _cause(error: BaseException) -> str:
-    """The system's own words for what went wrong."""
+    """Return the system's own words for what went wrong."""
     words = [
         layer.strerror
         for layer in _layers(error)

@@ -15,18 +15,18 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.label_studio.connection import ANSWER_SECONDS, TIMED_OUT, Connection, ServerError
 from spacy_domain_ner.files import replacing_path
 
-# What the server accepts.
+# How long a project's title may be.
 TITLE_LENGTHS = range(3, 51)
-# nginx lets no more than 1 MB through unless told otherwise.
+# By default, nginx does not accept requests of more than 1 MB.
 BATCH_BYTES = 900_000
 BATCH_TASKS = 500
 _TASKS_PAGE, _PROJECTS_PAGE = 500, 100
 _NO_ANSWER_IN_TIME = (TIMED_OUT, 502, 503, 504)
-# Enterprise answers 404.
+# Label Studio Enterprise answers 404.
 _NO_DIRECT_EXPORT = (404, 500, *_NO_ANSWER_IN_TIME)
 _POLL_SECONDS = 2.0
 _INTERFACE_HINT = (
-    "`domain-ner interface label-studio` writes the whole labelling interface: put it into the project's settings "
+    "domain-ner interface label-studio writes the whole labelling interface: put it into the project's settings "
     "(Labeling Interface, Code), or name a new project."
 )
 
@@ -35,9 +35,12 @@ _INTERFACE_HINT = (
 class Project:
     """A project of the server.
 
-    controls: Its labelling interface as the server has parsed it: what each control is and what it labels.
-    tasks: How many it has.
-    annotated_tasks: How many of them somebody has annotated or skipped.
+    Attributes:
+        id: Its number.
+        title: Its title.
+        controls: Its labelling interface as the server has parsed it: what each control is and what it labels.
+        tasks: How many tasks it has.
+        annotated_tasks: How many of them somebody has annotated or skipped.
     """
 
     id: int
@@ -51,8 +54,10 @@ class Project:
 class LabelControl:
     """The control with which a project's annotators mark spans.
 
-    name, to_name: What a result's `from_name` and `to_name` are.
-    further_labels: Those that the schema has not.
+    Attributes:
+        name: The `from_name` of a result.
+        to_name: The `to_name` of a result.
+        further_labels: The labels that the schema does not have.
     """
 
     name: str
@@ -62,7 +67,12 @@ class LabelControl:
 
 @dataclass(frozen=True)
 class Imported:
-    """created: Tasks that are new; skipped: those that the project had already."""
+    """How far an import of tasks is.
+
+    Attributes:
+        created: How many tasks are new.
+        skipped: How many the project had already.
+    """
 
     created: int
     skipped: int
@@ -71,13 +81,20 @@ class Imported:
 class LabelStudioServer:
     """A Label Studio server, with the rights of the token's user.
 
-    url: Its address, as http://localhost:8080.
-    token: A legacy token or a personal access token.
-    answer_seconds: How long to wait for an answer.
-    RAISES: UserError, as do all methods, where the server can't be reached or says no.
+    All methods raise a UserError if the server can't be reached or refuses the request.
     """
 
     def __init__(self, url: str, token: str, answer_seconds: float = ANSWER_SECONDS) -> None:
+        """Make a server; nothing is sent yet.
+
+        Args:
+            url: Its address, such as http://localhost:8080.
+            token: A legacy token or a personal access token.
+            answer_seconds: How long to wait for an answer.
+
+        Raises:
+            UserError: If `url` is not an address or `token` can't be a token.
+        """
         self._connection = Connection(url, token, answer_seconds)
 
     def __enter__(self) -> "LabelStudioServer":
@@ -87,17 +104,24 @@ class LabelStudioServer:
         self._connection.close()
 
     def address_of(self, project: Project) -> str:
-        """Where a browser shows the project."""
+        """Return the address at which a browser shows the project."""
         return f"{self._connection.url}/projects/{project.id}/data"
 
     def find_project(self, id_or_title: str) -> Project | None:
-        """The project with this number, or else with exactly this title; None where there is none.
+        """Find a project.
 
-        RAISES: UserError where several have the title.
+        Args:
+            id_or_title: Its number or its exact title; a number is tried first.
+
+        Returns:
+            The project; None where there is none.
+
+        Raises:
+            UserError: If several projects have the title.
         """
         wanted = id_or_title.strip()
         if not wanted:
-            raise UserError("--project is empty", "Give a project's number or title.")
+            raise UserError("`project` is empty", "Give a project's number or title.")
         if re.fullmatch(r"[0-9]{1,9}", wanted):
             try:
                 return _project(self._connection.get(f"/api/projects/{int(wanted)}/"))
@@ -108,32 +132,47 @@ class LabelStudioServer:
         if len(found) > 1:
             raise UserError(
                 f"{len(found)} projects have the title {wanted!r}",
-                f"Give the number of one as --project: {', '.join(map(str, found))}",
+                f"Give the number of one as `project`: {', '.join(map(str, found))}",
             )
         return _project(self._connection.get(f"/api/projects/{found[0]}/")) if found else None
 
     def existing_project(self, id_or_title: str) -> Project:
-        """The project with this number or title. RAISES: UserError where there is none, too."""
+        """Find a project that must exist.
+
+        Args:
+            id_or_title: Its number or its exact title.
+
+        Returns:
+            The project.
+
+        Raises:
+            UserError: If there is none, or several have the title.
+        """
         project = self.find_project(id_or_title)
         if project is None:
             raise UserError(
                 f"The token's user sees no project {id_or_title!r} at {self._connection.url}",
-                "Give its number (it stands in the address of its page) or its exact title as --project.",
+                "Give its number (it is in the address of its page) or its exact title as `project`.",
             )
         return project
 
     def create_project(self, title: str, label_config: str) -> Project:
         """Make a project.
 
-        label_config: Its labelling interface, as XML.
+        Args:
+            title: Its title.
+            label_config: Its labelling interface, as XML.
+
+        Returns:
+            The project.
         """
         title = title.strip()
         if len(title) not in TITLE_LENGTHS:
             raise UserError(
                 f"The title {title!r} has {len(title)} characters",
-                "Label Studio takes 3 to 50: change --project.",
+                "Label Studio takes 3 to 50: change `project`.",
             )
-        # Label Studio lets people who were removed make projects, which nobody can open then.
+        # Label Studio lets people who were removed make projects that nobody can open.
         user = self._connection.get("/api/current-user/whoami")
         if isinstance(user, dict) and user.get("active_organization", "not said") is None:
             raise UserError(
@@ -148,22 +187,29 @@ class LabelStudioServer:
         again: bool = False,
         report: Callable[[Imported], None] = lambda _: None,
     ) -> Imported:
-        """Create tasks, batch by batch; those that the project has already (same text, same source) are left out.
+        """Create tasks, batch by batch; tasks that the project has already (same text, same source) are left out.
 
-        tasks: As Label Studio imports them: {"data": {"text", "meta"}, "predictions": [...]}.
-        again: Create also those that are there.
-        report: Called with what was done so far, after each batch.
-        RAISES: UserError that says how many tasks were created before.
+        Args:
+            project: The project.
+            tasks: The tasks as Label Studio imports them: {"data": {"text", "meta"}, "predictions": [...]}.
+            again: Whether to create the tasks that the project has already, too.
+            report: Called after each batch with what was done so far.
+
+        Returns:
+            What was done.
+
+        Raises:
+            ServerError: If the server refuses something. It says how many tasks were created before that.
         """
         done = Imported(0, 0)
         try:
-            known = set() if again else self._identities(project)
+            known = set() if again else self._passage_keys(project)
             for batch, skipped in _batches(tasks, known, again):
                 created = self._create(project, batch) if batch else 0
                 done = Imported(done.created + created, done.skipped + skipped)
                 report(done)
         except ServerError as error:
-            hint = f"{error.hint}\nTasks that are there already are left out when the same command is given again."
+            hint = f"{error.hint}\nTasks that the project has already are left out when the same is done again."
             what = f"{error.what}\n{done.created} task(s) had been created before that."
             raise ServerError(what, hint.strip(), error.status) from None
         return done
@@ -175,10 +221,13 @@ class LabelStudioServer:
         all_tasks: bool = False,
         report: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Download the project's export in the form JSON; the file is there whole or not at all.
+        """Download the project's export in the form JSON; the file is written as a whole or not at all.
 
-        all_tasks: Also those that nobody has annotated.
-        report: Called with the number of bytes of each piece.
+        Args:
+            project: The project.
+            path: The file to write.
+            all_tasks: Whether to download the tasks that nobody has annotated, too.
+            report: Called with the number of bytes of each piece.
         """
         parameters = {"exportType": "JSON", "download_all_tasks": "true" if all_tasks else "false"}
         base = f"/api/projects/{project.id}"
@@ -187,12 +236,12 @@ class LabelStudioServer:
         except ServerError as error:
             if error.status not in _NO_DIRECT_EXPORT:
                 raise
-            # Big projects take too long for one request.
+            # A large project takes too long for one request.
             snapshot = self._make_snapshot(base, all_tasks)
             try:
                 self._save(path, f"{snapshot}/download", {"exportType": "JSON"}, report)
             finally:
-                # What was for this download only need not stay in the project's list.
+                # The snapshot was made for this download only.
                 with suppress(ServerError):
                     self._connection.delete(snapshot)
 
@@ -212,7 +261,7 @@ class LabelStudioServer:
         try:
             snapshot = self._connection.post(f"{base}/exports/", options)
         except ServerError as error:
-            # The Community Edition makes it before it answers, and goes on where nobody waits any more.
+            # The Community Edition makes the snapshot before it answers, and continues when nobody waits any more.
             made = self._connection.get(f"{base}/exports/") if error.status in _NO_ANSWER_IN_TIME else []
             snapshot = next((each for each in made if each.get("title") == title), None)
             if snapshot is None:
@@ -229,7 +278,7 @@ class LabelStudioServer:
         base = f"/api/projects/{project.id}"
         answer = self._connection.post(f"{base}/import", batch)
         if isinstance(answer, dict) and "import" in answer:
-            # Enterprise answers at once and imports afterwards.
+            # Label Studio Enterprise answers at once and imports afterwards.
             place = f"{base}/imports/{answer['import']}/"
             answer = self._connection.get(place)
             while _part(answer, "status") not in ("completed", "failed"):
@@ -239,19 +288,19 @@ class LabelStudioServer:
                 raise ServerError(f"Label Studio could not import the tasks: {answer.get('error')}")
         return int(_part(answer, "task_count"))
 
-    def _identities(self, project: Project) -> set[bytes]:
-        """What the project's tasks are known by."""
+    def _passage_keys(self, project: Project) -> set[bytes]:
+        """Return the keys of the passages that the project has."""
         found: set[bytes] = set()
         page = seen = 0
         while True:
             page += 1
-            # With the task's data alone, it is eight times as fast.
+            # This is eight times as fast with the task's data alone.
             options = {"fields": "task_only", "include": "id,data", "resolve_uri": "false"}
             answer = self._connection.get(
                 "/api/tasks/", project=project.id, page=page, page_size=_TASKS_PAGE, **options
             )
             tasks = _part(answer, "tasks")
-            found.update(_identity(task["data"]) for task in tasks)
+            found.update(_passage_key(task["data"]) for task in tasks)
             seen += len(tasks)
             if seen >= _part(answer, "total") or not tasks:
                 return found
@@ -260,7 +309,7 @@ class LabelStudioServer:
         page = 0
         while True:
             page += 1
-            # Old servers know neither the filter nor `include`: then all projects come, page by page.
+            # Old servers know neither the filter nor `include`, and send all projects, page by page.
             options = {"include": "id,title", "page_size": _PROJECTS_PAGE}
             answer = self._connection.get("/api/projects/", title=title, page=page, **options)
             yield from _part(answer, "results")
@@ -269,10 +318,17 @@ class LabelStudioServer:
 
 
 def label_control(project: Project, labels: Iterable[str]) -> LabelControl:
-    """The control that marks spans of the tasks' `text` with the schema's labels.
+    """Find the control that marks spans of the tasks' `text` with the schema's labels.
 
-    labels: The schema's.
-    RAISES: UserError that names what the project's labelling interface lacks.
+    Args:
+        project: The project.
+        labels: The schema's labels.
+
+    Returns:
+        The control that has most of the labels.
+
+    Raises:
+        UserError: If the project's labelling interface lacks something. It names what.
     """
     name = f"The project {project.title!r} ({project.id})"
     if not project.controls:
@@ -293,14 +349,19 @@ def label_control(project: Project, labels: Iterable[str]) -> LabelControl:
     from_name, to_name, _, control = max(with_text, key=lambda it: len(set(wanted) & set(it[3].get("labels", []))))
     has = control.get("labels", [])
     missing = [label for label in wanted if label not in has]
-    # Labels that come with each task can't be seen from here.
+    # Labels that come with each task can't be checked here.
     if missing and not control.get("dynamic_labels"):
         raise UserError(f"{name} lacks the label(s) {', '.join(missing)} of the schema", _INTERFACE_HINT)
     return LabelControl(from_name, to_name, [label for label in has if label not in wanted])
 
 
 def for_control(tasks: Iterable[dict[str, Any]], control: LabelControl) -> Iterator[dict[str, Any]]:
-    """Tasks with their predictions meant for this control, whatever it is called in the project."""
+    """Give tasks whose predictions are for a control, whatever it is called in the project.
+
+    Args:
+        tasks: The tasks.
+        control: The control.
+    """
     for task in tasks:
         for prediction in task.get("predictions", []):
             for result in prediction["result"]:
@@ -309,11 +370,11 @@ def for_control(tasks: Iterable[dict[str, Any]], control: LabelControl) -> Itera
 
 
 def _part(answer: Any, key: str) -> Any:
-    """RAISES: ServerError where the server's answer has another form than Label Studio's."""
+    """Return a part of the server's answer; a ServerError if the answer does not have Label Studio's form."""
     if not isinstance(answer, dict) or key not in answer:
         raise ServerError(
-            f"Label Studio answers in a form that is not known here: there is no {key!r}",
-            "See whether --url is the address of Label Studio, and which version it is: 1.23 is known to work.",
+            f"Label Studio answers in a form that is not known: there is no {key!r}",
+            "Check whether `url` is the address of Label Studio, and which version it is: 1.23 is known to work.",
         )
     return answer[key]
 
@@ -330,22 +391,22 @@ def _project(answer: dict[str, Any]) -> Project:
     )
 
 
-def _identity(data: dict[str, Any]) -> bytes:
+def _passage_key(data: dict[str, Any]) -> bytes:
     """The key of a task's passage."""
     meta = data.get("meta")
     return passage_key(str(data.get("text")), meta if isinstance(meta, dict) else {})
 
 
 def _batches(tasks: Iterable[dict[str, Any]], known: set[bytes], again: bool) -> Iterator[tuple[bytes, int]]:
-    """Tasks as JSON lists that a server takes at once, each with the number of tasks that were left out before it."""
+    """Give JSON lists of tasks that a server takes at once, each with the number of tasks left out before it."""
     batch: list[bytes] = []
     size = skipped = 0
     for task in tasks:
-        identity = _identity(task["data"])
-        if identity in known and not again:
+        key = _passage_key(task["data"])
+        if key in known and not again:
             skipped += 1
             continue
-        known.add(identity)
+        known.add(key)
         encoded = json.dumps(task, ensure_ascii=False).encode("utf8")
         if batch and (len(batch) == BATCH_TASKS or size + len(encoded) > BATCH_BYTES):
             yield b"[" + b",".join(batch) + b"]", skipped

@@ -109,7 +109,7 @@ def test_two_projects_of_one_title_must_be_told_apart(server, title):
 @pytest.mark.parametrize("wanted", ["no such project", "123456789", "99999999999999999999", "%", "'; --"])
 def test_no_such_project(server, wanted):
     assert server.find_project(wanted) is None
-    refusal(lambda: server.existing_project(wanted), repr(wanted), "--project")
+    refusal(lambda: server.existing_project(wanted), repr(wanted), "`project`")
 
 
 @pytest.mark.parametrize("title", ["ab", " a ", "x" * 51, "\U0001f525" * 2])
@@ -440,13 +440,13 @@ def test_a_user_who_was_removed_sees_no_project_and_makes_none(label_studio, pro
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("labels.example.com", "no address"),
-        ("ftp://labels.example.com", "no address"),
-        ("http://", "no address"),
-        ("http://exa mple.com", "no address"),
-        ("http://127.0.0.1:99999", "no address"),
-        ("http://[::1", "no address"),
-        (f"http://{'a' * 70}.com", "no address"),
+        ("labels.example.com", "not an address"),
+        ("ftp://labels.example.com", "not an address"),
+        ("http://", "not an address"),
+        ("http://exa mple.com", "not an address"),
+        ("http://127.0.0.1:99999", "not an address"),
+        ("http://[::1", "not an address"),
+        (f"http://{'a' * 70}.com", "not an address"),
         ("http://user:geheim@labels.example.com", "a password in it"),
     ],
 )
@@ -474,11 +474,14 @@ def test_nobody_answers():
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (PAGE, "is no Label Studio: it answers with a web page"),
-        ((404, {}, b"not here"), "is no Label Studio: it answers 404"),
-        ((200, {"Content-Type": "application/json"}, b'{"version": 1}'), "is no Label Studio"),
-        ((200, {"Content-Type": "application/json"}, b"{bro"), "is no Label Studio"),
-        ((302, {"Location": "https://sso.example.com/login?next=x"}, b""), "on to https://sso.example.com/login\n"),
+        (PAGE, "does not look like a Label Studio server: it answers with a web page"),
+        ((404, {}, b"not here"), "does not look like a Label Studio server: it answers 404"),
+        ((200, {"Content-Type": "application/json"}, b'{"version": 1}'), "does not look like a Label Studio server"),
+        ((200, {"Content-Type": "application/json"}, b"{bro"), "does not look like a Label Studio server"),
+        (
+            (302, {"Location": "https://sso.example.com/login?next=x"}, b""),
+            "redirects to https://sso.example.com/login\n",
+        ),
         ((502, {}, b"<html></html>"), "gets no answer from it (502)"),
         ((429, {}, b""), "too many requests"),
         ("cut", "broke off"),
@@ -510,7 +513,7 @@ def test_a_redirect_to_another_host_does_not_get_the_token(start_proxy, label_st
     proxy.instead = instead
     for token in (label_studio.owner.legacy, label_studio.owner.personal):
         with LabelStudioServer(proxy.url, token) as server:
-            refusal(lambda: server.find_project("1"), f"sends requests on to {other.url}", secrets=(token,))
+            refusal(lambda: server.find_project("1"), f"redirects to {other.url}", secrets=(token,))
     assert other.asked == []
 
 

@@ -1,7 +1,6 @@
-"""Agreement: the paper's own examples, cases counted by hand, real exports computed another way, and the verb."""
+"""Agreement: cases counted by hand, real exports computed another way, and the verb."""
 
 import json
-import random
 import re
 import zipfile
 from collections import Counter, defaultdict
@@ -9,10 +8,9 @@ from itertools import combinations, permutations
 from pathlib import Path
 
 import pytest
+from helpers.agreement import by_definition, group, marked
 
 from spacy_domain_ner.annotation.agreement import TypeAgreement, agreement_of, measure_agreement
-from spacy_domain_ner.annotation.disagreements import differences
-from spacy_domain_ner.annotation.krippendorff import krippendorff_alpha
 from spacy_domain_ner.cli.agreement import disagreement_lines
 from spacy_domain_ner.corpus import Span
 from spacy_domain_ner.errors import UserError
@@ -22,76 +20,6 @@ from spacy_domain_ner.exchange.formats.version import Version
 EXPORTS = Path(__file__).parents[3] / "shared/data/exports"
 LEOKA = EXPORTS / "label_studio_json/leoka_team8_first60.json"
 LIVE = EXPORTS / "label_studio_live/api.snapshot-full.json"
-
-
-def marked(text: str) -> tuple[str, list[Span]]:
-    """A text in which `[Redis|INFRA]` is a mention; several bars are several types of it."""
-    spans, plain = [], ""
-    for part in re.split(r"(\[[^\]]*\])", text):
-        surface, *labels = part.strip("[]").split("|") if part.startswith("[") else [part]
-        spans += [Span(len(plain), len(plain) + len(surface), label) for label in labels]
-        plain += surface
-    return plain, sorted(spans)
-
-
-def group(**versions: str) -> list[CleanVersion]:
-    """One passage as each person marked it."""
-    made = {person: marked(text) for person, text in versions.items()}
-    assert len({text for text, _ in made.values()}) == 1
-    return [
-        CleanVersion(Version(text, annotator=person, file="f.json", id="7"), spans)
-        for person, (text, spans) in made.items()
-    ]
-
-
-def by_definition(units: list[list]) -> float | None:
-    """Alpha from its definition, 1 - observed / expected disagreement, over pairs of values one by one."""
-    units = [unit for unit in units if len(unit) > 1]
-    values = [value for unit in units for value in unit]
-    observed = sum(sum(a != b for a, b in permutations(unit, 2)) / (len(unit) - 1) for unit in units)
-    expected = sum(a != b for a, b in permutations(values, 2)) / max(len(values) - 1, 1)
-    return 1 - observed / expected if expected else None
-
-
-# Alpha
-
-
-@pytest.mark.parametrize(
-    ("observers", "alpha"),
-    [
-        pytest.param(["0100000010", "1110010000"], 0.095, id="A: binary data, two observers"),
-        pytest.param(["aabbdcccedda", "babbbccceddd"], 0.692, id="B: nominal data, two observers"),
-        pytest.param(
-            ["123321412...", "1233224125.3", ".3332342251.", "12332441251."],
-            0.743,
-            id="C: many observers",
-        ),
-    ],
-)
-def test_alpha_is_that_of_the_papers_examples(observers, alpha):
-    units = [[value for value in unit if value != "."] for unit in zip(*observers, strict=True)]
-    assert round(krippendorff_alpha(units), 3) == alpha
-
-
-@pytest.mark.parametrize(
-    ("units", "alpha"),
-    [
-        pytest.param(["aa", "bb", "ccc"], 1.0, id="all agree"),
-        pytest.param(["ab", "ba"], -0.5, id="they contradict each other"),
-        pytest.param(["aa", "aa"], None, id="no variation"),
-        pytest.param(["a", "b"], None, id="nothing to pair"),
-        pytest.param([], None, id="nothing"),
-    ],
-)
-def test_alpha_at_its_ends(units, alpha):
-    assert krippendorff_alpha(units) == alpha
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_alpha_is_one_less_observed_by_expected_disagreement(seed):
-    numbers = random.Random(seed)
-    units = [[numbers.choice("abcd") for _ in range(numbers.randrange(5))] for _ in range(30)]
-    assert krippendorff_alpha(units) == pytest.approx(by_definition(units))
 
 
 @pytest.mark.parametrize(
@@ -128,9 +56,6 @@ def test_a_type_that_comes_late_is_measured_over_all_words():
     assert result.types["NEW"].alpha == 1.0
     assert result.types["OLD"].alpha == pytest.approx(by_definition(["--", "--", "--", "-O", "--"]))
     assert result.all.alpha == pytest.approx(by_definition(["--", "--", "--", ["N", "NO"], "--"]))
-
-
-# F1
 
 
 def test_f1_counts_mentions_that_two_people_have_alike():
@@ -195,9 +120,6 @@ def test_the_lower_of_both_figures_is_the_judgement(f1, alpha, verdict):
     assert TypeAgreement(40, f1, alpha).verdict == verdict
 
 
-# Who annotated
-
-
 def version(annotator: str, /, *labels: str, file: str = "f.jsonl", **meta: object) -> CleanVersion:
     return CleanVersion(
         Version("Redis", annotator=annotator, file=file, meta=meta), [Span(0, 5, label) for label in labels]
@@ -232,43 +154,6 @@ def test_the_last_version_by_a_person_counts():
 def test_only_the_people_who_are_asked_for_are_compared():
     versions = [version("anna", "TEAM"), version("bert", "INFRA"), version("carl", "INFRA")]
     assert agreement_of([versions], annotators=["bert", "carl"]).all.f1 == 1.0
-
-
-# Disagreements
-
-
-@pytest.mark.parametrize(
-    ("anna", "bert", "expected"),
-    [
-        pytest.param("[Redis|INFRA] is", "[Redis|INFRA] is", [], id="none"),
-        pytest.param("[Redis|INFRA] is", "[Redis|SERVICE] is", [("type", "Redis", "Redis")], id="type"),
-        pytest.param("[Redis|INFRA] is", "[Redis is|INFRA]", [("boundary", "Redis", "Redis is")], id="boundary"),
-        pytest.param("[Redis|INFRA] is", "[Redis is|TEAM]", [("type and boundary", "Redis", "Redis is")], id="both"),
-        pytest.param("[Redis|INFRA] is", "Redis is", [("missed", "Redis", None)], id="missed by the other"),
-        pytest.param("Redis is", "[Redis|INFRA] is", [("missed", "Redis", None)], id="missed by the one"),
-        pytest.param(
-            "[a|INFRA] [b|INFRA]", "[a b|INFRA]",
-            [("boundary", "a", "a b"), ("boundary", "b", "a b")], id="two in one",
-        ),
-        pytest.param(
-            "[a|TEAM] [b b|INFRA]", "[a b b|INFRA]",
-            [("type and boundary", "a", "a b b"), ("boundary", "b b", "a b b")], id="the same label first",
-        ),
-        pytest.param(
-            "[a|TEAM] [b|TEAM]", "[a|INFRA] [b|TEAM]", [("type", "a", "a")], id="what is shared is left alone",
-        ),
-        pytest.param("[a|TEAM|INFRA]", "[a|TEAM]", [("missed", "a", None)], id="two types at one place"),
-        pytest.param("[a|TEAM] b", "a [b|TEAM]", [("missed", "a", None), ("missed", "b", None)], id="apart"),
-    ],
-)  # fmt: skip
-def test_how_two_people_differ(anna, bert, expected):
-    (text, mine), (_, theirs) = marked(anna), marked(bert)
-
-    def surface(span):
-        return None if span is None else text[span.start : span.end]
-
-    found = [(kind, surface(one), surface(other)) for kind, one, other in differences(mine, theirs)]
-    assert found == expected
 
 
 def test_the_worst_pairs_of_types_come_first_and_their_places_too():
@@ -315,9 +200,6 @@ def test_a_place_is_listed_once_with_what_each_person_said():
     assert lines[0].startswith("f.json (id 7): missed Person / nothing, ")
     assert lines[1].startswith("A [[police officer]] of word word")
     assert lines[2:] == ["anna: Person 'police officer'", "bert: Job 'police', Person 'officer'", "carl: nothing"]
-
-
-# Files
 
 
 def write(path: Path, *records: object) -> Path:
@@ -467,9 +349,6 @@ def test_a_real_label_studio_export_of_two_people():
     assert [(one.types, dict(one.kinds)) for one in result.confusions] == [(("LOC", "ORG"), {"type": 1})]
     assert list(result.pairs) == [("admin@example.com", "ann2@example.com")]
     assert result.disagreements[0].said[0].id == "8"
-
-
-# The verb
 
 
 def test_the_verb_prints_the_tables_and_writes_everything(two_files, run, tmp_path):

@@ -1,5 +1,6 @@
 """What `domain-ner import` says, and how it ends."""
 
+import dataclasses
 import json
 import os
 import pty
@@ -9,6 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
+
+from spacy_domain_ner.cli._app import app
+from spacy_domain_ner.exchange.policies import Policies
 
 SPAN = {"start": 0, "end": 5, "label": "INFRA"}
 
@@ -72,6 +77,23 @@ def test_what_can_not_be_imported_ends_with_one_and_a_word_to_the_user(run, tmp_
     assert hint in result.stderr
     assert "\n\n" not in result.stderr.strip()
     assert (tmp_path / "out.jsonl").read_text(encoding="utf8") == tasks("old one")
+
+
+@pytest.mark.parametrize(
+    ("names", "without"),
+    [(["import"], set()), (["label-studio", "pull"], {"predictions", "offset_unit"})],
+    ids=["import", "pull"],
+)
+def test_a_verb_that_imports_has_an_option_for_each_policy_with_its_default(names, without):
+    command = typer.main.get_command(app)
+    for name in names:
+        command = command.get_command(None, name)
+    defaults = {parameter.name: parameter.default for parameter in command.params}
+    assert not without & set(defaults)
+    for policy in dataclasses.fields(Policies):
+        if policy.name not in without:
+            default = getattr(Policies(), policy.name)
+            assert (defaults[policy.name] or type(default)()) == default
 
 
 def test_missing_files_and_links_to_nothing_are_named(run, tmp_path):

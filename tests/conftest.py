@@ -136,6 +136,12 @@ def passages() -> list[Passage]:
     return twenty_passages()
 
 
+@pytest.fixture(scope="session")
+def make_passages() -> Callable[[], list[Passage]]:
+    """Makes those passages, for fixtures that several tests share."""
+    return twenty_passages
+
+
 def twenty_passages() -> list[Passage]:
     made = []
     for number in range(20):

@@ -25,7 +25,7 @@ def train_cli(
 ) -> None:
     """Train with early stopping on F1: like `spacy train`, but it counts in epochs and not in steps.
 
-    A config with a section [huggingface] trains with transformers.
+    A config that has a huggingface section trains with transformers.
 
     Any value of the config can be overridden, for instance: --training.dropout 0.3
     """

@@ -77,7 +77,7 @@ def verdict(comparison: Comparison) -> str:
         return f"{first.name}: F1 {found.value:.3f} ({found.low:.3f} to {found.high:.3f})."
     if len(models) == 2:
         return f"{in_words(comparison, models[1])}."
-    said = f"{best.name} has the highest F1 of {len(models)} models, {_f1(best):.3f}."
+    said = f"{best.name} has the highest F1 of {len(models)} models: {_f1(best):.3f}."
     return said if best is first else f"{said} {in_words(comparison, best)}."
 
 
@@ -98,7 +98,7 @@ def in_words(comparison: Comparison, model: ModelResult) -> str:
 
 
 def at_the_gates(comparison: Comparison, gates: Gates) -> str:
-    """How many types of each model are ready for production, and how many need another way, in a sentence or two."""
+    """How many types of each model reach the gate, and how many are below the fallback line, in two sentences."""
     measured = [label for label, count in comparison.mentions.items() if count]
 
     def count(fits: Callable[[float], bool]) -> str:
@@ -109,8 +109,10 @@ def at_the_gates(comparison: Comparison, gates: Gates) -> str:
 
     reaching = count(lambda value: value >= gates.production)
     below = count(lambda value: value < gates.fallback)
-    of = f"out of {len(measured)} type{'' if len(measured) == 1 else 's'}"
-    return f"F1 of {gates.production:g} or more, {of}: {reaching}. F1 below {gates.fallback:g}: {below}."
+    return (
+        f"Types that reach F1 {gates.production:g}, out of {len(measured)}: {reaching}. "
+        f"Types below F1 {gates.fallback:g}: {below}."
+    )
 
 
 def notes(comparison: Comparison) -> list[str]:

@@ -1,8 +1,8 @@
-"""Names that training has not seen: a training passage again, with other names in the places of its own.
+"""Names that training has not seen: each training passage is shown again with other names in place of its own.
 
-Most names in a domain's text are not in its training passages. A recognizer that learns from few passages learns those
-names by heart and misses the others; with other names in the same places it learns the places and the way that names
-are written.
+Most names in a domain's text are not in its training passages. A recognizer that learns from few passages learns their
+names by heart and misses all others. With other names in the same places, it learns the places and how names are
+written.
 """
 
 import random
@@ -14,20 +14,23 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-# A token with its trailing blank, or without.
+# A token's text, and whether a blank follows it.
 Token = tuple[str, bool]
 
-# What stays of a word as it was: the features of a token see its beginning and its end best.
+# The characters of a word that are kept at each end: the features of a token see those best.
 _KEPT_START, _KEPT_END = 1, 3
 
 
 @spacy.registry.augmenters("spacy_domain_ner.unseen_names.v1")
 def create_unseen_names_augmenter(swapped: float = 0.4, invented: float = 0.4) -> Callable[..., Iterator[Example]]:
-    """Make an augmenter for `[corpora.train.augmenter]`. It is needed for training only: no model refers to it.
+    """Make an augmenter for `[corpora.train.augmenter]`. Only training needs it: no model refers to it.
 
-    swapped: The part of the mentions in whose place stands another mention of the same type.
-    invented: The part of the mentions whose letters and digits are replaced by others, of the same kind.
-    RETURNS: A function that yields each passage and, where it has mentions, the passage with other names.
+    Args:
+        swapped: The share of the mentions that are replaced by another mention of the same type.
+        invented: The share of the mentions whose letters and digits are replaced by others of the same kind.
+
+    Returns:
+        A function that yields each passage and, if it has mentions, the passage with other names.
     """
     mentions: dict[str, list[list[Token]]] = {}
     seen: set[str] = set()
@@ -36,7 +39,7 @@ def create_unseen_names_augmenter(swapped: float = 0.4, invented: float = 0.4) -
         yield example
         doc = example.reference
         if doc.text not in seen:
-            # Each pass reads the passages again: their mentions are collected in the first.
+            # Each epoch reads the passages again: their mentions are collected in the first.
             seen.add(doc.text)
             for ent in doc.ents:
                 mentions.setdefault(ent.label_, []).append(_tokens(ent))
@@ -55,7 +58,7 @@ def _with_other_names(
     done = 0
     for ent in [*doc.ents, None]:
         between = doc[done : ent.start if ent else len(doc)]
-        # Tokens of spans that miss token boundaries: nothing is known of them, here as in the passage itself.
+        # The tokens of spans that miss token boundaries stay unknown, as in the passage itself.
         missing += [(len(tokens) + i, len(tokens) + i + 1) for i, token in enumerate(between) if not token.ent_iob]
         tokens += _tokens(between)
         if ent is None:
@@ -84,7 +87,7 @@ def _tokens(span: Span) -> list[Token]:
 
 
 def _invent(word: str) -> str:
-    """Another word of the same shape, with the same first letter and the same ending where it is long enough."""
+    """Make another word of the same shape, with the same first letter; a long word keeps its ending."""
     end = len(word) - _KEPT_END if len(word) > _KEPT_START + _KEPT_END + 1 else len(word)
     return word[:_KEPT_START] + "".join(map(_another, word[_KEPT_START:end])) + word[end:]
 

@@ -16,7 +16,7 @@ class Framework(Protocol):
     """What can train a config.
 
     Attributes:
-        name: What `framework` calls it, and what its folder in a package is called.
+        name: What the user calls it.
         config_file: The config in `configs/` that `configure` fills in for a transformer.
         reads: The form of the sets that it reads: `.jsonl` (passages) or `.spacy` (tokens).
     """
@@ -50,8 +50,8 @@ class Framework(Protocol):
             UserError: If a package is missing or a value can't be trained with.
         """
 
-    def own_model(self, model: Path) -> Path | None:
-        """The folder in a trained model that the framework loads without spaCy; None if there is none."""
+    def hub_model(self, model: Path) -> Path | None:
+        """The folder in a trained model that Hugging Face's tools load, without spaCy; None if there is none."""
 
 
 # By name. The last is asked first whether a config is its own: spaCy takes whatever is left.

@@ -88,8 +88,8 @@ class HuggingFace:
         tokenizer.save_pretrained(folder / "best")
         _save_pipeline(recipe.config, section, folder)
 
-    def own_model(self, model: Path) -> Path | None:
-        """The Hugging Face model's folder in a trained model."""
+    def hub_model(self, model: Path) -> Path | None:
+        """The token classifier's folder in a trained model."""
         configs = (path for path in model.glob("*/config.json") if (path.parent / "model.safetensors").is_file())
         return next((path.parent for path in configs), None)
 

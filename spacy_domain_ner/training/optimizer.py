@@ -1,4 +1,4 @@
-"""What fine-tuning a transformer with few passages needs beyond spaCy's own optimizer."""
+"""What fine-tuning a transformer on few passages needs beyond spaCy's own optimizer."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,10 +10,10 @@ from thinc.types import FloatsXd
 
 
 class TwoRates(Optimizer):
-    """Adam with a higher learning rate for what is new than for what was pre-trained.
+    """Adam with a higher learning rate for new layers than for pre-trained ones.
 
-    One rate can't suit both: at one that keeps the pre-trained weights, an entity recognizer that begins at random has
-    learned little when a few hundred passages have been read thirty times.
+    One rate can't suit both: at a rate that preserves the pre-trained weights, an entity recognizer with random initial
+    weights has learned little after thirty passes over a few hundred passages.
     """
 
     def __init__(self, *args: Any, new_layers: float, **kwargs: Any) -> None:
@@ -23,7 +23,7 @@ class TwoRates(Optimizer):
     def __call__(
         self, key: tuple[int, str], weights: FloatsXd, gradient: FloatsXd, *, lr_scale: float = 1.0
     ) -> tuple[FloatsXd, FloatsXd]:
-        """Update one parameter. Those of a PyTorch module have dotted names, thinc's own have none."""
+        """Update one parameter. The names of a PyTorch module's parameters have dots, those of thinc's own don't."""
         if "." not in key[1]:
             lr_scale *= self.new_layers
         return super().__call__(key, weights, gradient, lr_scale=lr_scale)
@@ -38,11 +38,15 @@ def create_two_rates(
     grad_clip: float = 1.0,
     use_averages: bool = True,
 ) -> Optimizer:
-    """Make the optimizer for `[training.optimizer]`. It is needed for training only: no model refers to it.
+    """Make the optimizer for `[training.optimizer]`. Only training needs it: no model refers to it.
 
-    learn_rate: Of the pre-trained weights: a number, or a schedule.
-    new_layers: The layers that are not pre-trained learn so many times faster.
-    L2, L2_is_weight_decay, grad_clip, use_averages: As in thinc's `Adam.v1`.
+    Args:
+        learn_rate: The learning rate of the pre-trained weights: a number, or a schedule.
+        new_layers: How many times faster the layers learn that are not pre-trained.
+        L2: As in thinc's `Adam.v1`.
+        L2_is_weight_decay: As in thinc's `Adam.v1`.
+        grad_clip: As in thinc's `Adam.v1`.
+        use_averages: As in thinc's `Adam.v1`.
     """
     return TwoRates(
         learn_rate,
@@ -60,10 +64,10 @@ def create_two_rates(
 
 @spacy.registry.callbacks("spacy_domain_ner.freeze_embeddings.v1")
 def create_freeze_embeddings() -> Callable[[Language], Language]:
-    """Make the callback for `[initialize.after_init]` that keeps a transformer's word-piece embeddings as they are.
+    """Make the callback for `[initialize.after_init]` that freezes a transformer's word-piece embeddings.
 
-    They are up to half of the weights, and few passages touch few of them: training is faster, and a step's
-    memory smaller.
+    They are up to half of the weights, and few passages touch few of them. Without them, training is faster and a step
+    needs less memory.
     """
 
     def freeze(nlp: Language) -> Language:

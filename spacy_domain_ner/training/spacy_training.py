@@ -62,8 +62,8 @@ class Spacy:
         for name in ("model-best", "model-last"):
             _for_any_machine(folder / name)
 
-    def own_model(self, model: Path) -> None:
-        """spaCy's models need spaCy."""
+    def hub_model(self, model: Path) -> None:
+        """None: spaCy's models need spaCy."""
 
 
 def steps_per_epoch(config_path: Path, overrides: Mapping[str, Any] | None = None) -> int:

@@ -96,54 +96,78 @@ def compared(
     return Comparison(models, Recipe(), Path("corpus/eval.jsonl"), seeds, len(gold), mentions)
 
 
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, template_configs, make_passages) -> Path:
+    """A project in which two models were compared with two seeds."""
+    folder = tmp_path_factory.mktemp("compared")
+    lay_out(folder, template_configs, make_passages())
+    sets = (folder / "corpus/train.spacy", folder / "corpus/dev.spacy")
+    compare(
+        ["cnn", "flat"],
+        Recipe(train=sets[0], dev=sets[1], max_epochs=2),
+        configs=folder / "configs",
+        eval=folder / "corpus/eval.jsonl",
+        output=folder / "comparison",
+        say=quiet,
+    )
+    return folder
+
+
+def quiet(line: str) -> None:
+    pass
+
+
 @pytest.mark.slow
-def test_two_models_are_compared_and_a_second_time_nothing_is_trained(project, verb):
-    done = verb("cnn,flat", "--max-epochs", 2, "--seeds", "0,1")
-    assert done.code == 0, done
-    assert [f"Run {number} of 4" in done.out for number in range(1, 5)] == [True] * 4
-    assert {path.name for path in (project / "comparison").iterdir()} == {*FILES, "configs", "runs"}
-    assert [re.sub(r"[0-9a-f]{8}(?=\.json)", "HASH", name) for name in sorted(runs(project))] == [
+def test_a_comparison_leaves_its_files_and_a_file_per_run(done):
+    assert {path.name for path in (done / "comparison").iterdir()} == {*FILES, "configs", "runs"}
+    assert [re.sub(r"[0-9a-f]{8}(?=\.json)", "HASH", name) for name in sorted(runs(done))] == [
         "cnn-0-HASH.json", "cnn-1-HASH.json", "flat-0-HASH.json", "flat-1-HASH.json",
     ]  # fmt: skip
 
-    figures = json.loads((project / "comparison/comparison.json").read_text(encoding="utf8"))
+
+@pytest.mark.slow
+def test_the_figures_say_what_was_measured(done):
+    figures = json.loads((done / "comparison/comparison.json").read_text(encoding="utf8"))
     assert figures["format_version"] == 1
     assert [figures["passages"], figures["mentions"]] == [20, {"INFRA": 20, "SERVICE": 20}]
     assert figures["environment"]["cpu_count"]
     assert figures["environment"]["spacy"].startswith("3.")
-    assert [model["name"] for model in figures["models"]] == ["cnn", "flat"]
-    for model in figures["models"]:
-        micro = model["micro"]["f1"]
-        assert micro is not None
-        assert micro["low"] <= micro["value"] <= micro["high"]
+    cnn, flat = figures["models"]
+    assert [cnn["name"], flat["name"]] == ["cnn", "flat"]
+    assert flat["size_mb"] < cnn["size_mb"]
+    assert cnn["difference"] is None
+    gained = flat["micro"]["f1"]["value"] - cnn["micro"]["f1"]["value"]
+    assert flat["difference"]["value"] == pytest.approx(gained, abs=2e-4)
+    for model in (cnn, flat):
         assert set(model["types"]) == {"INFRA", "SERVICE"}
         assert model["training_seconds"] > 0
         assert model["documents_per_second"] > 0
-        assert [run["seed"] for run in model["runs"]] == [0, 1]
-        # Of both seeds, as their own counts add up.
-        totals = numpy.sum(
-            [
-                [run["micro"][name] for name in ("true_positives", "false_positives", "false_negatives")]
-                for run in model["runs"]
-            ],
-            axis=0,
-        )
-        assert micro["value"] == pytest.approx(2 * totals[0] / (2 * totals[0] + totals[1] + totals[2]), abs=1e-4)
-        assert totals[0] + totals[2] == 2 * 40
-    cnn, flat = figures["models"]
-    assert flat["size_mb"] < cnn["size_mb"]
-    assert cnn["difference"] is None
-    assert flat["difference"]["value"] == pytest.approx(
-        flat["micro"]["f1"]["value"] - cnn["micro"]["f1"]["value"], abs=2e-4
-    )
-    assert figures["verdict"] in done.out
 
-    before = runs(project)
+
+@pytest.mark.slow
+def test_a_score_is_that_of_both_seeds_together(done):
+    figures = json.loads((done / "comparison/comparison.json").read_text(encoding="utf8"))
+    for model in figures["models"]:
+        assert [run["seed"] for run in model["runs"]] == [0, 1]
+        names = ("true_positives", "false_positives", "false_negatives")
+        right, wrong, missed = numpy.sum([[run["micro"][name] for name in names] for run in model["runs"]], axis=0)
+        assert right + missed == 2 * 40
+        micro = model["micro"]["f1"]
+        assert micro["low"] <= micro["value"] <= micro["high"]
+        assert micro["value"] == pytest.approx(2 * right / (2 * right + wrong + missed), abs=1e-4)
+
+
+@pytest.mark.slow
+def test_a_second_time_nothing_is_trained(done, verb, monkeypatch):
+    monkeypatch.chdir(done)
+    before = runs(done)
     again = verb("cnn,flat", "--max-epochs", 2, "--seeds", "0,1")
-    assert again.code == 0
+    assert again.code == 0, again
+    assert [f"Run {number} of 4" in again.out for number in range(1, 5)] == [True] * 4
     assert again.out.count("measured before") == 4
     assert "Training" not in again.out
-    assert runs(project) == before
+    assert json.loads(Path("comparison/comparison.json").read_text(encoding="utf8"))["verdict"] in again.out
+    assert runs(done) == before
 
 
 @pytest.mark.slow
@@ -177,7 +201,7 @@ def test_a_run_is_repeated_where_what_it_depends_on_has_changed(project, passage
 
     def trains(keep=False, **changed) -> bool:
         trained.clear()
-        compare(["flat"], Recipe(max_epochs=1, **changed), seeds=[0], keep=keep, say=lambda line: None)
+        compare(["flat"], Recipe(max_epochs=1, **changed), seeds=[0], keep=keep, say=quiet)
         return bool(trained)
 
     assert trains()
@@ -207,7 +231,7 @@ def test_a_run_is_repeated_where_what_it_depends_on_has_changed(project, passage
 def test_a_transformer_is_compared_in_both_frameworks(project, tiny):
     folder = shutil.copytree(tiny("wordpiece-uncased"), project / "tiny")
     chosen = [folder.name, f"{folder.name}@huggingface"]
-    result = compare(chosen, Recipe(max_epochs=1, gpu_id=-1), seeds=[0], say=lambda line: None)
+    result = compare(chosen, Recipe(max_epochs=1, gpu_id=-1), seeds=[0], say=quiet)
     assert [model.name for model in result.models] == ["tiny", "tiny@huggingface"]
     assert result.models[0].runs[0].environment["torch"]
     assert {path.name for path in (project / "comparison").iterdir()} >= set(FILES)
@@ -222,12 +246,12 @@ def test_a_transformer_is_compared_in_both_frameworks(project, tiny):
         pytest.param(["cnn,,flat"], "A base model is missing", id="a comma too many"),
         pytest.param(["cnn,flat,cnn"], "cnn is given twice", id="the same name twice"),
         pytest.param(["flat,copy"], "flat and copy are the same", id="the same config twice"),
-        pytest.param(["cnn", "--seeds", "0,one"], "'0,one'", id="seeds that are no numbers"),
+        pytest.param(["cnn", "--seeds", "0,one"], "'0,one'", id="seeds that are not numbers"),
         pytest.param(["cnn", "--seeds", ""], "no seeds", id="no seeds"),
         pytest.param(["cnn", "--seeds", "1,1"], "A seed is given twice", id="a seed twice"),
         pytest.param(["cnn", "--seeds=-1"], "The seed -1", id="a negative seed"),
         pytest.param(["cnn", "--max-epochs", "0"], "--max-epochs is 0", id="no epochs"),
-        pytest.param(["cnn", "--gpu-id", "gpu"], "--gpu-id is 'gpu'", id="no GPU's number"),
+        pytest.param(["cnn", "--gpu-id", "gpu"], "--gpu-id is 'gpu'", id="not a GPU's number"),
         pytest.param(["cnn", "--train", "missing.spacy"], "no file missing.spacy", id="no training set"),
         pytest.param(["cnn", "--dev", "missing.spacy"], "no file missing.spacy", id="no early-stopping set"),
         pytest.param(["cnn", "--eval", "missing.jsonl"], "no file missing.jsonl", id="no evaluation set"),
@@ -279,7 +303,7 @@ def test_the_verdict_says_what_the_passages_can_show():
     points = [f"{100 * value:.1f}" for value in (found.value, found.low, found.high)]
     assert report.verdict(gain) == f"two gains {points[0]} points ({points[1]} to {points[2]}) over one."
     three = report.verdict(made_up(["one", "two", "three"]))
-    assert three.startswith("three has the highest F1 of 3 models, 1.000. three gains ")
+    assert three.startswith("three has the highest F1 of 3 models: 1.000. three gains ")
     same = compared(["one", "two"], [gain.models[0].runs] * 2)
     expected = "two and one: no difference that 40 passages can show (+0.0 points, +0.0 to +0.0)."
     assert report.verdict(same) == expected
@@ -305,9 +329,9 @@ def test_the_gates_are_those_that_are_asked_for():
     # F1 of the first is 2 * 20 / (2 * 20 + 20): 0.667.
     result = made_up(["half", "all"])
     strict, lenient = Gates(0.9, 0.7), Gates(0.6, 0.5)
-    said = "F1 of 0.9 or more, out of 1 type: half 0, all 1. F1 below 0.7: half 1, all 0."
+    said = "Types that reach F1 0.9, out of 1: half 0, all 1. Types below F1 0.7: half 1, all 0."
     assert report.at_the_gates(result, strict) == said
-    assert report.at_the_gates(result, lenient).startswith("F1 of 0.6 or more, out of 1 type: half 1, all 1.")
+    assert report.at_the_gates(result, lenient).startswith("Types that reach F1 0.6, out of 1: half 1, all 1.")
     assert said in report.to_markdown(result, strict)
     page = Page(report.to_html(result, strict)).text
     assert said in page

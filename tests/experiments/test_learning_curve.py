@@ -28,13 +28,18 @@ SIZES = "0.5,0.75,1"
 CURVE = Path("metrics/learning_curve.json")
 
 
+def lay_out(folder: Path, configs: Path, passages) -> None:
+    """What `learning-curve` reads, where it looks for it, with a small network."""
+    text = (configs / "cnn.cfg").read_text(encoding="utf8")
+    (folder / "flat.cfg").write_text(text.replace("depth = 4", "depth = 1"), encoding="utf8")
+    for name in ("train", "dev", "eval"):
+        write_passages(folder / f"corpus/{name}.jsonl", passages)
+
+
 @pytest.fixture
 def project(tmp_path, template_configs, passages, monkeypatch) -> Path:
-    """A project that is ready to measure, with a small network: the present folder."""
-    text = (template_configs / "cnn.cfg").read_text(encoding="utf8")
-    (tmp_path / "flat.cfg").write_text(text.replace("depth = 4", "depth = 1"), encoding="utf8")
-    for name in ("train", "dev", "eval"):
-        write_passages(tmp_path / f"corpus/{name}.jsonl", passages)
+    """A project that is ready to measure: the present folder."""
+    lay_out(tmp_path, template_configs, passages)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -51,7 +56,7 @@ def runs(project: Path) -> dict[str, int]:
 
 
 def grouped(*sizes: int) -> list[Passage]:
-    """Groups of so many passages with a mention each."""
+    """Groups of these sizes, in which every passage has a mention."""
     return [
         Passage(f"name {group} {number}", [Span(0, 4, "A")], {"source": f"page-{group}"})
         for group, size in enumerate(sizes)
@@ -63,43 +68,70 @@ def texts(part: list[Passage]) -> set[str]:
     return {passage.text for passage in part}
 
 
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory, template_configs, make_passages) -> tuple[Path, list[str]]:
+    """A project whose curve was measured, and what was said meanwhile."""
+    folder = tmp_path_factory.mktemp("measured")
+    lay_out(folder, template_configs, make_passages())
+    said: list[str] = []
+    measure_learning_curve(
+        Recipe(folder / "flat.cfg", folder / "corpus/train.jsonl", folder / "corpus/dev.jsonl", max_epochs=2),
+        eval=folder / "corpus/eval.jsonl",
+        output=folder / CURVE,
+        sizes=(0.5, 0.75, 1),
+        say=said.append,
+    )
+    return folder, said
+
+
 @pytest.mark.slow
-def test_a_curve_is_measured_and_a_second_time_nothing_is_trained(project, verb, passages):
-    done = verb("flat.cfg", "--sizes", SIZES, "--max-epochs", 2)
-    assert done.code == 0, done
-    for line in ("Run 1 of 3: 10 of 20 passages: F1 ", "Run 3 of 3: 20 of 20 passages: F1 "):
-        assert line in done.out
-    names = [re.sub(r"-[0-9a-f]{8}(?=\.json)", "-HASH", name) for name in runs(project)]
+def test_a_measured_curve_leaves_its_file_and_a_file_per_run(measured):
+    folder, said = measured
+    for start in ("Run 1 of 3: 10 of 20 passages: F1 ", "Run 3 of 3: 20 of 20 passages: F1 "):
+        assert any(line.startswith(start) for line in said)
+    names = [re.sub(r"-[0-9a-f]{8}(?=\.json)", "-HASH", name) for name in runs(folder)]
     assert sorted(names) == ["10-HASH.json", "14-HASH.json", "20-HASH.json"]
     # No model is left, and no set.
-    assert {path.name for path in (project / "metrics").rglob("*") if path.is_dir()} == {"learning_curve_runs", "runs"}
+    left = {path.name for path in (folder / "metrics").rglob("*") if path.is_dir()}
+    assert left == {"learning_curve_runs", "runs"}
 
-    figures = json.loads(CURVE.read_text(encoding="utf8"))
+
+@pytest.mark.slow
+def test_the_file_holds_the_counts_and_what_follows_from_them(measured, passages):
+    folder, _ = measured
+    figures = json.loads((folder / CURVE).read_text(encoding="utf8"))
     assert figures["format_version"] == 1
     assert figures["settings"]["sizes"] == [0.5, 0.75, 1.0]
     assert [part["passages"] for part in figures["measured"]] == [10, 14, 20]
     for part in figures["measured"]:
-        # One of each in every passage.
+        # Every passage has a mention of each type.
         assert part["mentions"] == {"SERVICE": part["passages"], "INFRA": part["passages"]}
         for counts in part["counts"].values():
             assert len(counts) == 20
             assert sum(found + missed for found, _, missed in counts) == 20
-    curve = read_learning_curve(CURVE)
+    curve = read_learning_curve(folder / CURVE)
     assert curve.to_dict() == {name: figures[name] for name in ("points", "forecasts")}
     assert [point.passages for point in curve.points] == [10, 14, 20]
-    for label in ("SERVICE", "INFRA"):
-        said = curve.forecasts[label].text if label in curve.forecasts else f"{label}: no forecast"
-        assert said in done.out
-    assert is_curve_of(CURVE, passages)
-    assert not is_curve_of(CURVE, passages[:-1])
+    assert is_curve_of(folder / CURVE, passages)
+    assert not is_curve_of(folder / CURVE, passages[:-1])
 
-    before = runs(project)
+
+@pytest.mark.slow
+def test_a_second_time_nothing_is_trained(measured, verb, monkeypatch):
+    folder, _ = measured
+    monkeypatch.chdir(folder)
+    before, figures = runs(folder), json.loads(CURVE.read_text(encoding="utf8"))
     again = verb("flat.cfg", "--sizes", "1, 0.75, 0.5", "--max-epochs", 2)
-    assert again.code == 0
+    assert again.code == 0, again
     assert again.out.count("measured before") == 3
     assert "Training" not in again.out
-    assert runs(project) == before
-    assert json.loads(CURVE.read_text(encoding="utf8")) == figures
+    assert runs(folder) == before
+    after = json.loads(CURVE.read_text(encoding="utf8"))
+    assert after["measured"] == figures["measured"]
+    curve = read_learning_curve(CURVE)
+    for label in ("SERVICE", "INFRA"):
+        said = curve.forecasts[label].text if label in curve.forecasts else f"{label}: no forecast"
+        assert said in again.out
 
 
 @pytest.mark.slow
@@ -189,7 +221,7 @@ def test_a_config_of_transformers_own_trainer_is_measured_as_well(project, tiny,
         pytest.param(["--eval", "empty.jsonl"], "no annotated mention", id="an empty evaluation set"),
         pytest.param(["--seed=-1"], "The seed -1", id="a negative seed"),
         pytest.param(["--max-epochs", "0"], "--max-epochs is 0", id="no epochs"),
-        pytest.param(["--gpu-id", "gpu"], "--gpu-id is 'gpu'", id="no GPU's number"),
+        pytest.param(["--gpu-id", "gpu"], "--gpu-id is 'gpu'", id="not a GPU's number"),
         pytest.param(["--gate", "85"], "--gate is 85", id="a gate in per cent"),
     ],
 )
@@ -263,7 +295,7 @@ def test_the_seed_and_nothing_else_decides_what_is_drawn():
     first = texts(draw_parts(passages, (0.25, 0.5, 1.0), 0)[0])
     assert texts(draw_parts(passages[::-1], (0.25, 0.5, 1.0), 0)[0]) == first
     assert texts(draw_parts(passages, (0.25, 0.5, 1.0), 1)[0]) != first
-    # Without a source each text is a group of its own, and the same text twice is no reason to stumble.
+    # Without a source, each text is a group of its own; the same text twice is allowed.
     same = [Passage("name", [Span(0, 4, "A")])] * 40
     assert [len(part) for part in draw_parts(same, (0.25, 0.5, 1.0))] == [10, 20, 40]
 

@@ -45,7 +45,7 @@ class Gazetteer:
         nlp.add_pipe("entity_ruler").add_patterns(patterns)
         nlp.to_disk(folder / "model-best")
 
-    def own_model(self, model):
+    def hub_model(self, model):
         return model / "entity_ruler"
 
 

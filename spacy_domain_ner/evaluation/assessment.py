@@ -18,7 +18,7 @@ from spacy_domain_ner.evaluation.forecasts import Forecast, LearningCurve
 from spacy_domain_ner.evaluation.gates import Gates
 from spacy_domain_ner.evaluation.label_issues import Inconsistency, Suspect
 from spacy_domain_ner.evaluation.progress import Progress, compare_runs, in_words
-from spacy_domain_ner.evaluation.scores import percent
+from spacy_domain_ner.evaluation.scores import counted, percent
 from spacy_domain_ner.evaluation.verdict import Verdict, judge
 from spacy_domain_ner.models import load_model
 from spacy_domain_ner.schema import EntitySchema
@@ -206,15 +206,13 @@ def _fields(record: Result | Analysis) -> dict[str, Any]:
 
 
 def _summary(assessment: Assessment) -> str:
-    lines = [
-        f"{len(assessment.passages)} held-out passages; a span is right where its characters and its type are right",
-        _table(assessment),
-    ]
+    passages = counted(len(assessment.passages), "held-out passage")
+    lines = [f"{passages}; a span is right where its characters and its type are right", _table(assessment)]
     seen, unseen = assessment.micro.seen, assessment.micro.unseen
     if seen and unseen:
         lines.append(
-            f"Recall is {percent(seen.recall, 1)} for {seen.support} mentions whose name training had, and "
-            f"{percent(unseen.recall, 1)} for {unseen.support} mentions whose name it never had"
+            f"Recall is {percent(seen.recall, 1)} for {counted(seen.support, 'mention')} whose name training had, and "
+            f"{percent(unseen.recall, 1)} for {counted(unseen.support, 'mention')} whose name it never had"
         )
     progress = assessment.progress
     if progress and progress.micro and progress.changes:

@@ -131,3 +131,8 @@ def rounded(value: float | None) -> float | None:
 def percent(share: float | None, decimals: int = 0) -> str:
     """A share in per cent, without the sign; a dash where it is undefined."""
     return "–" if share is None else f"{100 * share:.{decimals}f}"
+
+
+def counted(count: int, name: str) -> str:
+    """A count with what is counted, as in "1 mention" and "1,200 mentions"."""
+    return f"{count:,} {name}{'' if count == 1 else 's'}"

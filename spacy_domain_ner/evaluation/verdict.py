@@ -15,7 +15,7 @@ from spacy_domain_ner.evaluation.bootstrap import share_of_draws
 from spacy_domain_ner.evaluation.forecasts import Forecast
 from spacy_domain_ner.evaluation.gates import Gates
 from spacy_domain_ner.evaluation.mistakes import Mistake, MistakeKind
-from spacy_domain_ner.evaluation.scores import percent
+from spacy_domain_ner.evaluation.scores import counted, percent
 from spacy_domain_ner.text import shorten
 
 # Fewer mentions get no verdict: with 10, one more that is found moves recall by ten points.
@@ -72,7 +72,7 @@ class Verdict:
     def certainty(self) -> str:
         """What makes the verdict uncertain, in a few words; "" where nothing does."""
         if self.name == "unknown":
-            return f"only {self.support} mention(s) to judge by"
+            return f"only {counted(self.support, 'mention')} to judge by" if self.support else "no mention to judge by"
         said = []
         if self.shares[self.name] < CERTAIN:
             other = max((name for name in self.shares if name != self.name), key=self.shares.__getitem__)

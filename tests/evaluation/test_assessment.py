@@ -96,8 +96,8 @@ def test_printed_it_is_a_table_with_the_next_steps(assessment):
     assert table["A"][:3] == ["100.0", "66.7", "80.0"]
     assert table["C"] == ["–", "–", "–", "–", "0", "unknown"]
     assert table["all"][-1] == "4"
-    assert "Recall is 100.0 for 3 mentions whose name training had, and 0.0 for 1 mentions" in str(assessment)
-    at = lines.index("A: unknown (only 3 mention(s) to judge by)")
+    assert "Recall is 100.0 for 3 mentions whose name training had, and 0.0 for 1 mention" in str(assessment)
+    at = lines.index("A: unknown (only 3 mentions to judge by)")
     assert lines[at + 1].startswith("  1. annotate more passages that contain some")
 
 

@@ -139,7 +139,7 @@ def test_how_certain_a_verdict_is_comes_from_the_bootstrap():
     assert "of the bootstrap's draws say close" in close.certainty or "say fallback" in close.certainty
     assert 0.3 < close.shares["ready"] < 0.8
     assert judge(make(found=20), "A").certainty == "only 20 mentions to judge by"
-    assert judge(make(found=3), "A").certainty == "only 3 mention(s) to judge by"
+    assert judge(make(found=3), "A").certainty == "only 3 mentions to judge by"
 
 
 def test_the_kind_of_name_that_is_missed_is_named():

@@ -15,6 +15,7 @@ from spacy_domain_ner.evaluation.assessment import Assessment
 from spacy_domain_ner.evaluation.bootstrap import points, signed, with_interval
 from spacy_domain_ner.evaluation.mistakes import Mistake, MistakeKind
 from spacy_domain_ner.evaluation.progress import Change, Progress, direction
+from spacy_domain_ner.evaluation.scores import counted
 from spacy_domain_ner.evaluation.verdict import Step, VerdictName
 from spacy_domain_ner.reports.evaluation.charts import ConfidenceCharts, CurveCharts, F1Chart
 from spacy_domain_ner.reports.evaluation.matrix import Filter
@@ -146,8 +147,8 @@ class Report:
         micro = self.assessment.micro
         return (
             f"F1 over all types {with_interval(micro.f1)}, on "
-            f"{_counted(len(self.assessment.passages), 'held-out passage')} "
-            f"with {_counted(micro.score.support, 'mention')}."
+            f"{counted(len(self.assessment.passages), 'held-out passage')} "
+            f"with {counted(micro.score.support, 'mention')}."
         )
 
     @property
@@ -157,8 +158,8 @@ class Report:
         if not seen or not unseen or seen.recall is None or unseen.recall is None:
             return ""
         return (
-            f"Recall is {seen.recall:.3f} for {_counted(seen.support, 'mention')} whose name training had, and "
-            f"{unseen.recall:.3f} for {_counted(unseen.support, 'mention')} whose name it never had."
+            f"Recall is {seen.recall:.3f} for {counted(seen.support, 'mention')} whose name training had, and "
+            f"{unseen.recall:.3f} for {counted(unseen.support, 'mention')} whose name it never had."
         )
 
     def errors_of_step(self, label: str, step: Step) -> Filter | None:
@@ -263,7 +264,7 @@ def _other_labels(assessment: Assessment) -> Iterator[str]:
 
 def _in_words(progress: Progress) -> str:
     micro = progress.micro
-    on = f"on {_counted(progress.passages, 'passage')} that both runs predicted"
+    on = f"on {counted(progress.passages, 'passage')} that both runs predicted"
     said = "F1 can't be compared: neither run has a mention or a prediction there."
     if micro:
         size = f"{abs(100 * micro.value):.1f} points ({signed(100 * micro.low)} to {signed(100 * micro.high)})"
@@ -288,7 +289,3 @@ def _listed(names: Sequence[str]) -> str:
     if len(names) > NAMED:
         return f"{len(names)} others"
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def _counted(count: int, name: str) -> str:
-    return f"{count:,} {name}{'' if count == 1 else 's'}"

@@ -38,8 +38,9 @@ from cpu_config import REPOSITORY, Division, divide, once, versions, write_templ
 from spacy.cli.init_config import init_config
 from spacy.cli.train import train as spacy_train
 
-from spacy_domain_ner.corpus import Passage, load_tokenizing_pipeline, write_docs
+from spacy_domain_ner.corpus import Passage
 from spacy_domain_ner.corpus.jsonl import write_passages
+from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline, write_docs
 from spacy_domain_ner.evaluation.scores import predict_spans, score
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.training import Recipe, train

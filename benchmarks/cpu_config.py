@@ -42,7 +42,8 @@ from spacy_domain_ner.confidence import (
     risk_coverage,
     surest,
 )
-from spacy_domain_ner.corpus import Passage, load_tokenizing_pipeline, read_valid_passages, write_docs
+from spacy_domain_ner.corpus import Passage, read_valid_passages
+from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline, write_docs
 from spacy_domain_ner.evaluation.scores import predict_spans, score
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.training import Recipe, train

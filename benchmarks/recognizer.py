@@ -29,7 +29,8 @@ from extract import full_batches
 from spacy.util import minibatch
 from starter_corpus import PACK
 
-from spacy_domain_ner.corpus import Passage, Span, load_tokenizing_pipeline, read_valid_passages, write_docs
+from spacy_domain_ner.corpus import Passage, Span, read_valid_passages
+from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline, write_docs
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.training import Recipe, train
 

@@ -25,7 +25,8 @@ from typing import Any
 import spacy
 from cpu_config import MAX_EPOCHS, REPOSITORY, calibration, once, versions, write_template_config
 
-from spacy_domain_ner.corpus import Passage, load_tokenizing_pipeline, read_valid_passages, write_docs
+from spacy_domain_ner.corpus import Passage, read_valid_passages
+from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline, write_docs
 from spacy_domain_ner.evaluation.scores import predict_spans, score
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.schema import read_schema

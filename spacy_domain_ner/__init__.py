@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spacy_domain_ner.annotation.agreement import measure_agreement
+    from spacy_domain_ner.annotation.guide import write_guide
     from spacy_domain_ner.base_models.presets import read_presets
+    from spacy_domain_ner.corpus.checks import check
     from spacy_domain_ner.corpus.jsonl import read_passages, write_passages
     from spacy_domain_ner.corpus.passage import Passage, Span
+    from spacy_domain_ner.corpus.spacy_docs import convert
+    from spacy_domain_ner.corpus.split import split
     from spacy_domain_ner.errors import UserError
     from spacy_domain_ner.evaluation.assessment import Assessment, assess
     from spacy_domain_ner.exchange.importing import import_annotations
+    from spacy_domain_ner.exchange.interfaces import write_interface
     from spacy_domain_ner.exchange.label_studio.transfer import pull_annotations, push_tasks
     from spacy_domain_ner.exchange.policies import Policies
     from spacy_domain_ner.exchange.tasks import export_tasks
@@ -53,7 +58,12 @@ _MODULES = {
     "push_tasks": "exchange.label_studio.transfer",
     "pull_annotations": "exchange.label_studio.transfer",
     "measure_agreement": "annotation.agreement",
+    "write_guide": "annotation.guide",
+    "write_interface": "exchange.interfaces",
     # A model
+    "check": "corpus.checks",
+    "convert": "corpus.spacy_docs",
+    "split": "corpus.split",
     "Assessment": "evaluation.assessment",
     "assess": "evaluation.assessment",
     "evaluate": "reports.evaluation",
@@ -84,8 +94,10 @@ __all__ = [
     "UserError",
     "__version__",
     "assess",
+    "check",
     "compare",
     "configure",
+    "convert",
     "evaluate",
     "export_tasks",
     "extract_entities",
@@ -100,8 +112,11 @@ __all__ = [
     "read_passages",
     "read_presets",
     "read_schema",
+    "split",
     "train",
     "update_project",
+    "write_guide",
+    "write_interface",
     "write_passages",
 ]
 

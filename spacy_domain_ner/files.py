@@ -83,3 +83,23 @@ def _remove(path: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def refuse_newer_format(file: object, found: object, newest: int) -> None:
+    """Refuse a file whose `format_version` is newer than this version of the package reads.
+
+    Args:
+        file: The file's name, for the message.
+        found: What the file gives as its `format_version`, None where it gives nothing. Only a greater whole number is
+            refused here: what else is wrong with it is for the file's own checks.
+        newest: The newest version that can be read.
+
+    Raises:
+        UserError: The file's version is newer.
+    """
+    if isinstance(found, int) and found > newest:
+        raise UserError(
+            f"{file} has format_version {found}, and this version of spacy-domain-ner reads format_version {newest} "
+            "at most",
+            "Upgrade the package that reads it: pip install --upgrade spacy-domain-ner",
+        )

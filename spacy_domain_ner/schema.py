@@ -2,21 +2,26 @@
 
 import itertools
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import srsly
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from spacy_domain_ner.errors import UserError, reason
+from spacy_domain_ner.files import refuse_newer_format
 
+# The newest form of the file that this version reads.
+FORMAT_VERSION = 1
 LABEL_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 COLOR_PATTERN = re.compile(r"#[0-9A-Fa-f]{6}")
-# Told apart by people who see red and green alike, too, and light enough for black text: Paul Tol's light scheme.
+# Paul Tol's light scheme: people who see red and green alike can tell the colours apart, and all are light enough for
+# black text.
 PALETTE = ("#77AADD", "#EE8866", "#44BB99", "#EEDD88", "#FFAABB", "#AAAA00", "#99DDFF", "#BBCC33", "#DDDDDD")
-# Letters under the left hand first. Those that a labelling tool keeps for itself are left out: a, f, h and x in
-# Prodigy, u in Label Studio.
+# Letters under the left hand first, without those that a labelling tool keeps for itself: a, f, h and x in Prodigy,
+# u in Label Studio.
 HOTKEYS = "123456789" + "qwertsdgzcvbyiopjklnm"
-# Nothing that a page, an XML file or a terminal could show: control characters and halves of surrogate pairs.
+# What a page, an XML file or a terminal can't show: control characters and halves of surrogate pairs.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -35,7 +40,12 @@ class _Strict(BaseModel):
 
 
 class Example(_Strict):
-    """A sentence and the mention in it that the type covers."""
+    """A sentence and the mention in it that the type covers.
+
+    Attributes:
+        text: The sentence.
+        mention: The name, exactly as the sentence has it.
+    """
 
     text: str
     mention: str = Field(min_length=1)
@@ -48,20 +58,26 @@ class Example(_Strict):
 
     @property
     def starts(self) -> list[int]:
-        """Where the mention begins in the text, once for each time that it stands there as a word or words of its own.
+        """Where the mention stands in the text as a word or words of its own: offsets in code points.
 
-        Offsets in code points. Empty where it only occurs as part of a longer word.
+        Empty where it only occurs as part of a longer word.
         """
         return occurrences(self.mention, self.text)
 
     @property
     def start(self) -> int:
-        """Where the mention that is meant begins: the first that is no part of a longer word, or the first at all."""
+        """Where the mention that is meant begins: the first that stands as a word of its own, or else the first."""
         return self.starts[0] if self.starts else self.text.index(self.mention)
 
 
 class EdgeCase(_Strict):
-    """A case that annotators would decide differently, and the decision."""
+    """A case that annotators would decide differently, and the decision.
+
+    Attributes:
+        case: The case, best with the words of a passage in quotation marks.
+        decision: What is marked, as which type, and why. Backticks show where a span begins and ends.
+        borders_on: The type that this one is confused with; None where there is none.
+    """
 
     case: str
     decision: str
@@ -69,14 +85,28 @@ class EdgeCase(_Strict):
 
 
 class Boundary(_Strict):
-    """A rule on where spans begin and end, whatever their type."""
+    """A rule on where spans begin and end, whatever their type.
+
+    Attributes:
+        rule: The rule.
+        example: A text in which backticks show where spans begin and end; may be empty.
+    """
 
     rule: str
     example: str = ""
 
 
 class EntityType(_Strict):
-    """One entity type: its name is the label in the annotations and in the model's output."""
+    """One entity type.
+
+    Attributes:
+        name: The label in the annotations and in the model's output.
+        definition: What counts as this type, and what sets it off from the others.
+        color: Its colour as '#RRGGBB'; None takes one of a palette.
+        examples: Sentences with a mention; 5 to 10 are enough.
+        edge_cases: The cases that annotators would decide differently, each with the decision.
+        not_entities: What looks like this type and is not one.
+    """
 
     name: str
     definition: str = ""
@@ -89,13 +119,22 @@ class EntityType(_Strict):
     @classmethod
     def _name_is_a_label(cls, name: str) -> str:
         if not LABEL_PATTERN.fullmatch(name):
-            raise ValueError(f"{name!r} is no label: start with a letter, then letters, digits, '_', '-' or '.' only")
+            raise ValueError(
+                f"{name!r} is not a label: start with a letter, then use letters, digits, '_', '-' and '.'"
+            )
         return name
 
 
 class EntitySchema(_Strict):
-    """The set of entity types of a domain."""
+    """The set of entity types of a domain, as `entity_types.yml` has it.
 
+    Attributes:
+        format_version: The version of the file's form; 1 where the file does not say.
+        entity_types: The types, in the order of the file.
+        boundaries: The rules on where spans begin and end.
+    """
+
+    format_version: int = Field(default=1, ge=1, strict=True)
     entity_types: list[EntityType] = Field(min_length=1)
     boundaries: list[Boundary] = Field(default_factory=list)
 
@@ -111,7 +150,8 @@ class EntitySchema(_Strict):
             for case in entity_type.edge_cases:
                 if case.borders_on is not None and case.borders_on not in self.labels:
                     raise ValueError(
-                        f"an edge case of {entity_type.name!r} borders on {case.borders_on!r}, which is no entity type"
+                        f"an edge case of {entity_type.name!r} borders on {case.borders_on!r}, "
+                        "which is not an entity type"
                     )
         return self
 
@@ -122,41 +162,83 @@ class EntitySchema(_Strict):
 
     @property
     def colors(self) -> dict[str, str]:
-        """A colour as '#RRGGBB' for each label: its own, or one of the palette that no other type has taken.
-
-        What is no colour counts as none given. The palette starts over when it is used up.
-        """
-        own = {
-            entity_type.name: entity_type.color.upper()
-            for entity_type in self.entity_types
-            if entity_type.color and COLOR_PATTERN.fullmatch(entity_type.color)
-        }
-        free = [color for color in PALETTE if color not in own.values()]
-        defaults = itertools.chain(free, itertools.cycle(PALETTE))
-        return {label: own[label] if label in own else next(defaults) for label in self.labels}
+        """A colour as '#RRGGBB' for each label: its own, or one of the palette. A value that is not a colour is
+        ignored."""
+        return assign_colors(self.labels, {entity_type.name: entity_type.color for entity_type in self.entity_types})
 
     @property
     def hotkeys(self) -> dict[str, str]:
-        """A key for each label, in the order of the file: digits from 1, then letters. There are 30."""
+        """A key for each of the first 30 labels, in the order of the file: digits from 1, then letters."""
         return dict(zip(self.labels, HOTKEYS, strict=False))
 
 
-def occurrences(form: str, text: str) -> list[int]:
-    """Where a surface form stands in a text and is not part of a longer word.
+def read_schema(path: str | Path) -> EntitySchema:
+    """Read and validate an `entity_types.yml`.
 
-    RETURNS: Offsets in code points.
+    Args:
+        path: The YAML file.
+
+    Returns:
+        The schema.
+
+    Raises:
+        UserError: The file can't be read, or is not a set of entity types: every problem is named with its place.
     """
-    # A form that begins or ends with a sign, as `--max-retries` or `@dora`, needs no boundary there.
-    before = r"(?<!\w)" if re.match(r"\w", form) else ""
-    after = r"(?!\w)" if re.match(r"\w", form[-1:]) else ""
-    return [found.start() for found in re.finditer(f"(?={before}{re.escape(form)}{after})", text)]
+    try:
+        if not Path(path).is_file():
+            raise UserError(f"There is no file {path}", "Name the file of the entity types with `schema`.")
+        data = srsly.read_yaml(path)
+    except OSError as error:
+        raise UserError(
+            f"Can't read {path}: {error.strerror}", "Name the file of the entity types with `schema`."
+        ) from None
+    except UserError:
+        raise
+    except ValueError as error:
+        # What follows a duplicate key is advice to programmers.
+        problem = reason(error).removeprefix("Invalid YAML: ").partition(" To suppress this check")[0]
+        raise UserError(f"{path} is not valid YAML: {problem}", "Fix the file at that line.") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path} holds no entity types", "It needs a key `entity_types` with a list of types.")
+    # First: a newer form may have keys that this version does not know.
+    refuse_newer_format(path, data.get("format_version"), FORMAT_VERSION)
+    try:
+        return EntitySchema.model_validate(data)
+    except ValidationError as error:
+        problems = "\n".join(f"  {_place(problem['loc'], data)}: {_message(problem)}" for problem in error.errors())
+        raise UserError(
+            f"{path} is not a valid set of entity types:\n{problems}",
+            "Each type has a name, a definition, examples (text, mention), edge_cases (case, decision, "
+            "borders_on) and not_entities.",
+        ) from None
+
+
+def assign_colors(labels: Iterable[str], given: Mapping[str, str | None]) -> dict[str, str]:
+    """Choose a colour for each label.
+
+    Args:
+        labels: The labels to colour.
+        given: The colours that labels have, whether they are among `labels` or not. A value that is not a colour
+            counts as not given.
+
+    Returns:
+        A colour as '#RRGGBB' for each of `labels`: its own, or one of the palette that is not given to any label. The
+        palette starts over when it is used up.
+    """
+    own = {label: color.upper() for label, color in given.items() if color and COLOR_PATTERN.fullmatch(color)}
+    free = [color for color in PALETTE if color not in own.values()]
+    defaults = itertools.chain(free, itertools.cycle(PALETTE))
+    return {label: own[label] if label in own else next(defaults) for label in labels}
 
 
 def text_color_on(color: str) -> str:
-    """Black or white, whichever is easier to read on a background.
+    """Choose black or white, whichever is easier to read on a background.
 
-    color: '#RRGGBB'.
-    RETURNS: '#000000' or '#FFFFFF'; the contrast is at least 4.5, as the WCAG ask for.
+    Args:
+        color: The background, as '#RRGGBB'.
+
+    Returns:
+        '#000000' or '#FFFFFF'; the contrast is at least 4.5, as the WCAG ask for.
     """
     channels = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
@@ -164,40 +246,24 @@ def text_color_on(color: str) -> str:
     return "#000000" if (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) else "#FFFFFF"
 
 
-def read_schema(path: Path) -> EntitySchema:
-    """Read and validate an `entity_types.yml`.
+def occurrences(surface: str, text: str) -> list[int]:
+    """Find where a surface form stands in a text and is not part of a longer word.
 
-    path: The YAML file.
-    RETURNS: The schema.
-    RAISES: UserError naming every problem with its place in the file.
+    Args:
+        surface: The surface form.
+        text: The text.
+
+    Returns:
+        Offsets in code points.
     """
-    try:
-        if not Path(path).is_file():
-            raise UserError(f"There is no file {path}", "Name the file of the entity types with --schema.")
-        data = srsly.read_yaml(path)
-    except OSError as error:
-        raise UserError(f"Can't read the entity types: {error}", "Name the file with --schema.") from None
-    except UserError:
-        raise
-    except ValueError as error:
-        # What follows a duplicate key is advice to programmers.
-        problem = reason(error).removeprefix("Invalid YAML: ").partition(" To suppress this check")[0]
-        raise UserError(f"{path} is no valid YAML: {problem}", "Mend the file at that line.") from None
-    if not isinstance(data, dict):
-        raise UserError(f"{path} holds no entity types", "It needs a key `entity_types` with a list of types.")
-    try:
-        return EntitySchema.model_validate(data)
-    except ValidationError as error:
-        problems = "\n".join(f"  {_place(problem['loc'], data)}: {_message(problem)}" for problem in error.errors())
-        raise UserError(
-            f"{path} is no valid set of entity types:\n{problems}",
-            "Each type has a name, a definition, examples (text, mention), edge_cases (case, decision, "
-            "borders_on) and not_entities.",
-        ) from None
+    # A form that begins or ends with a sign, such as `--max-retries` or `@dora`, needs no boundary there.
+    before = r"(?<!\w)" if re.match(r"\w", surface) else ""
+    after = r"(?!\w)" if re.match(r"\w", surface[-1:]) else ""
+    return [found.start() for found in re.finditer(f"(?={before}{re.escape(surface)}{after})", text)]
 
 
 def _place(location: tuple[int | str, ...], data: dict) -> str:
-    """`entity_types[2].examples[0]` reads better with the type's name in it."""
+    """A place in the file, such as `entity_types[2] (TEAM).examples[0]`: the type's name makes it easy to find."""
     place = ""
     value: object = data
     for step in location:

@@ -58,8 +58,8 @@ def trained(
     tiny: Callable[[str], Path], template_configs: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str, str], Path]:
     """Projects whose tiny transformer knows twenty passages by heart, by its kind and the framework."""
-    from spacy_domain_ner.cli.convert import convert
     from spacy_domain_ner.corpus import write_passages
+    from spacy_domain_ner.corpus.spacy_docs import convert
     from spacy_domain_ner.training import Recipe, train
     from spacy_domain_ner.training.configure import configure
 

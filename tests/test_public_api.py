@@ -11,10 +11,10 @@ import spacy_domain_ner
 
 PUBLIC = {
     "Assessment", "Entity", "EntitySchema", "Extractor", "Passage", "Policies", "Recipe", "Span", "UserError",
-    "__version__", "assess", "compare", "configure", "evaluate", "export_tasks", "extract_entities", "extract_files",
-    "find_suspects", "import_annotations", "measure_agreement", "measure_learning_curve", "new_project",
-    "pull_annotations", "push_tasks", "read_passages", "read_presets", "read_schema", "train", "update_project",
-    "write_passages",
+    "__version__", "assess", "check", "compare", "configure", "convert", "evaluate", "export_tasks",
+    "extract_entities", "extract_files", "find_suspects", "import_annotations", "measure_agreement",
+    "measure_learning_curve", "new_project", "pull_annotations", "push_tasks", "read_passages", "read_presets",
+    "read_schema", "split", "train", "update_project", "write_guide", "write_interface", "write_passages",
 }  # fmt: skip
 
 

@@ -74,16 +74,20 @@ def test_yaml_in_other_dress_is_read(tmp_path, content):
         pytest.param("entity_types: [&x {name: A}, *x]", "the same name", id="an anchor twice"),
         pytest.param("entity_types: [{name: 12}]", "(12).name: Input should be a valid string", id="a number"),
         pytest.param("entity_types: [{name: }]", "(None).name: Input should be a valid string", id="no name"),
-        pytest.param("entity_types: [{name: two words}]", "'two words' is no label", id="a blank in a name"),
-        pytest.param("entity_types: [{name: 1A}]", "'1A' is no label", id="a digit first"),
-        pytest.param('entity_types: [{name: "A\\n"}]', "is no label", id="a newline in a name"),
-        pytest.param("entity_types: [{name: Ä}]", "'Ä' is no label", id="a letter beyond ASCII"),
+        pytest.param("entity_types: [{name: two words}]", "'two words' is not a label", id="a blank in a name"),
+        pytest.param("entity_types: [{name: 1A}]", "'1A' is not a label", id="a digit first"),
+        pytest.param('entity_types: [{name: "A\\n"}]', "is not a label", id="a newline in a name"),
+        pytest.param("entity_types: [{name: Ä}]", "'Ä' is not a label", id="a letter beyond ASCII"),
         pytest.param(ONE + "  examples: [{text: foo, mention: bar}]\n", "'bar' does not occur", id="no such mention"),
         pytest.param(ONE + "  examples: [{text: foo, mention: ''}]\n", "at least 1 character", id="empty mention"),
         pytest.param(ONE + "  edge_cases: [{case: x}]\n", "edge_cases[0].decision: Field required", id="undecided"),
         pytest.param(
-            ONE + "  edge_cases: [{case: x, decision: y, borders_on: B}]\n", "borders on 'B', which is no", id="border"
+            ONE + "  edge_cases: [{case: x, decision: y, borders_on: B}]\n",
+            "borders on 'B', which is not an",
+            id="border",
         ),
+        pytest.param("format_version: 0\n" + ONE, "format_version: Input should be greater", id="version 0"),
+        pytest.param("format_version: new\n" + ONE, "format_version: Input should be a valid integer", id="version"),
         pytest.param("1: 2\n" + ONE, "Keys should be strings", id="a number as key"),
         pytest.param("entity_types: &x [*x]", "Input should be a valid dictionary", id="an anchor within itself"),
         pytest.param("entity_types:\n\t- name: A\n", "line 2, column 1", id="a tab"),
@@ -96,7 +100,7 @@ def test_yaml_in_other_dress_is_read(tmp_path, content):
         pytest.param("entity_types: 2020-13-45", "month must be in 1..12", id="no date"),
         pytest.param(ONE.encode("utf16"), "can't decode byte 0xff", id="UTF-16"),
         pytest.param("# é\n".encode("latin1") + ONE.encode(), "can't decode byte 0xe9", id="latin-1"),
-        pytest.param(bytes(range(256)), "is no valid YAML", id="binary"),
+        pytest.param(bytes(range(256)), "is not valid YAML", id="binary"),
         pytest.param("entity_types:\n- name: A\0\n", "unacceptable character #x0000", id="a null byte"),
     ],
 )
@@ -107,6 +111,21 @@ def test_a_faulty_file_is_refused_with_its_name_the_place_and_what_to_do(tmp_pat
     assert str(path) in raised.value.what
     assert expected in raised.value.what
     assert raised.value.hint
+
+
+@pytest.mark.parametrize(("first_line", "version"), [("", 1), ("format_version: 1\n", 1)])
+def test_a_file_says_its_format_version_or_has_the_first_one(tmp_path, first_line, version):
+    assert read_schema(written(tmp_path, first_line + ONE)).format_version == version
+
+
+def test_a_newer_format_version_is_named_before_keys_that_are_not_known(tmp_path):
+    path = written(tmp_path, "format_version: 2\nrelations: []\n" + ONE + "  colour: x\n")
+    with pytest.raises(UserError) as raised:
+        read_schema(path)
+    assert raised.value.what == (
+        f"{path} has format_version 2, and this version of spacy-domain-ner reads format_version 1 at most"
+    )
+    assert "pip install --upgrade spacy-domain-ner" in raised.value.hint
 
 
 def test_all_problems_are_named_at_once(tmp_path):
@@ -126,7 +145,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path, name):
     with pytest.raises(UserError) as raised:
         read_schema(tmp_path / name)
     assert str(tmp_path / name) in raised.value.what
-    assert "--schema" in raised.value.hint
+    assert "`schema`" in raised.value.hint
 
 
 def test_the_refusal_of_a_mention_quotes_it_and_its_example(tmp_path):

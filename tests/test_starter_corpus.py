@@ -8,7 +8,8 @@ import pytest
 import spacy
 
 from spacy_domain_ner.annotation.agreement import measure_agreement
-from spacy_domain_ner.corpus import check_corpus, read_passages
+from spacy_domain_ner.corpus import read_passages
+from spacy_domain_ner.corpus.checks import check_corpus
 from spacy_domain_ner.deployment.try_package import read_sentences
 from spacy_domain_ner.schema import read_schema
 from spacy_domain_ner.tokenization import create_customize_tokenizer

@@ -4,16 +4,26 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from spacy_domain_ner.annotation.lint import SchemaFinding, lint_schema
-from spacy_domain_ner.schema import EdgeCase, EntitySchema, EntityType, Example, text_color_on
+from spacy_domain_ner.files import replacing
+from spacy_domain_ner.rendering import (
+    escape_line_start,
+    escape_markdown,
+    markdown_environment,
+    page_environment,
+    to_code,
+)
+from spacy_domain_ner.schema import EdgeCase, EntitySchema, EntityType, Example, read_schema, text_color_on
 
-# What stands before the first colon of a case is its heading, when it is short. It may hold a quoted word where a
-# quotation follows it.
-_LEAD = re.compile(r'([^:"“„«`]{2,45}):\s+(?=\S)|((?:[^:"]|"[^":]*"){2,45}):\s+(?=")')
+TITLE = "Annotation guide"
+# A case's heading: what stands before its first colon, where that is short. It may hold a quoted word where a quotation
+# follows it.
+_HEADING = re.compile(r'([^:"“„«`]{2,45}):\s+(?=\S)|((?:[^:"]|"[^":]*"){2,45}):\s+(?=")')
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[^\W\d_a-z])")
 
 
@@ -21,46 +31,72 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[^\W\d_a-z])")
 class Guide:
     """The same guide in two forms.
 
-    markdown: For a repository's page.
-    html: One page without any reference to something outside it.
+    Attributes:
+        markdown: For a repository's page.
+        html: One page that refers to nothing outside it.
     """
 
     markdown: str
     html: str
 
 
-def render_guide(schema: EntitySchema, title: str = "Annotation guide") -> Guide:
+def write_guide(
+    schema: str | Path = "entity_types.yml", output: str | Path = "guide", title: str = TITLE
+) -> list[SchemaFinding]:
+    """Write the guide for annotators as `guide.html` and `guide.md`.
+
+    Args:
+        schema: The file of the entity types.
+        output: The folder for both files, made where it is missing.
+        title: The guide's title, as plain text.
+
+    Returns:
+        What the entity types still lack; the guide names it as well.
+
+    Raises:
+        UserError: The schema can't be read, or the guide can't be written.
+    """
+    entity_schema = read_schema(schema)
+    guide = render_guide(entity_schema, title)
+    for name, text in (("guide.html", guide.html), ("guide.md", guide.markdown)):
+        with replacing(Path(output) / name) as stream:
+            stream.write(text)
+    return lint_schema(entity_schema)
+
+
+def render_guide(schema: EntitySchema, title: str = TITLE) -> Guide:
     """Render the guide for annotators.
 
-    schema: The entity types. What is missing in them is named in the guide, where it would stand.
-    title: The guide's title, in plain text.
-    RETURNS: The guide as Markdown and as HTML. The same schema gives the same guide.
+    Args:
+        schema: The entity types. The guide names what is missing in them, where it would stand.
+        title: The guide's title, as plain text.
+
+    Returns:
+        The guide as Markdown and as HTML. The same schema gives the same guide.
     """
     contents = _Contents(schema, title)
-    filters = {"html": (_html, _html_prose, _html_case), "markdown": (_markdown, _markdown_prose, _markdown_case)}
-    rendered = {}
-    for form, (plain, prose, case) in filters.items():
-        environment = Environment(
-            loader=PackageLoader("spacy_domain_ner.annotation"),
-            autoescape=form == "html",
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-        )
-        environment.filters.update(
-            plain=plain,
-            cell=_markdown_cell,
-            css=lambda name: re.sub(r"\.", r"\\.", name),
-            code=_markdown_code,
-            inline=_markdown_inline,
-            advice=_html_advice if form == "html" else _markdown_advice,
-            prose=lambda text, prose=prose: prose(_pieces(text, contents.running_text)),
-            case=lambda text, case=case: case(*_lead_and_rest(text)),
-        )
-        name = {"html": "guide.html.jinja", "markdown": "guide.md.jinja"}[form]
-        rendered[form] = environment.get_template(name).render(guide=contents)
-    return Guide(markdown=re.sub(r"\n{3,}", "\n\n", rendered["markdown"]), html=rendered["html"])
+    page, markdown = page_environment(__package__), markdown_environment(__package__)
+    page.filters.update(
+        css=lambda name: re.sub(r"\.", r"\\.", name),
+        advice=_html_advice,
+        prose=lambda text: Markup("").join(map(_html_piece, _pieces(text, contents.running_text))),
+        case=lambda text: _html_case(*_heading_and_rest(text)),
+    )
+    markdown.filters.update(
+        plain=_markdown,
+        inline=_markdown_inline,
+        advice=_markdown_advice,
+        prose=lambda text: "".join(map(_markdown_piece, _pieces(text, contents.running_text))),
+        case=lambda text: _markdown_case(*_heading_and_rest(text)),
+    )
+    return Guide(
+        markdown=re.sub(r"\n{3,}", "\n\n", _filled(markdown, "guide.md.jinja", contents)),
+        html=_filled(page, "guide.html.jinja", contents),
+    )
+
+
+def _filled(environment: Environment, template: str, contents: "_Contents") -> str:
+    return environment.get_template(template).render(guide=contents)
 
 
 @dataclass(frozen=True)
@@ -74,7 +110,13 @@ class _MarkedExample:
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two types that are confused, and the cases that decide between them, each with the type that has it."""
+    """Two types that are confused.
+
+    Attributes:
+        first: The one that comes first in the file.
+        second: The other.
+        cases: The cases that decide between them, each after the type that it is filed under.
+    """
 
     first: str
     second: str
@@ -86,7 +128,7 @@ class _Contents:
 
     def __init__(self, schema: EntitySchema, title: str) -> None:
         self.schema = schema
-        self.title = " ".join(title.split()) or "Annotation guide"
+        self.title = " ".join(title.split()) or TITLE
         self.types = schema.entity_types
         self.boundaries = [boundary for boundary in schema.boundaries if boundary.rule.strip()]
         self.colors = schema.colors
@@ -96,7 +138,7 @@ class _Contents:
 
     @cached_property
     def running_text(self) -> re.Pattern[str]:
-        """What is set off within running text: spans between backticks, bold parts, labels."""
+        """A pattern of what is set off within running text: spans between backticks, bold parts, labels."""
         labels = sorted(self.schema.labels, key=len, reverse=True)
         # Short labels and ordinary words would be found where no label is meant.
         telling = [label for label in labels if len(label) > 2 and label.isupper()]
@@ -108,7 +150,7 @@ class _Contents:
 
     @cached_property
     def pairs(self) -> list[_Pair]:
-        """The pairs of types that some edge case borders, in the order of the file."""
+        """The pairs of types between which some edge case decides, in the order of the file."""
         order = {label: place for place, label in enumerate(self.schema.labels)}
         found: dict[tuple[str, str], list[tuple[str, EdgeCase]]] = {}
         for entity_type in self.types:
@@ -131,11 +173,12 @@ class _Contents:
         return _SENTENCE_END.split(" ".join(entity_type.definition.split()), maxsplit=1)[0]
 
     def marked(self, example: Example) -> _MarkedExample:
+        """The example's sentence, cut at the mention."""
         end = example.start + len(example.mention)
         return _MarkedExample(example.text[: example.start], example.mention, example.text[end:])
 
     def open_points(self, label: str | None) -> list[SchemaFinding]:
-        """What the lint says of a type, or of the whole."""
+        """What the lint says of a type; of the schema as a whole for None."""
         return [finding for finding in self.findings if finding.entity_type == label]
 
 
@@ -143,8 +186,10 @@ class _Contents:
 class _Piece:
     """A part of running text.
 
-    kind: "text", "bold", "label", "span" (what stood between backticks).
-    label: A span's type, where the text says it in parentheses right behind it.
+    Attributes:
+        kind: "text", "bold", "label" or "span" (what stood between backticks).
+        text: The part's text.
+        label: A span's type, where the text gives it in parentheses right after the span.
     """
 
     kind: str
@@ -168,19 +213,11 @@ def _pieces(text: str, pattern: re.Pattern[str]) -> Iterator[_Piece]:
         yield _Piece("text", text[place:])
 
 
-def _lead_and_rest(case: str) -> tuple[str, str]:
-    """`Product or component: "..."` into its heading and what is quoted; the heading may be missing."""
+def _heading_and_rest(case: str) -> tuple[str, str]:
+    """Cut `Product or component: "..."` into its heading, which may be missing, and what is quoted."""
     case = " ".join(case.split())
-    lead = _LEAD.match(case)
-    return (lead[1] or lead[2], case[lead.end() :]) if lead else ("", case)
-
-
-def _html(text: str) -> Markup:
-    return escape(text)
-
-
-def _html_prose(pieces: Iterator[_Piece]) -> Markup:
-    return Markup("").join(_html_piece(piece) for piece in pieces)
+    heading = _HEADING.match(case)
+    return (heading[1] or heading[2], case[heading.end() :]) if heading else ("", case)
 
 
 def _html_piece(piece: _Piece) -> Markup:
@@ -193,8 +230,8 @@ def _html_piece(piece: _Piece) -> Markup:
     return Markup("<mark>{}</mark>").format(piece.text) if piece.kind == "span" else escape(piece.text)
 
 
-def _html_case(lead: str, rest: str) -> Markup:
-    return Markup('<span class="lead">{}</span> {}').format(lead, rest) if lead else escape(rest)
+def _html_case(heading: str, rest: str) -> Markup:
+    return Markup('<span class="lead">{}</span> {}').format(heading, rest) if heading else escape(rest)
 
 
 def _html_advice(message: str) -> Markup:
@@ -203,50 +240,28 @@ def _html_advice(message: str) -> Markup:
     return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 
+def _markdown(text: str) -> str:
+    """Plain text that may stand at the start of a line."""
+    return escape_line_start(escape_markdown(text))
+
+
+def _markdown_inline(text: str) -> str:
+    """Plain text within a line: white space at its edges stays."""
+    before, after = (" " if text[:1].isspace() else ""), (" " if text[-1:].isspace() and text.strip() else "")
+    return before + _markdown(text) + after
+
+
 def _markdown_advice(message: str) -> str:
     return _markdown(message[:1].upper() + message[1:])
 
 
-def _markdown(text: str) -> str:
-    """Plain text on one line that Markdown leaves as it is."""
-    text = re.sub(r"([\\`*_{}\[\]<>#|~&$])", r"\\\1", " ".join(text.split()))
-    # At the start of a line these would begin a list or underline a heading; an address would become a link.
-    text = re.sub(
-        r"^([-+=]|\d+(?=[.)]))", lambda start: f"\\{start[0]}" if start[0] in "-+=" else f"{start[0]}\\", text
-    )
-    return re.sub(r"(https?|ftp)://|www\.", lambda found: found[0].replace(":", "\\:").replace(".", "\\."), text)
-
-
-def _markdown_code(text: str) -> str:
-    """A code span; it may hold backticks itself."""
-    text = re.sub(r"\s", " ", text)
-    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
-    pad = " " if text.startswith("`") or text.endswith("`") or (text[:1] == text[-1:] == " " and text.strip()) else ""
-    return f"{fence}{pad}{text}{pad}{fence}"
-
-
-def _markdown_cell(markdown: str) -> str:
-    """For a cell of a table, where a pipe ends the cell even within code."""
-    return re.sub(r"(?<!\\)((?:\\\\)*)\|", r"\1\\|", markdown)
-
-
-def _markdown_prose(pieces: Iterator[_Piece]) -> str:
-    return "".join(_markdown_piece(piece) for piece in pieces)
-
-
 def _markdown_piece(piece: _Piece) -> str:
     if piece.kind == "span":
-        return _markdown_code(piece.text) + (f" ({piece.label})" if piece.label else "")
+        return to_code(piece.text) + (f" ({piece.label})" if piece.label else "")
     if piece.kind == "bold":
         return f"**{_markdown_inline(piece.text)}**"
     return piece.text if piece.kind == "label" else _markdown_inline(piece.text)
 
 
-def _markdown_inline(text: str) -> str:
-    """As _markdown, but white space at the edges is kept: text goes on there."""
-    before, after = (" " if text[:1].isspace() else ""), (" " if text[-1:].isspace() and text.strip() else "")
-    return before + _markdown(text) + after
-
-
-def _markdown_case(lead: str, rest: str) -> str:
-    return f"**{_markdown(lead)}:** {_markdown(rest)}" if lead else _markdown(rest)
+def _markdown_case(heading: str, rest: str) -> str:
+    return f"**{_markdown(heading)}:** {_markdown(rest)}" if heading else _markdown(rest)

@@ -7,17 +7,26 @@ from collections.abc import Iterator, Sequence
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.evaluation.label_issues import Inconsistency
 
-# Of a form that occurs less often nothing can be said, and of each way to annotate it so many examples are shown.
-FEWEST, EXAMPLES = 3, 2
+# Occurrences that a form needs before anything can be said of it.
+FEWEST = 3
+# Passages that are shown for each way to annotate a form.
+EXAMPLES = 2
 WORD = re.compile(r"\w+|[^\w\s]")
 
 
 def find_inconsistencies(passages: Sequence[Passage]) -> list[Inconsistency]:
-    """The forms that are not always annotated the same way, those first whose exceptions look most like slips.
+    """Find the surface forms that are not always annotated the same way.
 
-    That is, those of which most are annotated one way and few another: 19 of 20 rather than 12 of 20. Words that are
-    mostly not annotated come last: many a common word is a name now and then. An occurrence inside of an annotated
-    span, or across its border, is passed over: `Redis` in `Redis Labs` is another name.
+    An occurrence inside an annotated span, or across its border, is not counted: `Redis` in `Redis Labs` is another
+    name.
+
+    Args:
+        passages: Annotated passages.
+
+    Returns:
+        The forms, first those whose exceptions look most like slips: those that are nearly always annotated one way (19
+        of 20 rather than 12 of 20). Words that are mostly not annotated come last: many a common word is a name now and
+        then.
     """
     forms = {passage.surface(span) for passage in passages for span in passage.spans}
     first_words: dict[str, list[str]] = defaultdict(list)
@@ -41,10 +50,10 @@ def find_inconsistencies(passages: Sequence[Passage]) -> list[Inconsistency]:
 
 
 def _like_a_slip(item: Inconsistency) -> float:
-    """How far the most frequent way outweighs the others: the lower end of its share, as few occurrences leave it open.
+    """How far the most frequent way outweighs the others.
 
-    The share less one standard error, with one occurrence of either kind added (A. Agresti and B. Coull, Approximate Is
-    Better than "Exact", 1998, give the reason for adding some).
+    That is its share less one standard error, so that few occurrences count for less, with one occurrence of each kind
+    added (A. Agresti and B. Coull, Approximate Is Better than "Exact", 1998, give the reason for adding some).
     """
     counts = list(item.labels.values())
     total = sum(counts) + 2
@@ -53,7 +62,7 @@ def _like_a_slip(item: Inconsistency) -> float:
 
 
 def _unannotated(passage: Passage, first_words: dict[str, list[str]]) -> Iterator[Span]:
-    """Where known forms stand as whole words without being annotated, the longest of those that begin at a place."""
+    """Where known forms stand as whole words without being annotated; of several that begin at a place, the longest."""
     spans = sorted(passage.spans)
     number, taken = 0, 0
     for word in WORD.finditer(passage.text):
@@ -72,7 +81,7 @@ def _unannotated(passage: Passage, first_words: dict[str, list[str]]) -> Iterato
 
 
 def _whole(text: str, start: int, end: int) -> bool:
-    """Whether a form is no part of a longer word. A name may go on behind a hyphen or a dot: that is another one."""
-    before, behind = text[:start][-1:], text[end : end + 2]
-    inside = re.match(r"\w|[-./]\w", behind)
+    """Whether a form is not part of a longer name: a hyphen or a dot may continue it, and then it is another name."""
+    before, after = text[:start][-1:], text[end : end + 2]
+    inside = re.match(r"\w|[-./]\w", after)
     return not inside and not re.match(r"[\w\-./]", before)

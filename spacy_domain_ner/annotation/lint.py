@@ -1,4 +1,4 @@
-"""What an entity_types.yml lacks before people can label by it, and how to fill or mend each gap."""
+"""What an `entity_types.yml` lacks before people can label by it, and how to fix each gap."""
 
 import re
 from collections.abc import Iterator
@@ -11,18 +11,19 @@ FEWEST_EXAMPLES, MOST_EXAMPLES = 5, 10
 FEWEST_EDGE_CASES = 5
 FEWEST_WORDS_IN_DEFINITION = 8
 
-# Nothing, dots only, or a note to write something later; but not a sentence about TODO comments.
+# Nothing, dots only, or a note to write something later; a sentence about TODO comments is not a placeholder.
 _PLACEHOLDER = re.compile(r"\W*|\W*(todo|tbd|tba|fixme|xxx)\b(\s*[:.,;–—-].*|(\W+\w+){0,3}\W*)", re.I | re.DOTALL)
 _VAGUE = re.compile(r"\b(etc\b|and so (on|forth)|and the like|or similar|miscellaneous|anything (else|related))", re.I)
 
 
 @dataclass(frozen=True)
 class SchemaFinding:
-    """One gap or fault.
+    """One gap or fault of a schema.
 
-    kind: A short name for the kind, for programs.
-    entity_type: The type that it is about; None for the schema as a whole.
-    message: What is wrong and how to mend it.
+    Attributes:
+        kind: A short name for the kind, for programs.
+        entity_type: The type that it is about; None for the schema as a whole.
+        message: What is wrong and how to fix it.
     """
 
     kind: str
@@ -36,8 +37,12 @@ class SchemaFinding:
 def lint_schema(schema: EntitySchema) -> list[SchemaFinding]:
     """Find what is missing, vague or contradictory in a schema.
 
-    RETURNS: The findings, type by type in the order of the file, then those about the whole. Empty where people can
-        label by the schema as it stands.
+    Args:
+        schema: The entity types.
+
+    Returns:
+        The findings, type by type in the order of the file, then those about the whole. Empty where people can label
+        by the schema as it stands.
     """
     findings = []
     for entity_type in schema.entity_types:
@@ -52,8 +57,8 @@ def lint_schema(schema: EntitySchema) -> list[SchemaFinding]:
 def _definition(entity_type: EntityType) -> Iterator[tuple[str, str]]:
     name, definition = entity_type.name, entity_type.definition
     how = (
-        f"Say in `definition`, in two or three sentences, what counts as {name} and what sets it off from the other "
-        "types."
+        f"Say in `definition`, in two or three sentences, what counts as {name} and what sets it apart from the "
+        "other types."
     )
     if _is_placeholder(definition):
         yield "no definition", f"it has no definition yet. {how}"
@@ -75,7 +80,7 @@ def _examples(entity_type: EntityType) -> Iterator[tuple[str, str]]:
         missing = FEWEST_EXAMPLES - len(examples)
         yield (
             "too few examples",
-            f"it has {len(examples)} example(s), {FEWEST_EXAMPLES} to {MOST_EXAMPLES} are needed. Add {missing} or "
+            f"it has {len(examples)} example(s), and {FEWEST_EXAMPLES} to {MOST_EXAMPLES} are needed. Add {missing} or "
             "more to `examples`, from text like yours: "
             f'{{text: "a sentence with a {name} in it", mention: "the {name}"}}.',
         )
@@ -88,7 +93,7 @@ def _examples(entity_type: EntityType) -> Iterator[tuple[str, str]]:
     for example in examples:
         key = (" ".join(example.text.casefold().split()), example.mention.casefold())
         if key in seen:
-            yield "duplicate example", f"the example {example.text!r} is there twice. Replace one by another sentence."
+            yield "duplicate example", f"it has the example {example.text!r} twice. Replace one by another sentence."
         seen.add(key)
         yield from _mention(example)
 
@@ -98,7 +103,7 @@ def _mention(example: Example) -> Iterator[tuple[str, str]]:
     if mention != mention.strip():
         yield (
             "mention with white space",
-            f"the mention {mention!r} begins or ends with white space. A span never does: take it off.",
+            f"the mention {mention!r} begins or ends with white space. A span never does: remove it.",
         )
     if not example.starts:
         yield (
@@ -109,7 +114,7 @@ def _mention(example: Example) -> Iterator[tuple[str, str]]:
     elif len(example.starts) > 1:
         yield (
             "ambiguous mention",
-            f"the mention {mention!r} occurs {len(example.starts)} times in {text!r}, so that it is unclear which is "
+            f"the mention {mention!r} occurs {len(example.starts)} times in {text!r}, so it is unclear which one is "
             "meant. Change the sentence so that it occurs once.",
         )
 
@@ -119,9 +124,9 @@ def _edge_cases(entity_type: EntityType, others: list[str]) -> Iterator[tuple[st
     if len(cases) < FEWEST_EDGE_CASES:
         yield (
             "too few edge cases",
-            f"it has {len(cases)} edge case(s), {FEWEST_EDGE_CASES} or more are needed. Add "
+            f"it has {len(cases)} edge case(s), and {FEWEST_EDGE_CASES} or more are needed. Add "
             f"{FEWEST_EDGE_CASES - len(cases)} or more to `edge_cases`: passages over which two people would "
-            "disagree, each with the decision: "
+            "disagree, with a decision each: "
             '{case: "...", decision: "...", borders_on: another type or null}.',
         )
     for number, case in enumerate(cases, 1):
@@ -146,8 +151,8 @@ def _not_entities(entity_type: EntityType) -> Iterator[tuple[str, str]]:
     if all(_is_placeholder(line) for line in entity_type.not_entities):
         yield (
             "no not_entities",
-            f"nothing says what looks like {entity_type.name} and is none. List it in `not_entities`: kinds of things "
-            "without a name, values, people, whatever people mark by mistake.",
+            f"nothing says what looks like {entity_type.name} and is not. List it in `not_entities`: kinds of things "
+            "without a name, values, people, whatever annotators mark by mistake.",
         )
 
 
@@ -156,7 +161,8 @@ def _color(entity_type: EntityType) -> Iterator[tuple[str, str]]:
     if color is not None and not COLOR_PATTERN.fullmatch(color):
         yield (
             "bad color",
-            f'its color {color!r} is none. Write it as "#RRGGBB", in quotes, or leave it out to get one of a palette.',
+            f'its color is {color!r}, which is not a color. Write it as "#RRGGBB", in quotes, or leave it out to get '
+            "one of a palette.",
         )
 
 
@@ -170,7 +176,7 @@ def _boundaries(schema: EntitySchema) -> Iterator[tuple[str, str]]:
 
 
 def _contested_forms(schema: EntitySchema) -> Iterator[tuple[str, str]]:
-    """Forms that the examples of two types claim, and that no edge case of either speaks of."""
+    """Forms that the examples of two types claim, and that no edge case of either type quotes."""
     for one, other in combinations(schema.entity_types, 2):
         forms = {example.mention.casefold(): example.mention for example in one.examples}
         for form in dict.fromkeys(example.mention.casefold() for example in other.examples):
@@ -179,8 +185,8 @@ def _contested_forms(schema: EntitySchema) -> Iterator[tuple[str, str]]:
             yield (
                 "contested form",
                 f"{one.name} and {other.name} both claim {forms[form]!r} in their examples. Take another example, or "
-                f"add an edge case to {one.name} that quotes {forms[form]!r}, says when it is which, and borders on "
-                f"{other.name}.",
+                f"add an edge case to {one.name} that quotes {forms[form]!r}, says when it is which type, and borders "
+                f"on {other.name}.",
             )
 
 

@@ -1,9 +1,9 @@
 """Annotations that are likely to be wrong: models that were not trained on them contradict them most confidently.
 
 The passages are divided into folds, and each fold is read by a model that was trained on the others. A contradiction
-says little where models often contradict what is right: of names that training never had they miss many. So its
-probability is multiplied by the share of such annotations that models agree with. (To weigh a model's confidence by
-what is usual for the class is the thought of C. Northcutt et al., Confident Learning, 2021.)
+says little where models often contradict correct annotations: they miss many names that training never had. So its
+probability is multiplied by the share of such annotations that models agree with. (Weighing a model's confidence by
+what is usual for the class follows C. Northcutt et al., Confident Learning, 2021.)
 """
 
 from collections import Counter, defaultdict
@@ -17,9 +17,9 @@ from spacy_domain_ner.evaluation.matching import PairKind, pair_spans
 
 # Passages, what a model finds in each of them, and the passages that it was trained on.
 Reading = tuple[Sequence[Passage], Sequence[Prediction], Sequence[Passage]]
-# Of a type with few mentions, what all types have in common counts as so many more.
+# What all types have in common counts as this many mentions of a type: it decides where a type has few.
 SHARED = 10
-# What a model that gives no probabilities is taken to be of its predictions.
+# The probability of a prediction where the model gives none.
 UNKNOWN = 0.5
 
 
@@ -45,7 +45,13 @@ def rank_suspects(readings: Iterable[Reading]) -> list[Suspect]:
 
 @dataclass(frozen=True)
 class _Group:
-    """Annotations or predictions that models contradict about as often. known: Training had the form as that type."""
+    """Annotations or predictions that models contradict about as often.
+
+    Attributes:
+        kind: How the annotation and the prediction differ.
+        label: The annotated type, or the predicted one where nothing is annotated.
+        known: Whether training had the surface form as that type.
+    """
 
     kind: PairKind
     label: str
@@ -62,7 +68,8 @@ class _Usual:
         self.predicted: Counter[tuple[str, bool]] = Counter()
 
     def rate(self, group: _Group) -> float:
-        """The share of such annotations, drawn towards that of all types where they are few."""
+        """The share of such annotations that are contradicted; where a type has few, it is drawn towards that of all
+        types."""
         counted = self.predicted if group.kind == "spurious" else self.annotated
         alike = [key for key in counted if key[1] == group.known]
         shared = sum(self.contradicted[_Group(group.kind, label, group.known)] for label, _ in alike)

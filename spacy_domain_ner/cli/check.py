@@ -1,18 +1,15 @@
 """domain-ner check"""
 
-import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import srsly
 import typer
 
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import fail, msg
-from spacy_domain_ner.corpus import CheckReport, check_corpus, load_tokenizing_pipeline, read_passages
-from spacy_domain_ner.corpus.checks import GOOD, USABLE, Finding
-from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.files import replacing
-from spacy_domain_ner.schema import read_schema
+
+if TYPE_CHECKING:
+    from spacy_domain_ner.corpus.checks import CheckReport, Finding
 
 SHOWN = 20
 
@@ -23,49 +20,42 @@ def check_cli(
     schema: Path = typer.Option("entity_types.yml", help="The entity types"),
     config: Path = typer.Option("training/config.cfg", help="Training config, for its tokenizer"),
     output: Path = typer.Option(None, help="Write the whole report to this JSON file"),
-    strict: bool = typer.Option(False, "--strict", help="Make every warning an error"),
+    strict: bool = typer.Option(False, "--strict", help="Treat every warning as an error"),
 ) -> None:
     """Check annotations before training: labels, offsets, overlaps, contradictions, and examples per type."""
-    report = check(annotations, schema, config)
-    if output is not None:
-        with replacing(output) as stream:
-            stream.write(srsly.json_dumps(report.to_dict(), indent=2) + "\n")
+    import spacy_domain_ner as ner
+
+    report = ner.check(annotations, schema, config, output)
     _print(report)
     wrong = report.findings if strict else report.errors
     if wrong:
-        fail(f"{len(wrong)} problem(s) in {annotations} to mend before training.", _advice(wrong, output))
+        fail(f"{len(wrong)} problem(s) in {annotations} to fix before training.", _advice(wrong, output))
     if not any(count.mentions for count in report.types.values()):
         fail(
             f"{annotations} has no annotation yet ({report.passages} passage(s) read).",
-            "Annotate about 200 examples of each type and save them there as JSON lines, one passage a line:\n"
+            "Annotate about 200 examples of each type and save them there as JSON lines, one passage per line:\n"
             f'{{"text": "...", "spans": [{{"start": 0, "end": 5, "label": "{next(iter(report.types))}"}}]}}\n'
             "Offsets count characters from 0, `end` is exclusive. `domain-ner import FILE` brings the exports of\n"
-            f"Label Studio, doccano, Prodigy and others into this form. Describe what counts as what in\n"
-            f"{schema} first. Then: weasel run all",
+            f"Label Studio, doccano, Prodigy and others into this form. First describe in {schema}\n"
+            "what counts as what. Then: weasel run all",
         )
-    msg.good("The corpus can be trained on.")
+    msg.good("The corpus is ready for training.")
 
 
-def check(annotations: Path, schema: Path, config: Path) -> CheckReport:
-    """Read and check annotations. RAISES: UserError where a file can't be read at all."""
-    entity_schema = read_schema(schema)
-    if not os.path.exists(annotations):
-        raise UserError(f"There is no file {annotations}", "Put your annotations there, one passage a line as JSON.")
-    return check_corpus(read_passages(annotations), entity_schema, load_tokenizing_pipeline(config))
-
-
-def _advice(findings: list[Finding], output: Path | None) -> str:
+def _advice(findings: "list[Finding]", output: Path | None) -> str:
     where = "They are listed above." if len(findings) <= SHOWN else f"The first {SHOWN} are listed above."
     where += " --output FILE writes all of them to a file." if output is None else f" All of them are in {output}."
     if any(finding.kind == "unreadable" for finding in findings):
         where += (
-            "\nEach line must be one JSON object with a `text`. The export of a labelling tool, or a file in another "
-            "format, becomes that by `domain-ner import FILE --output NEW`."
+            "\nEach line must be one JSON object with a `text`. `domain-ner import FILE --output NEW` brings the "
+            "export of a labelling tool, or a file in another format, into that form."
         )
     return where
 
 
-def _print(report: CheckReport) -> None:
+def _print(report: "CheckReport") -> None:
+    from spacy_domain_ner.corpus.checks import GOOD, USABLE
+
     for findings, show in ((report.errors, msg.fail), (report.warnings, msg.warn)):
         for finding in findings[:SHOWN]:
             show(str(finding))

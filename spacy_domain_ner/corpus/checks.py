@@ -1,22 +1,25 @@
 """Checking an annotated corpus before time is spent on training with it."""
 
+import json
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
-
-from spacy.language import Language
+from typing import TYPE_CHECKING, Any
 
 from spacy_domain_ner.corpus.identity import text_identity
-from spacy_domain_ner.corpus.jsonl import ReadResult
+from spacy_domain_ner.corpus.jsonl import ReadResult, read_passages
 from spacy_domain_ner.corpus.passage import Passage, Span
-from spacy_domain_ner.corpus.spacy_docs import misaligned_spans
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.schema import EntitySchema
+from spacy_domain_ner.files import replacing
+from spacy_domain_ner.schema import EntitySchema, read_schema
 from spacy_domain_ner.text import shorten
 
-# The counts of annotated examples per type from which a type is usable, and good.
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+# The numbers of annotated mentions from which a type is usable, and good.
 USABLE = 200
 GOOD = 500
 
@@ -25,9 +28,13 @@ GOOD = 500
 class Finding:
     """One problem in the corpus.
 
-    kind: A fixed name of the problem, for filters.
-    error: Whether the corpus can't be trained on before it is mended; else it is a warning.
-    text: The mention, or the passage where the problem has no mention.
+    Attributes:
+        kind: A fixed name of the problem, for filters.
+        error: Whether it must be fixed before training; else it is a warning.
+        file: The file of the passage.
+        line: The passage's line, counted from 1.
+        message: What is wrong.
+        text: The mention, or the passage where the problem has no mention.
     """
 
     kind: str
@@ -43,7 +50,13 @@ class Finding:
 
 @dataclass
 class TypeCount:
-    """How often a type is annotated. forms: distinct surface forms."""
+    """How often a type is annotated.
+
+    Attributes:
+        mentions: The number of its spans.
+        forms: The number of its distinct surface forms.
+        passages: The number of passages with at least one of its spans.
+    """
 
     mentions: int
     forms: int
@@ -51,7 +64,7 @@ class TypeCount:
 
     @property
     def verdict(self) -> str:
-        """good (500 and more), usable (200 and more), or how many are wanting."""
+        """`good` (500 mentions and more), `usable` (200 and more), or how many are missing."""
         if self.mentions >= GOOD:
             return "good"
         if self.mentions >= USABLE:
@@ -61,7 +74,15 @@ class TypeCount:
 
 @dataclass
 class CheckReport:
-    """What a check found, and how much there is of each type."""
+    """What a check found, and how often each type is annotated.
+
+    Attributes:
+        passages: The number of passages that were read.
+        skipped: The number of passages that the annotator skipped.
+        without_entities: The number of passages without a span.
+        types: The counts of each type, in the order of the schema; unknown labels come last.
+        findings: The problems, in the order of the files.
+    """
 
     passages: int
     skipped: int
@@ -71,10 +92,12 @@ class CheckReport:
 
     @property
     def errors(self) -> list[Finding]:
+        """The problems that must be fixed before training."""
         return [finding for finding in self.findings if finding.error]
 
     @property
     def warnings(self) -> list[Finding]:
+        """The other problems."""
         return [finding for finding in self.findings if not finding.error]
 
     def to_dict(self) -> dict[str, Any]:
@@ -88,13 +111,50 @@ class CheckReport:
         }
 
 
-def check_corpus(read: ReadResult, schema: EntitySchema, nlp: Language) -> CheckReport:
+def check(
+    annotations: str | Path,
+    schema: str | Path = "entity_types.yml",
+    config: str | Path = "training/config.cfg",
+    output: str | Path | None = None,
+) -> CheckReport:
+    """Read and check annotations before training.
+
+    Args:
+        annotations: An annotation file (JSON lines), or a folder of them.
+        schema: The file of the entity types.
+        config: The training config, for its tokenizer.
+        output: A JSON file for the whole report, None to write none.
+
+    Returns:
+        The counts of each type and every problem.
+
+    Raises:
+        UserError: A file can't be read at all, or the report can't be written.
+    """
+    from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline
+
+    entity_schema = read_schema(schema)
+    if not os.path.exists(annotations):
+        raise UserError(
+            f"There is no file {annotations}", "Put your annotations there as JSON lines, one passage per line."
+        )
+    report = check_corpus(read_passages(annotations), entity_schema, load_tokenizing_pipeline(config))
+    if output is not None:
+        with replacing(Path(output)) as stream:
+            stream.write(json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    return report
+
+
+def check_corpus(read: ReadResult, schema: EntitySchema, nlp: "Language") -> CheckReport:
     """Check passages against the entity types, the rules for spans and the tokenizer.
 
-    read: The passages and what the reader refused.
-    schema: The entity types; every other label is an error.
-    nlp: A pipeline with the tokenizer that training will use.
-    RETURNS: The counts per type and every finding, in the order of the file.
+    Args:
+        read: The passages, and what the reader refused.
+        schema: The entity types; every other label is an error.
+        nlp: A pipeline with the tokenizer that training will use.
+
+    Returns:
+        The counts of each type and every problem, in the order of the files.
     """
     findings = [
         Finding("unreadable", True, refusal.file, refusal.line, refusal.reason, refusal.text)
@@ -118,7 +178,7 @@ def _span_findings(passage: Passage, schema: EntitySchema) -> Iterator[Finding]:
     def finding(kind: str, message: str, span: Span) -> Finding:
         return Finding(kind, True, passage.file, passage.line, message, passage.surface(span) or passage.text)
 
-    sound = []
+    valid = []
     for span in passage.spans:
         where = f"{span.label} {span.start} to {span.end}"
         if span.label not in schema.labels:
@@ -132,21 +192,21 @@ def _span_findings(passage: Passage, schema: EntitySchema) -> Iterator[Finding]:
             length = len(passage.text)
             yield finding("out-of-range", f"the span {where} lies outside the text of {length} characters", span)
         else:
-            sound.append(span)
+            valid.append(span)
             if (surface := passage.surface(span)) != surface.strip():
                 yield finding("white-space", f"the span {where} starts or ends with white space", span)
-    yield from _overlaps(passage, sorted(sound))
+    yield from _overlaps(passage, sorted(valid))
 
 
 def _overlaps(passage: Passage, spans: list[Span]) -> Iterator[Finding]:
-    """Compare each span with the one that reaches furthest before it: linear after sorting."""
+    """Compare each span with the span before it that reaches furthest: linear after sorting."""
     furthest: Span | None = None
     for span in spans:
         if furthest is not None and span.start < furthest.end:
             first = f"{furthest.label} {furthest.start} to {furthest.end}"
             second = f"{span.label} {span.start} to {span.end}"
             if span == furthest:
-                kind, message = "duplicate-span", f"the span {second} is there twice"
+                kind, message = "duplicate-span", f"the span {second} is annotated twice"
             else:
                 kind, message = "overlap", f"the spans {first} and {second} overlap"
             yield Finding(kind, True, passage.file, passage.line, message, passage.surface(span))
@@ -154,16 +214,18 @@ def _overlaps(passage: Passage, spans: list[Span]) -> Iterator[Finding]:
             furthest = span
 
 
-def _alignment_findings(passage: Passage, nlp: Language) -> Iterator[Finding]:
+def _alignment_findings(passage: Passage, nlp: "Language") -> Iterator[Finding]:
+    from spacy_domain_ner.corpus.spacy_docs import misaligned_spans
+
     length = len(passage.text)
-    sound = [
+    valid = [
         span
         for span in passage.spans
-        # Out of range and edge white space are findings of their own.
+        # Spans out of range and white space at the edges are findings of their own.
         if 0 <= span.start < span.end <= length and (surface := passage.surface(span)) == surface.strip()
     ]
-    if sound:
-        for span, tokens in misaligned_spans(nlp.make_doc(passage.text), sound):
+    if valid:
+        for span, tokens in misaligned_spans(nlp.make_doc(passage.text), valid):
             message = (
                 f"the {span.label} span {span.start} to {span.end} does not end where tokens do (tokens: "
                 f"{' | '.join(shorten(token, 30) for token in tokens)}), so it can't be learned and counts as missed"
@@ -179,7 +241,7 @@ def _repeated_passages(passages: list[Passage]) -> Iterator[Finding]:
             continue
         # Compared by surface form: the same text may differ in white space.
         if _annotation(first) == _annotation(passage):
-            kind, message = "repeated", f"the same passage is at {first.place}"
+            kind, message = "repeated", f"the same passage is also at {first.place}"
         else:
             kind, message = "contradiction", f"the same text is annotated differently at {first.place}"
         yield Finding(kind, False, passage.file, passage.line, message, passage.text)
@@ -207,7 +269,7 @@ def _count_types(passages: list[Passage], schema: EntitySchema) -> dict[str, Typ
 def _meant(label: str, schema: EntitySchema) -> str:
     for known in schema.labels:
         if known.lower() == label.lower():
-            return f"; {known!r} is meant?"
+            return f"; did you mean {known!r}?"
     return ""
 
 

@@ -1,9 +1,9 @@
 """The canonical annotation file: JSON lines in Prodigy's task form.
 
     {"text": "...", "spans": [{"start": 0, "end": 12, "label": "SERVICE"}], "answer": "accept",
-     "meta": {"source": "..."}}
+     "meta": {"source": "..."}, "format_version": 1}
 
-Offsets are Unicode code points, `end` is exclusive. `spans`, `answer` and `meta` may be missing.
+Offsets are Unicode code points, `end` is exclusive. Everything but `text` may be missing.
 """
 
 import codecs
@@ -17,18 +17,26 @@ from typing import Any
 
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.files import replacing
+from spacy_domain_ner.files import refuse_newer_format, replacing
 from spacy_domain_ner.text import lone_surrogate, shorten
 
+# The form of the records that are written, and the newest one that can be read.
+FORMAT_VERSION = 1
 SUFFIXES = (".jsonl", ".ndjson")
 # A passage is a few sentences; spaCy refuses texts that are longer than this.
 MAX_LENGTH = 1_000_000
-_READ_KEYS = ("text", "spans", "meta", "answer")
+_READ_KEYS = ("text", "spans", "meta", "answer", "format_version")
 _ANSWERS = (None, "accept", "reject", "ignore")
 
 
 class RefusedError(Exception):
-    """A line that can't be read, and why. id, text: The record's own, where it has one."""
+    """A record that can't be read.
+
+    Attributes:
+        reason: Why not.
+        id: The record's own id, "" where it has none.
+        text: The record's text, "" where it has none.
+    """
 
     def __init__(self, reason: str, id: str = "", text: str = "") -> None:
         super().__init__(reason)
@@ -39,9 +47,14 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Refusal:
-    """A line that was not read: where it is, why, and what stands there.
+    """A line that was not read.
 
-    skipped: The annotator said so (`answer` is "reject" or "ignore"): no fault of the file.
+    Attributes:
+        file: The file.
+        line: The line, counted from 1.
+        reason: Why it was not read.
+        text: What stands there.
+        skipped: Whether the annotator skipped the passage (`answer` is "reject" or "ignore"): then nothing is wrong.
     """
 
     file: str
@@ -57,18 +70,28 @@ class Refusal:
 
 @dataclass
 class ReadResult:
-    """What a reader kept and what it refused."""
+    """What a reader kept and what it refused.
+
+    Attributes:
+        passages: The passages, in the order of the file.
+        refusals: The lines that were not read, in the order of the file.
+    """
 
     passages: list[Passage] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
 
-def read_passages(path: Path) -> ReadResult:
+def read_passages(path: str | Path) -> ReadResult:
     """Read an annotation file, or all annotation files below a folder.
 
-    path: A JSON lines file, or a folder searched for `*.jsonl` and `*.ndjson`, in the order of their names.
-    RETURNS: The passages with their line numbers, and every line that was refused, with the reason.
-    RAISES: UserError where there is no such file or it is no UTF-8 text.
+    Args:
+        path: A JSON lines file, or a folder whose `*.jsonl` and `*.ndjson` files are read in the order of their names.
+
+    Returns:
+        The passages with their line numbers, and every line that was refused, with the reason.
+
+    Raises:
+        UserError: There is no such file, it is not UTF-8 text, or a record has a newer `format_version`.
     """
     result = ReadResult()
     for file in annotation_files(path):
@@ -79,10 +102,17 @@ def read_passages(path: Path) -> ReadResult:
     return result
 
 
-def read_valid_passages(path: Path) -> list[Passage]:
+def read_valid_passages(path: str | Path) -> list[Passage]:
     """Read a file that an earlier step has written, where any refused line is an error.
 
-    RAISES: UserError naming the first refused lines.
+    Args:
+        path: As for `read_passages`.
+
+    Returns:
+        The passages, without those that the annotator skipped.
+
+    Raises:
+        UserError: The file can't be read, or lines in it, the first of which are named.
     """
     result = read_passages(path)
     faults = [refusal for refusal in result.refusals if not refusal.skipped]
@@ -90,23 +120,39 @@ def read_valid_passages(path: Path) -> list[Passage]:
         shown = "\n".join(f"  {refusal}" for refusal in faults[:5])
         raise UserError(
             f"{len(faults)} line(s) can't be read:\n{shown}",
-            "`domain-ner check` lists all of them: mend or remove them.",
+            "`domain-ner check` lists all of them: fix or remove them.",
         )
     return result.passages
 
 
-def write_passages(path: Path, passages: Iterable[Passage], confidences: Sequence[Mapping[Span, float]] = ()) -> None:
-    """Write passages as canonical JSON lines; the file is there whole or not at all.
+def write_passages(
+    path: str | Path, passages: Iterable[Passage], confidences: Sequence[Mapping[Span, float]] = ()
+) -> None:
+    """Write passages as canonical JSON lines. An interrupted run leaves the old file.
 
-    confidences: Where the spans are a model's: how sure it is of them, 0 to 1, for each passage.
+    Args:
+        path: The file to write; its folder is made where it is missing.
+        passages: What to write.
+        confidences: For each passage, how sure a model is of its spans, 0 to 1; empty where people made the spans.
+
+    Raises:
+        UserError: The file can't be written.
     """
-    with replacing(path) as stream:
+    with replacing(Path(path)) as stream:
         for passage, sure in zip(passages, confidences or repeat({}), strict=bool(confidences)):
             stream.write(json.dumps(to_record(passage, sure), ensure_ascii=False) + "\n")
 
 
 def to_record(passage: Passage, confidences: Mapping[Span, float] | None = None) -> dict[str, Any]:
-    """A passage as a canonical record, its other keys behind the canonical ones."""
+    """Make the canonical record of a passage.
+
+    Args:
+        passage: The passage.
+        confidences: How sure a model is of its spans, 0 to 1; None where people made them.
+
+    Returns:
+        The record as JSON has it, the passage's other keys after the canonical ones.
+    """
     sure = confidences or {}
     return {
         "text": passage.text,
@@ -121,20 +167,24 @@ def to_record(passage: Passage, confidences: Mapping[Span, float] | None = None)
         ],
         "answer": "accept",
         "meta": passage.meta,
+        "format_version": FORMAT_VERSION,
         **passage.extra,
     }
 
 
-def annotation_files(path: Path) -> list[Path]:
-    """The annotation files that a path stands for.
+def annotation_files(path: str | Path) -> list[Path]:
+    """List the annotation files that a path stands for: itself, or those below a folder, in the order of their names.
 
-    RAISES: UserError where there is none.
+    Raises:
+        UserError: There is none.
     """
     path = Path(path)
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
         if not files:
-            raise UserError(f"The folder {path} has no annotation file", f"Files in {' or '.join(SUFFIXES)} are read.")
+            raise UserError(
+                f"The folder {path} has no annotation file", f"Files that end in {' or '.join(SUFFIXES)} are read."
+            )
         return files
     if not path.exists():
         raise UserError(f"There is no file {path}", "Name an annotation file (JSON lines) or a folder of them.")
@@ -149,11 +199,11 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             for number, line in enumerate(stream, 1):
                 if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                     encoding = "utf16"
-                # A byte order mark is no part of the first record.
+                # A byte order mark is not part of the first record.
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{path}:{number}: this is no UTF-8 text ({error.reason})",
+            f"{path}:{number}: this is not UTF-8 text ({error.reason})",
             f"Save the file as UTF-8, for instance: iconv -f {encoding} -t utf8 OLD > NEW",
         ) from None
     except OSError as error:
@@ -161,15 +211,32 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def read_line(line: str, file: str, number: int) -> Passage | Refusal:
-    """Read one line of a canonical annotation file, or say why it can't be read."""
+    """Read one line of a canonical annotation file.
+
+    Args:
+        line: The line.
+        file: The file's name, for messages.
+        number: The line's number, counted from 1.
+
+    Returns:
+        The passage, or why there is none.
+
+    Raises:
+        UserError: The record has a newer `format_version`: then the whole file can't be relied on.
+    """
     try:
-        record = parse_record(line)
+        record = parse_json(line)
+        version = record.get("format_version") if isinstance(record, dict) else None
+        refuse_newer_format(f"{file}:{number}", version, FORMAT_VERSION)
+        record = with_text(record)
+        if version is not None and version != FORMAT_VERSION:
+            raise RefusedError(f"'format_version' must be {FORMAT_VERSION}, not {shown(version)}")
     except RefusedError as error:
         return Refusal(file, number, error.reason, line.strip())
     text = record["text"]
-    # Written out again, half a pair would be no Unicode text; only an escape can make one.
+    # Half of a surrogate pair, which only an escape can make, could not be written again.
     if "\\u" in line and lone_surrogate(json.dumps(record, ensure_ascii=False)) is not None:
-        return Refusal(file, number, "half of a surrogate pair: this is no Unicode text", text)
+        return Refusal(file, number, "half of a surrogate pair: this is not Unicode text", text)
     if record.get("answer") not in _ANSWERS:
         return Refusal(file, number, f"'answer' must be accept, reject or ignore, not {shown(record['answer'])}", text)
     if record.get("answer") in ("reject", "ignore"):
@@ -190,14 +257,15 @@ def read_line(line: str, file: str, number: int) -> Passage | Refusal:
 def parse_json(line: str | bytes) -> Any:
     """Read one JSON value.
 
-    RAISES: RefusedError with the reason.
+    Raises:
+        RefusedError: The line is not JSON.
     """
     try:
         return json.loads(line)
     except json.JSONDecodeError as error:
-        raise RefusedError(f"no valid JSON ({error.msg.removesuffix(' at')} at column {error.colno})") from None
+        raise RefusedError(f"not valid JSON ({error.msg.removesuffix(' at')} at column {error.colno})") from None
     except UnicodeDecodeError as error:
-        raise RefusedError(f"no UTF-8 text ({error.reason} at byte {error.start})") from None
+        raise RefusedError(f"not UTF-8 text ({error.reason} at byte {error.start})") from None
     except RecursionError:
         raise RefusedError("JSON that is nested too deeply") from None
     except ValueError:
@@ -207,7 +275,15 @@ def parse_json(line: str | bytes) -> Any:
 def parse_record(line: str | bytes, text_key: str = "text") -> dict[str, Any]:
     """Read one JSON line that holds a text.
 
-    RAISES: RefusedError with the reason, where it is no JSON object with a non-empty Unicode text.
+    Args:
+        line: The line.
+        text_key: The key of the text.
+
+    Returns:
+        The record.
+
+    Raises:
+        RefusedError: The line is not a JSON object with a Unicode text that has more than white space.
     """
     return with_text(parse_json(line), text_key)
 
@@ -228,7 +304,7 @@ def with_text(record: Any, text_key: str = "text") -> dict[str, Any]:
     if not text.strip():
         raise RefusedError("an empty text")
     if (lone := lone_surrogate(text)) is not None:
-        raise RefusedError(f"half of a surrogate pair at offset {lone}: this is no Unicode text")
+        raise RefusedError(f"half of a surrogate pair at offset {lone}: this is not Unicode text")
     return record
 
 
@@ -254,13 +330,13 @@ def _span(item: Any) -> Span:
 
 
 def shown(value: Any) -> str:
-    """A value as it stands in a message."""
+    """A value as a message shows it."""
     return shorten(repr(value), 40)
 
 
 def is_offset(value: Any) -> bool:
     """Whether a JSON value is a whole number."""
     if isinstance(value, float):
-        # pandas writes whole numbers as floats as soon as a column has a gap.
+        # pandas writes whole numbers as floats where a column has a gap.
         return math.isfinite(value) and value.is_integer()
     return isinstance(value, int) and not isinstance(value, bool)

@@ -3,15 +3,21 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-# In `meta`, where labelling tools show it to people: what a model got wrong in a passage. An import drops it again.
+# A key of `meta`, where labelling tools show it to people: what a model got wrong in a passage. An import drops it.
 MODEL_ERRORS = "model_errors"
-# Beside the text: where models contradict the annotation. An import drops it, too.
+# A key beside the text: where models contradict the annotation. An import drops it, too.
 SUSPECTS = "suspects"
 
 
 @dataclass(frozen=True, order=True)
 class Span:
-    """One mention: `start` and `end` are offsets in Unicode code points, `end` is exclusive."""
+    """One mention of an entity in a passage.
+
+    Attributes:
+        start: The offset of its first character, in Unicode code points from 0.
+        end: The offset after its last character.
+        label: Its entity type.
+    """
 
     start: int
     end: int
@@ -22,11 +28,13 @@ class Span:
 class Passage:
     """A text to label, with its annotation.
 
-    text: The passage, exactly as annotated; offsets point into it.
-    spans: The annotation, in the order of the file.
-    meta: What the source said of the passage; `source` is the group that a split keeps together.
-    extra: The record's other keys (an id, a score), carried through reading and writing untouched.
-    file, line: Where the passage was read, the line counted from 1; "" and 0 where it came from no file.
+    Attributes:
+        text: The passage, exactly as annotated; offsets point into it.
+        spans: The annotation, in the order of the file.
+        meta: What the source says of the passage; `source` names the group that a split keeps together.
+        extra: The record's other keys (an id, a score), which reading and writing leave as they are.
+        file: The file in which the passage was read; "" where it came from no file.
+        line: Its line, counted from 1; 0 where it came from no file.
     """
 
     text: str
@@ -47,5 +55,5 @@ class Passage:
         return self.text, str(self.meta.get("source", ""))
 
     def surface(self, span: Span) -> str:
-        """The mention's text, its surface form."""
+        """The text of a mention, its surface form."""
         return self.text[span.start : span.end]

@@ -1,6 +1,7 @@
 """From passages to spaCy's Doc: the tokenizer that a training config makes, and the DocBin that it trains on."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from spacy import util
@@ -9,17 +10,60 @@ from spacy.tokens import Doc, DocBin
 from spacy.tokens import Span as DocSpan
 from spacy.util import filter_spans
 
+from spacy_domain_ner.corpus.jsonl import read_valid_passages
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.files import replacing_path
 
 
-def load_tokenizing_pipeline(config_path: Path) -> Language:
-    """A pipeline without components whose tokenizer is the one that training with this config will use.
+@dataclass(frozen=True)
+class Converted:
+    """An annotation file that was converted.
 
-    config_path: A spaCy training config.
-    RETURNS: The pipeline, `[initialize.before_init]` applied.
-    RAISES: UserError where the config can't be read or names something that is not there.
+    Attributes:
+        path: The binary file.
+        passages: The number of passages in it.
+        missed: The spans that training can't use, as `write_docs` gives them.
+    """
+
+    path: Path
+    passages: int
+    missed: list[tuple[Passage, Span, list[str]]]
+
+
+def convert(inputs: str | Path | Sequence[str | Path], config: str | Path = "training/config.cfg") -> list[Converted]:
+    """Convert annotation files to the binary form that `spacy train` reads, each X.jsonl to X.spacy beside it.
+
+    Args:
+        inputs: An annotation file (JSON lines), or several.
+        config: The training config, whose tokenizer is used.
+
+    Returns:
+        What was written for each file.
+
+    Raises:
+        UserError: A file or the config can't be read, or a file can't be written.
+    """
+    nlp = load_tokenizing_pipeline(config)
+    converted = []
+    for path in map(Path, [inputs] if isinstance(inputs, (str, Path)) else inputs):
+        passages = read_valid_passages(path)
+        target = path.with_suffix(".spacy")
+        converted.append(Converted(target, len(passages), write_docs(nlp, passages, target)))
+    return converted
+
+
+def load_tokenizing_pipeline(config_path: str | Path) -> Language:
+    """Make a pipeline without components, whose tokenizer is the one that training with a config will use.
+
+    Args:
+        config_path: A spaCy training config.
+
+    Returns:
+        The pipeline, with `[initialize.before_init]` applied.
+
+    Raises:
+        UserError: The config can't be read, or names something that does not exist.
     """
     try:
         config = util.load_config(config_path, interpolate=False)
@@ -31,23 +75,38 @@ def load_tokenizing_pipeline(config_path: Path) -> Language:
             nlp = customize(nlp)
     except Exception as error:  # configparser, thinc and what the config names each have errors of their own
         raise UserError(
-            f"The config {config_path} makes no tokenizer: {reason(error)}", "Mend it, or name another."
+            f"The config {config_path} makes no tokenizer: {reason(error)}", "Fix it, or name another config."
         ) from error
     return nlp
 
 
 def misaligned_spans(doc: Doc, spans: Iterable[Span]) -> Iterator[tuple[Span, list[str]]]:
-    """The spans that do not begin and end where tokens do, each with the tokens that it touches."""
+    """Find the spans that do not begin and end where tokens do.
+
+    Args:
+        doc: The tokens of a passage.
+        spans: The passage's spans.
+
+    Yields:
+        Such a span, and the tokens that it touches.
+    """
     for span in spans:
         if _char_span(doc, span) is None:
             yield span, _touched(doc, span)
 
 
 def to_doc(nlp: Language, passage: Passage) -> Doc:
-    """A passage as an annotated Doc.
+    """Make an annotated Doc of a passage.
 
-    The tokens of a span that misses token boundaries are marked as missing, so that training learns nothing
-    from them: left as they were they would teach that there is no entity.
+    The tokens of a span that misses token boundaries are marked as missing, so that training learns nothing from them:
+    left as they were, they would teach that there is no entity.
+
+    Args:
+        nlp: A pipeline with the tokenizer of the training.
+        passage: The passage.
+
+    Returns:
+        The Doc.
     """
     doc = nlp.make_doc(passage.text)
     ents: list[DocSpan] = []
@@ -67,8 +126,17 @@ def to_doc(nlp: Language, passage: Passage) -> Doc:
 def write_docs(nlp: Language, passages: Iterable[Passage], path: Path) -> list[tuple[Passage, Span, list[str]]]:
     """Write passages as the binary file that `spacy train` reads.
 
-    RETURNS: The spans that can't be learned, since they miss token boundaries or overlap another, each with its
-        passage and the tokens that it touches.
+    Args:
+        nlp: A pipeline with the tokenizer of the training.
+        passages: The passages.
+        path: The file to write.
+
+    Returns:
+        The spans that can't be learned, since they miss token boundaries or overlap another span, each with its passage
+        and the tokens that it touches.
+
+    Raises:
+        UserError: The file can't be written.
     """
     docs = DocBin(store_user_data=True)
     missed = []
@@ -83,7 +151,7 @@ def write_docs(nlp: Language, passages: Iterable[Passage], path: Path) -> list[t
 
 
 def _char_span(doc: Doc, span: Span, alignment_mode: str = "strict") -> DocSpan | None:
-    # spaCy takes a negative offset as one from the end, and fails on one that is beyond C's integers.
+    # spaCy takes a negative offset as one from the end, and fails on an offset beyond C's integers.
     if not 0 <= span.start < span.end <= len(doc.text):
         return None
     return doc.char_span(span.start, span.end, label=span.label, alignment_mode=alignment_mode)

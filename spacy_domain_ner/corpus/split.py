@@ -1,26 +1,25 @@
 """Dividing the passages into training, early-stopping (dev) and evaluation sets.
 
-A group of passages (`meta.source`, else the text itself) goes where a salted hash of its name says, so that
-adding, removing or reordering passages never moves one that was there. What makes the sets alike in their entity
-types is the choice of the salt: the first split tries up to `SALTS` of them and keeps the best one, for good.
+A salted hash of a group's name (`meta.source`, else the text itself) decides where its passages go, so adding, removing
+or reordering passages never moves one that was there. The choice of the salt makes the sets alike in their entity
+types: the first split tries up to `SALTS` of them and keeps the best one, for good.
 """
 
 import hashlib
+import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import srsly
-
 from spacy_domain_ner.corpus.identity import text_identity
+from spacy_domain_ner.corpus.jsonl import read_valid_passages, write_passages
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing
 
 SIDES = ("train", "dev", "eval")
 SALTS = 500
-# Many groups divide evenly by themselves: with more hashes than this, fewer salts are tried.
+# Many groups divide evenly under any salt: fewer salts are tried where trying all would take more hashes than this.
 HASHES = 1_000_000
 
 
@@ -28,8 +27,13 @@ HASHES = 1_000_000
 class Split:
     """The three sets, the salt that made them, and what was left out.
 
-    duplicates: Passages whose text, under another source, is on another side too: left out, since the same text
-        on two sides would flatter the evaluation. The evaluation set keeps its copy, then the dev set.
+    Attributes:
+        train: The passages to train on.
+        dev: The passages that decide when training stops.
+        eval: The passages that are held out for the evaluation.
+        salt: The salt that made the sets.
+        duplicates: Passages whose text, under another source, is on another side too. They are left out, since the same
+            text on two sides would flatter the evaluation. The evaluation set keeps its copy, then the dev set.
     """
 
     train: list[Passage]
@@ -43,24 +47,74 @@ class Split:
         """The sets by name."""
         return {"train": self.train, "dev": self.dev, "eval": self.eval}
 
+    def mentions(self) -> dict[str, dict[str, int]]:
+        """Count the mentions of each label in each set, by the set's name."""
+        counts = {
+            side: Counter(span.label for passage in passages for span in passage.spans)
+            for side, passages in self.sides.items()
+        }
+        return {label: {side: counts[side][label] for side in SIDES} for label in sorted(set().union(*counts.values()))}
+
+
+def split(
+    annotations: str | Path,
+    output_dir: str | Path,
+    state: str | Path | None = None,
+    eval_fraction: float = 0.2,
+    dev_fraction: float = 0.15,
+) -> Split:
+    """Split annotations and write the three sets, as `train.jsonl`, `dev.jsonl` and `eval.jsonl`.
+
+    Args:
+        annotations: An annotation file (JSON lines), or a folder of them.
+        output_dir: The folder for the three files.
+        state: A file that keeps the split's salt, so that the next split moves nothing: it is read where it exists,
+            else written. None to choose a salt anew.
+        eval_fraction: The share of the passages that is held out for evaluation.
+        dev_fraction: The share of the rest that decides when training stops.
+
+    Returns:
+        The three sets.
+
+    Raises:
+        UserError: The annotations can't be read or split, or a file can't be written.
+    """
+    salt = None if state is None else read_salt(state)
+    result = split_passages(
+        read_valid_passages(annotations), eval_fraction=eval_fraction, dev_fraction=dev_fraction, salt=salt
+    )
+    # First: sets without the salt that made them could not be made again.
+    if state is not None and salt is None:
+        write_salt(state, result.salt)
+    for side, passages in result.sides.items():
+        write_passages(Path(output_dir) / f"{side}.jsonl", passages)
+    return result
+
 
 def split_passages(
     passages: list[Passage], *, eval_fraction: float = 0.2, dev_fraction: float = 0.15, salt: int | None = None
 ) -> Split:
     """Divide passages into training, dev and evaluation sets.
 
-    eval_fraction: The share that is held out for evaluation.
-    dev_fraction: The share of the rest that decides when training stops.
-    salt: The salt of an earlier split, None to choose the one that divides the entity types most evenly.
-    RAISES: UserError where a fraction is out of range or there is too little to fill three sets.
+    Args:
+        passages: The passages.
+        eval_fraction: The share that is held out for evaluation.
+        dev_fraction: The share of the rest that decides when training stops.
+        salt: The salt of an earlier split, None to choose the one that divides the entity types most evenly.
+
+    Returns:
+        The three sets.
+
+    Raises:
+        UserError: A fraction is out of range, or there are too few passages to fill three sets.
     """
-    for name, fraction in (("evaluation", eval_fraction), ("dev", dev_fraction)):
+    for name, fraction in (("eval_fraction", eval_fraction), ("dev_fraction", dev_fraction)):
         if not 0 < fraction < 1:
-            raise UserError(f"The {name} fraction is {fraction}", "It must lie between 0 and 1, for instance 0.2.")
+            raise UserError(f"`{name}` is {fraction}", "It must lie between 0 and 1, for instance 0.2.")
     groups = _groups(passages)
     if len(groups) < len(SIDES):
         raise UserError(
-            f"{len(passages)} passage(s) of {len(groups)} source(s) can't be split into three sets",
+            f"{len(passages)} passage(s) from {len(groups)} source(s) can't be split into three sets",
             "Passages with the same meta.source stay together: add passages from other sources, or give each its own.",
         )
     bounds = (eval_fraction, eval_fraction + (1 - eval_fraction) * dev_fraction)
@@ -70,31 +124,43 @@ def split_passages(
     for side in SIDES:
         if not sides[side]:
             raise UserError(
-                f"No passage falls into the {side} set", "Add passages, or raise the fraction that it takes."
+                f"No passage falls into the {side} set", "Add passages, or raise `eval_fraction` or `dev_fraction`."
             )
     return Split(sides["train"], sides["dev"], sides["eval"], salt, duplicates)
 
 
-def read_salt(path: Path) -> int | None:
-    """The salt of an earlier split, None where there was none.
+def read_salt(path: str | Path) -> int | None:
+    """Read the salt of an earlier split.
 
-    RAISES: UserError where the file is no split file.
+    Args:
+        path: The file that keeps it.
+
+    Returns:
+        The salt, None where there is no such file yet.
+
+    Raises:
+        UserError: The file does not hold a salt.
     """
-    if not path.exists():
+    if not Path(path).exists():
         return None
     try:
-        salt = srsly.read_json(path)["salt"]
-    except (OSError, ValueError, KeyError, TypeError):
+        salt = json.loads(Path(path).read_text("utf8"))["salt"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         salt = None
     if not isinstance(salt, int) or isinstance(salt, bool):
-        raise UserError(f"{path} is no split file", "Restore it, or delete it to divide the passages anew.")
+        raise UserError(f"{path} is not a split file", "Restore it, or delete it to divide the passages anew.")
     return salt
 
 
-def write_salt(path: Path, salt: int) -> None:
-    """Keep a split's salt, so that the next split moves nothing."""
-    with replacing(path) as stream:
-        stream.write(srsly.json_dumps({"salt": salt}, indent=2) + "\n")
+def write_salt(path: str | Path, salt: int) -> None:
+    """Keep a split's salt, so that the next split moves nothing.
+
+    Args:
+        path: The file to write.
+        salt: The salt.
+    """
+    with replacing(Path(path)) as stream:
+        stream.write(json.dumps({"salt": salt}, indent=2) + "\n")
 
 
 def group_of(passage: Passage) -> str:
@@ -115,8 +181,10 @@ def _groups(passages: list[Passage]) -> dict[str, list[Passage]]:
 def _best_salt(groups: dict[str, list[Passage]], bounds: tuple[float, float]) -> int:
     """The salt that leaves no side empty and whose sides' shares are nearest to those wanted.
 
-    Nearness is chi-square, summed over the sides and the types' mentions and the passages.
+    The distance is chi-square, summed over the sides, of the numbers of passages and of each type's mentions.
     """
+    import numpy as np
+
     counts = [Counter(span.label for passage in members for span in passage.spans) for members in groups.values()]
     labels = sorted(set().union(*counts))
     weights = np.array(
@@ -149,7 +217,7 @@ def _assign(
     sides: dict[str, list[Passage]] = {side: [] for side in SIDES}
     duplicates = []
     side_of_group = {group: _side(group, salt, bounds) for group in groups}
-    # Not the first one in the file: the order of the passages must not matter.
+    # By side and not by place in the file: the order of the passages must not matter.
     side_of_text: dict[str, str] = {}
     for side in ("eval", "dev", "train"):
         for group, members in groups.items():

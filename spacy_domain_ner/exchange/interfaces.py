@@ -3,30 +3,74 @@
 import json
 import re
 import xml.etree.ElementTree as ET
-from enum import Enum
+from pathlib import Path
 
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.schema import EntitySchema, text_color_on
+from spacy_domain_ner.exchange.tools import Tool
+from spacy_domain_ner.files import replacing
+from spacy_domain_ner.schema import EntitySchema, read_schema, text_color_on
 
 LONGEST_DOCCANO_LABEL = 100
-
-
-class Tool(str, Enum):
-    """A labelling tool."""
-
-    label_studio = "label-studio"
-    doccano = "doccano"
-    prodigy = "prodigy"
-
-
 _QUIET = "font-weight: normal; font-size: 14px; line-height: 20px; margin: 0 0 8px"
+_NEXT = {
+    Tool.label_studio: "Paste it into the project's Settings, Labeling Interface, Code.",
+    Tool.doccano: "Import it with Labels, Actions, Import Labels, into a project that has no labels yet.",
+    Tool.prodigy: "PRODIGY_CONFIG={file} prodigy ner.manual DATASET blank:LANGUAGE FILE --label {labels}",
+}
+
+
+def write_interface(tool: Tool | str, schema: str | Path = "entity_types.yml", output: str | Path | None = None) -> str:
+    """Write a labelling tool's own configuration: the labels with their colours, keys and definitions.
+
+    Args:
+        tool: `label-studio` (XML for the project's settings), `doccano` (JSON for its import of labels) or `prodigy`
+            (a prodigy.json).
+        schema: The file of the entity types.
+        output: The file to write, None to write none.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        UserError: The schema can't be read, the tool does not take it, or the file can't be written.
+    """
+    renderers = {
+        Tool.label_studio: label_studio_interface,
+        Tool.doccano: doccano_interface,
+        Tool.prodigy: prodigy_interface,
+    }
+    if tool not in [one.value for one in Tool]:
+        raise UserError(f"`tool` is {tool!r}", f"It is one of: {', '.join(one.value for one in Tool)}")
+    text = renderers[Tool(tool)](read_schema(schema))
+    if output is not None:
+        with replacing(Path(output)) as stream:
+            stream.write(text)
+    return text
+
+
+def next_step(tool: Tool | str, file: str | Path, labels: list[str]) -> str:
+    """Say how a tool takes its interface.
+
+    Args:
+        tool: The tool.
+        file: The file with the interface.
+        labels: The entity types' names.
+
+    Returns:
+        A sentence, or the command to start the tool with.
+    """
+    return _NEXT[Tool(tool)].format(file=file, labels=",".join(labels))
 
 
 def label_studio_interface(schema: EntitySchema) -> str:
-    """The labelling configuration for Label Studio 1.x: labels with colours, keys and hints, and the definitions folded
-    away beneath them.
+    """Make the labelling configuration for Label Studio 1.x: labels with colours, keys and hints, and the definitions
+    in a panel that opens below them.
 
-    RETURNS: XML for the project's settings, Labeling Interface, Code. Annotations come from the control "label" on the
+    Args:
+        schema: The entity types.
+
+    Returns:
+        XML for the project's settings, Labeling Interface, Code. Annotations come from the control "label" on the
         object "text"; tasks need the key "text".
     """
     colors, hotkeys = schema.colors, schema.hotkeys
@@ -56,21 +100,27 @@ def label_studio_interface(schema: EntitySchema) -> str:
 
 
 def _no_variable(text: str) -> str:
-    """Label Studio puts the task's data in place of $name; an unseen word joiner behind the dollar sign keeps it."""
+    """Put a word joiner, which nobody sees, after dollar signs: Label Studio puts the task's data in place of $name."""
     return re.sub(r"\$(?=\w|\{)", "$\u2060", text)
 
 
 def doccano_interface(schema: EntitySchema) -> str:
-    """The labels for doccano 1.8: Labels, Actions, Import labels, in a project for sequence labelling.
+    """Make the labels for doccano 1.8: Labels, Actions, Import labels, in a project for sequence labelling.
 
-    RETURNS: JSON. Import it into a project that has no labels yet: doccano refuses a label that is there already.
-    RAISES: UserError where a name is longer than doccano takes.
+    Args:
+        schema: The entity types.
+
+    Returns:
+        JSON. Import it into a project that has no labels yet: doccano refuses a label that it already has.
+
+    Raises:
+        UserError: A name is longer than doccano takes.
     """
     colors, hotkeys = schema.colors, schema.hotkeys
     for label in schema.labels:
         if len(label) > LONGEST_DOCCANO_LABEL:
             raise UserError(
-                f"doccano takes no label of more than {LONGEST_DOCCANO_LABEL} characters: {label}",
+                f"doccano takes labels of up to {LONGEST_DOCCANO_LABEL} characters, and {label} has {len(label)}",
                 "Shorten the type's name in the schema and in the annotations.",
             )
     labels = [
@@ -87,10 +137,14 @@ def doccano_interface(schema: EntitySchema) -> str:
 
 
 def prodigy_interface(schema: EntitySchema, instructions: str = "guide/guide.html") -> str:
-    """A prodigy.json for this schema: colours, keys, the guide under "?" and a flag for passages that need a decision.
+    """Make a prodigy.json: colours, keys, the guide under "?" and a flag for passages that need a decision.
 
-    instructions: The HTML guide, as seen from the folder in which Prodigy is started.
-    RETURNS: JSON. Prodigy takes the labels themselves on its command line.
+    Args:
+        schema: The entity types.
+        instructions: The HTML guide, as seen from the folder in which Prodigy is started.
+
+    Returns:
+        JSON. Prodigy takes the labels themselves on its command line.
     """
     settings = {
         "custom_theme": {"labels": schema.colors},

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from spacy_domain_ner.annotation import lint_schema
+from spacy_domain_ner.annotation.lint import lint_schema
 from spacy_domain_ner.schema import EntitySchema, read_schema
 
 SOFTWARE = Path(__file__).parents[2] / "assets/software/entity_types.yml"

@@ -7,7 +7,7 @@ import pytest
 from helpers.html_page import Page
 from markdown_it import MarkdownIt
 
-from spacy_domain_ner.annotation import render_guide
+from spacy_domain_ner.annotation.guide import render_guide
 from spacy_domain_ner.schema import PALETTE, EntitySchema, read_schema, text_color_on
 
 SOFTWARE = read_schema(Path(__file__).parents[2] / "assets/software/entity_types.yml")

@@ -57,7 +57,7 @@ def test_a_sound_corpus_exits_with_0(run, project, cnn_config):
 def test_a_corpus_with_a_fault_exits_with_1_and_no_traceback(run, project, command):
     (project / "bad.jsonl").write_text(LINE + '{"text": "Redis')
     done = run(*command, "check", "bad.jsonl", "--output", "check.json")
-    refused(Outcome(done.returncode, done.stdout, done.stderr), "bad.jsonl:2: no valid JSON", "check.json")
+    refused(Outcome(done.returncode, done.stdout, done.stderr), "bad.jsonl:2: not valid JSON", "check.json")
     assert srsly.read_json(project / "check.json")["findings"][0]["line"] == 2
 
 
@@ -131,16 +131,16 @@ def test_a_second_split_moves_nothing_and_names_what_it_leaves_out(domain_ner, p
 
 
 CORRUPT: dict[str, tuple[bytes, str]] = {
-    "cut off in the middle": (LINE.encode() + b'{"text": "Redis is d', ":2: no valid JSON (Unterminated string"),
-    "binary": (bytes(range(256)), ":2: this is no UTF-8 text"),
-    "latin-1": (LINE.encode() + '{"text": "café"}\n'.encode("latin1"), ":2: this is no UTF-8 text"),
+    "cut off in the middle": (LINE.encode() + b'{"text": "Redis is d', ":2: not valid JSON (Unterminated string"),
+    "binary": (bytes(range(256)), ":2: this is not UTF-8 text"),
+    "latin-1": (LINE.encode() + '{"text": "café"}\n'.encode("latin1"), ":2: this is not UTF-8 text"),
     "UTF-16": (LINE.encode("utf16"), "iconv -f utf16"),
-    "UTF-16 without a mark": (LINE.encode("utf-16-le"), ":1: no valid JSON"),
+    "UTF-16 without a mark": (LINE.encode("utf-16-le"), ":1: not valid JSON"),
     "a JSON array": (f"[{LINE.strip()}]".encode(), "domain-ner import"),
     "pretty-printed JSON": (json.dumps(GOOD, indent=2).encode(), "domain-ner import"),
-    "null bytes": (LINE.encode() + b"\0\0\0", ":2: no valid JSON"),
-    "old Mac line ends": (LINE.replace("\n", "\r").encode() * 2, ":1: no valid JSON (Extra data"),
-    "CSV": (b"text,start,end,label\nRedis is down,0,5,INFRA\n", ":1: no valid JSON"),
+    "null bytes": (LINE.encode() + b"\0\0\0", ":2: not valid JSON"),
+    "old Mac line ends": (LINE.replace("\n", "\r").encode() * 2, ":1: not valid JSON (Extra data"),
+    "CSV": (b"text,start,end,label\nRedis is down,0,5,INFRA\n", ":1: not valid JSON"),
     "a huge number": (LINE.encode() + b'{"text": "a", "n": ' + b"9" * 5000 + b"}", ":2: a number of thousands"),
     "nested too deeply": (b'{"text": ' + b"[" * 100_000, ":1: JSON that is nested too deeply"),
     "a lone surrogate": (LINE.encode() + b'{"text": "a\\ud800"}', ":2: half of a surrogate pair at offset 1"),
@@ -313,7 +313,7 @@ def test_long_lines_are_not_folded(domain_ner, project):
     (project / name).parent.mkdir(parents=True)
     (project / name).write_text(f"{LINE}broken\n")
     outcome = domain_ner("check", name)
-    assert any(f"{name}:2: no valid JSON (Expecting value at column 1): 'broken'" in line
+    assert any(f"{name}:2: not valid JSON (Expecting value at column 1): 'broken'" in line
                for line in outcome.out.splitlines())  # fmt: skip
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 import spacy
 
-from spacy_domain_ner.corpus import CheckReport, Passage, ReadResult, Refusal, Span, check_corpus
-from spacy_domain_ner.corpus.checks import TypeCount
+from spacy_domain_ner.corpus import Passage, ReadResult, Refusal, Span
+from spacy_domain_ner.corpus.checks import CheckReport, TypeCount, check_corpus
 from spacy_domain_ner.schema import EntitySchema
 
 NLP = spacy.blank("en")
@@ -34,12 +34,12 @@ def infra(*offsets: tuple[int, int]) -> list[Span]:
         (infra((0, 10**30)), "out-of-range", "lies outside the text"),
         (infra((0, 6)), "white-space", "starts or ends with white space"),
         (infra((5, 9)), "white-space", "starts or ends with white space"),
-        (infra((0, 5), (0, 5)), "duplicate-span", "the span INFRA 0 to 5 is there twice"),
+        (infra((0, 5), (0, 5)), "duplicate-span", "the span INFRA 0 to 5 is annotated twice"),
         (infra((0, 9), (6, 15)), "overlap", "the spans INFRA 0 to 9 and INFRA 6 to 15 overlap"),
         (infra((0, 15), (0, 5)), "overlap", "the spans INFRA 0 to 5 and INFRA 0 to 15 overlap"),
         ([Span(0, 5, "INFRA"), Span(0, 5, "SERVICE")], "overlap", "the spans INFRA 0 to 5 and SERVICE 0 to 5 overlap"),
         ([Span(0, 5, "TEAM")], "unknown-label", "unknown label 'TEAM' (known: INFRA, SERVICE)"),
-        ([Span(0, 5, "infra")], "unknown-label", "'INFRA' is meant?"),
+        ([Span(0, 5, "infra")], "unknown-label", "did you mean 'INFRA'?"),
         ([Span(0, 5, "INFRA ")], "unknown-label", "unknown label 'INFRA '"),
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",
@@ -88,7 +88,7 @@ def test_the_order_of_spans_makes_no_contradiction():
 
 
 def test_what_the_reader_refused_is_an_error_and_what_the_annotator_skipped_is_counted():
-    refusals = [Refusal("a.jsonl", 9, "no valid JSON", "{"), Refusal("a.jsonl", 8, "skipped", TEXT, skipped=True)]
+    refusals = [Refusal("a.jsonl", 9, "not valid JSON", "{"), Refusal("a.jsonl", 8, "skipped", TEXT, skipped=True)]
     report = checked(Passage(TEXT), refusals=refusals)
     assert [(finding.kind, finding.line) for finding in report.errors] == [("unreadable", 9)]
     assert (report.passages, report.skipped, report.without_entities) == (1, 1, 1)
@@ -116,7 +116,7 @@ def test_findings_come_in_the_order_of_the_file_and_the_report_is_json():
     report = checked(
         Passage(TEXT, infra((0, 3))),
         Passage(TEXT, infra((5, 0))),
-        refusals=[Refusal("a.jsonl", 0, "no valid JSON", "\x00")],
+        refusals=[Refusal("a.jsonl", 0, "not valid JSON", "\x00")],
     )
     assert [finding.line for finding in report.findings] == [0, 1, 2, 2]
     data = json.loads(json.dumps(report.to_dict()))

@@ -89,9 +89,9 @@ def test_a_passage_is_read_in_any_dress(tmp_path, content):
 @pytest.mark.parametrize(
     ("bad", "expected"),
     [
-        pytest.param('{"text": "Redis is do', "no valid JSON (Unterminated string", id="cut off"),
+        pytest.param('{"text": "Redis is do', "not valid JSON (Unterminated string", id="cut off"),
         pytest.param("[" + line() + "]", "must be a JSON object", id="JSON array"),
-        pytest.param('{"text"', "no valid JSON", id="pretty-printed"),
+        pytest.param('{"text"', "not valid JSON", id="pretty-printed"),
         pytest.param("null", "must be a JSON object", id="null"),
         pytest.param("3", "must be a JSON object", id="a number"),
         pytest.param('{"txt": "a"}', "no 'text' in the record", id="no text"),
@@ -121,9 +121,11 @@ def test_a_passage_is_read_in_any_dress(tmp_path, content):
         pytest.param(line(spans=[{**SPAN, "label": None}]), "has no label", id="no label"),
         pytest.param('{"text": "a", "n": ' + "9" * 5000 + "}", "thousands of digits", id="a huge number"),
         pytest.param('{"text": "a", "n": ' + "[" * 100_000 + "}", "nested too deeply", id="nested too deeply"),
-        pytest.param("\0\0\0", "no valid JSON", id="null bytes"),
-        pytest.param('{"text": "a\0b"}', "no valid JSON", id="a bare null byte in a string"),
-        pytest.param(line() + line(), "no valid JSON (Extra data", id="two records in a line"),
+        pytest.param("\0\0\0", "not valid JSON", id="null bytes"),
+        pytest.param(line(format_version=0), "'format_version' must be 1, not 0", id="format version 0"),
+        pytest.param(line(format_version="1"), "'format_version' must be 1, not '1'", id="format version in quotes"),
+        pytest.param('{"text": "a\0b"}', "not valid JSON", id="a bare null byte in a string"),
+        pytest.param(line() + line(), "not valid JSON (Extra data", id="two records in a line"),
     ],
 )
 def test_a_line_that_can_not_be_read_is_refused_with_its_place_and_the_rest_is_read(tmp_path, bad, expected):
@@ -139,6 +141,24 @@ def test_a_line_that_can_not_be_read_is_refused_with_its_place_and_the_rest_is_r
         read_valid_passages(path)
     assert f"{path}:2" in raised.value.what
     assert "check" in raised.value.hint
+
+
+def test_records_say_their_format_version_which_is_no_key_of_the_passage(tmp_path):
+    path = tmp_path / "a.jsonl"
+    write_passages(path, [Passage("Redis is down", extra={"id": 3})])
+    assert json.loads(path.read_text())["format_version"] == 1
+    assert [passage.extra for passage in read_valid_passages(path)] == [{"id": 3}]
+
+
+@pytest.mark.parametrize("newer", [line(format_version=2), '{"format_version": 7, "passage": ["another", "form"]}'])
+def test_a_newer_format_version_is_an_error_for_the_file_with_both_versions_and_what_to_do(tmp_path, newer):
+    path = written(tmp_path, f"{line()}\n{newer}\n")
+    with pytest.raises(UserError) as raised:
+        read_passages(path)
+    version = json.loads(newer)["format_version"]
+    assert f"{path}:2 has format_version {version}" in raised.value.what
+    assert "reads format_version 1 at most" in raised.value.what
+    assert "pip install --upgrade spacy-domain-ner" in raised.value.hint
 
 
 @pytest.mark.parametrize("answer", ["reject", "ignore"])
@@ -163,7 +183,7 @@ def test_a_file_that_is_no_utf8_is_refused_with_the_line_and_the_remedy(tmp_path
     path = written(tmp_path, content)
     with pytest.raises(UserError) as raised:
         read_passages(path)
-    assert f"{path}{place} this is no UTF-8 text" in raised.value.what
+    assert f"{path}{place} this is not UTF-8 text" in raised.value.what
     assert f"iconv -f {encoding}" in raised.value.hint
 
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spacy.tokens import DocBin
 
-from spacy_domain_ner.corpus import Passage, Span, load_tokenizing_pipeline, write_docs
-from spacy_domain_ner.corpus.spacy_docs import misaligned_spans, to_doc
+from spacy_domain_ner.corpus import Passage, Span, write_passages
+from spacy_domain_ner.corpus.spacy_docs import convert, load_tokenizing_pipeline, misaligned_spans, to_doc, write_docs
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.models import load_model
 
@@ -44,6 +44,20 @@ def test_the_tokens_of_a_misaligned_span_are_missing_and_not_outside():
     doc = to_doc(NLP, Passage(TEXT, [Span(0, 5, "INFRA"), Span(10, 13, "INFRA")]))
     assert [(ent.text, ent.label_) for ent in doc.ents] == [("Redis", "INFRA")]
     assert [token.ent_iob_ or "missing" for token in doc] == ["B", "O", "missing", "O", "O", "O"]
+
+
+def test_files_are_converted_beside_themselves_and_what_training_can_not_use_is_given(tmp_path):
+    (tmp_path / "config.cfg").write_text('[nlp]\nlang = "en"\n')
+    lost = Span(0, 3, "INFRA")
+    write_passages(tmp_path / "train.jsonl", [Passage(TEXT, [Span(0, 5, "INFRA")]), Passage(TEXT, [lost])])
+    write_passages(tmp_path / "dev.jsonl", [])
+    train, dev = convert([tmp_path / "train.jsonl", tmp_path / "dev.jsonl"], tmp_path / "config.cfg")
+    assert (train.path, train.passages) == (tmp_path / "train.spacy", 2)
+    assert [(passage.line, span, tokens) for passage, span, tokens in train.missed] == [(2, lost, ["Redis"])]
+    assert (dev.path, dev.passages, dev.missed) == (tmp_path / "dev.spacy", 0, [])
+    assert len(DocBin().from_disk(train.path)) == 2
+    [same] = convert(str(tmp_path / "train.jsonl"), tmp_path / "config.cfg")
+    assert same.path == train.path
 
 
 def test_a_passage_without_spans_teaches_that_there_is_no_entity():

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_domain_ner.corpus import Passage, Span, Split, split_passages
+from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.corpus.identity import text_identity
-from spacy_domain_ner.corpus.split import read_salt, write_salt
+from spacy_domain_ner.corpus.split import Split, read_salt, split_passages, write_salt
 from spacy_domain_ner.errors import UserError
 
 SOURCES = st.none() | st.sampled_from(["", "a", "b", "ü", 0, 1, False]) | st.integers(0, 30).map("page {}".format)
@@ -149,7 +149,7 @@ def test_a_corpus_of_thousands_of_sources_is_split_in_seconds():
 
 def test_source_0_is_a_source():
     passages = [Passage(f"text {number}", meta={"source": 0}) for number in range(20)]
-    with pytest.raises(UserError, match="of 1 source"):
+    with pytest.raises(UserError, match="from 1 source"):
         split_passages(passages)
 
 
@@ -160,9 +160,18 @@ def test_a_fraction_out_of_range_is_refused(name, fraction):
         split_passages(corpus(20), **{name: fraction})
 
 
+def test_mentions_are_counted_per_label_and_set():
+    one = Passage("Redis", [Span(0, 5, "INFRA")])
+    split = Split(train=[one, one], dev=[], eval=[Passage("Ada", [Span(0, 3, "TEAM")])], salt=0, duplicates=[])
+    assert split.mentions() == {
+        "INFRA": {"train": 2, "dev": 0, "eval": 0},
+        "TEAM": {"train": 0, "dev": 0, "eval": 1},
+    }
+
+
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_too_few_groups_are_refused_with_what_to_do(count):
-    with pytest.raises(UserError, match=f"of {count} source") as raised:
+    with pytest.raises(UserError, match=f"from {count} source") as raised:
         split_passages([Passage(f"text {number}") for number in range(count)])
     assert "meta.source" in raised.value.hint
 
@@ -187,6 +196,6 @@ def test_the_salt_is_kept_in_a_file(tmp_path):
 def test_a_file_that_holds_no_salt_is_refused_by_name(tmp_path, content):
     path = tmp_path / "split.json"
     path.mkdir() if content is None else path.write_bytes(content)
-    with pytest.raises(UserError, match=r"split\.json is no split file") as raised:
+    with pytest.raises(UserError, match=r"split\.json is not a split file") as raised:
         read_salt(path)
     assert "delete it" in raised.value.hint

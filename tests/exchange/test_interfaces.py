@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.exchange.interfaces import doccano_interface, label_studio_interface, prodigy_interface
+from spacy_domain_ner.exchange.interfaces import (
+    doccano_interface,
+    label_studio_interface,
+    prodigy_interface,
+    write_interface,
+)
 from spacy_domain_ner.schema import EntitySchema, read_schema
 
 SOFTWARE = read_schema(Path(__file__).parents[2] / "assets/software/entity_types.yml")
@@ -67,6 +72,13 @@ def test_doccano_gets_the_keys_and_limits_of_its_import():
     assert {label["textColor"] for label in labels} <= {"#000000", "#FFFFFF"}
 
 
+def test_an_unknown_tool_is_refused_with_those_that_are_known(tmp_path):
+    with pytest.raises(UserError) as raised:
+        write_interface("paper", tmp_path / "entity_types.yml")
+    assert "`tool` is 'paper'" in raised.value.what
+    assert "label-studio, doccano, prodigy" in raised.value.hint
+
+
 def test_doccano_gets_white_text_on_a_dark_color():
     types = [{"name": "DARK", "color": "#332288"}, {"name": "LIGHT", "color": "#EEDD88"}]
     labels = json.loads(doccano_interface(EntitySchema.model_validate({"entity_types": types})))
@@ -74,7 +86,7 @@ def test_doccano_gets_white_text_on_a_dark_color():
 
 
 def test_a_name_that_doccano_cuts_off_is_refused():
-    with pytest.raises(UserError, match="more than 100 characters"):
+    with pytest.raises(UserError, match="up to 100 characters"):
         doccano_interface(EntitySchema.model_validate({"entity_types": [{"name": "A" * 101}]}))
     assert doccano_interface(EntitySchema.model_validate({"entity_types": [{"name": "A" * 100}]}))
 

@@ -35,7 +35,7 @@ def test_the_command_reads_standard_input_of_both_kinds(model: Path, command: Co
     code, output, errors = command("extract", model, "-", stdin=b'\xef\xbb\xbf{"id": 1, "text": "Redis"}\n{broken\n')
     assert code == 0
     assert json.loads(output)["id"] == 1
-    assert "<stdin>:2: no valid JSON" in errors
+    assert "<stdin>:2: not valid JSON" in errors
     assert "1 passages, 1 entities, 1 line(s) not read (" in errors
 
 
@@ -46,7 +46,7 @@ def test_strict_makes_a_broken_line_an_error_after_all_is_written(
     (tmp_path / "in.jsonl").write_text('{"text": "Redis"}\n{broken\n{"text": "Kafka"}\n')
     code, _, errors = command("extract", model, "in.jsonl", "-o", "out.jsonl", "--strict")
     assert code == 1
-    assert "in.jsonl:2: no valid JSON" in errors
+    assert "in.jsonl:2: not valid JSON" in errors
     assert "1 line(s) could not be read." in errors
     assert (tmp_path / "out.jsonl").read_bytes().count(b"\n") == 2
 

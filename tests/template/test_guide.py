@@ -6,7 +6,7 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from spacy_domain_ner.annotation import lint_schema
+from spacy_domain_ner.annotation.lint import lint_schema
 from spacy_domain_ner.schema import read_schema
 
 
@@ -38,8 +38,8 @@ def test_a_new_type_is_warned_of_with_what_to_fill_in_but_stops_nothing(bake, tm
     assert done.returncode == 0, done.stderr
     for expected in (
         "METRIC: it has no definition yet. Say in `definition`",
-        "METRIC: it has 0 example(s), 5 to 10 are needed.",
-        "METRIC: it has 0 edge case(s), 5 or more are needed.",
+        "METRIC: it has 0 example(s), and 5 to 10 are needed.",
+        "METRIC: it has 0 edge case(s), and 5 or more are needed.",
         "METRIC: nothing says what looks like METRIC",
         "4 gap(s) in entity_types.yml",
     ):

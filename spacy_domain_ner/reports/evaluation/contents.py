@@ -1,6 +1,5 @@
 """What the evaluation report says: the order of its types, its sentences, and where its links lead."""
 
-import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from spacy_domain_ner.evaluation.scores import counted
 from spacy_domain_ner.evaluation.verdict import Step, VerdictName
 from spacy_domain_ner.reports.evaluation.charts import ConfidenceCharts, CurveCharts, F1Chart
 from spacy_domain_ner.reports.evaluation.matrix import Filter
-from spacy_domain_ner.schema import COLOR_PATTERN, PALETTE, text_color_on
+from spacy_domain_ner.schema import assign_colors, text_color_on
 from spacy_domain_ner.text import shorten
 
 # The errors that are shown at first, and that the page itself contains: for paper, and where no script runs.
@@ -86,10 +85,7 @@ class Report:
         self.results: dict[str, Result] = {"": assessment.micro, **assessment.types}
         labels = dict.fromkeys([*assessment.types, *_other_labels(assessment)])
         self.numbers = {label: number for number, label in enumerate(labels)}
-        given = {label: color for label, color in colors.items() if COLOR_PATTERN.fullmatch(color)}
-        free = [color for color in PALETTE if color not in given.values()]
-        others = itertools.chain(free, itertools.cycle(PALETTE))
-        self.colors = [given[label] if label in given else next(others) for label in self.numbers]
+        self.colors = list(assign_colors(self.numbers, colors).values())
         self.text_colors = [text_color_on(color) for color in self.colors]
 
     @cached_property

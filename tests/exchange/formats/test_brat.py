@@ -127,7 +127,7 @@ def test_an_encoding_is_that_of_both_files(read):
     assert read(files, encoding="latin-1")[0] == [[("Köln", "X")]]
     with pytest.raises(UserError) as raised:
         read({**files, "a.txt": "Köln ruft"})
-    assert "a.ann:1: this is no UTF-8 text" in raised.value.what
+    assert "a.ann:1: this is not UTF-8 text" in raised.value.what
     assert "--encoding latin-1" in raised.value.hint
 
 

@@ -197,7 +197,7 @@ def test_latin_1_is_read_when_it_is_named_and_else_the_line_and_the_remedy_are(t
     content = "ab O\nKöln B-LOC\n".encode("latin1")
     with pytest.raises(UserError) as raised:
         find_layout(source(tmp_path, content))
-    assert "sentences.conll:2: this is no UTF-8 text" in raised.value.what
+    assert "sentences.conll:2: this is not UTF-8 text" in raised.value.what
     assert "--encoding latin-1" in raised.value.hint
     assert sentences(tmp_path, content, encoding="latin-1") == [("ab Köln", [("Köln", "LOC")])]
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-# The names by which configs refer to them, and the packages that each needs. A component that spacy-transformers
-# registers makes spaCy's packaging require that.
+# The name by which configs refer to each module, and the packages that it needs. byte_windows needs spacy-transformers,
+# which spaCy's packaging requires by itself.
 MODULES = {
     "spacy_domain_ner.MaxoutWindowEncoder.v1": ("window_encoder", ()),
     "spacy_domain_ner.MemoizedEmbed.v1": ("memoized_embed", ()),
@@ -16,10 +16,13 @@ MODULES = {
 
 
 def travelling_modules(config: Mapping[str, Any]) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """The modules that a pipeline's components refer to, and what they require.
+    """Find the modules that a pipeline's components refer to.
 
-    config: A pipeline's config.
-    YIELDS: The file of a module, and its requirements.
+    Args:
+        config: A pipeline's config.
+
+    Yields:
+        The file of a module, and its requirements.
     """
     named = set(_values(config.get("components", {})))
     for name, (module, requirements) in MODULES.items():

@@ -1,18 +1,19 @@
 """An entity recognizer that tags tokens: as fast with many types as with few, and with a probability for each entity.
 
-A linear layer over the token vectors scores each token's tags: O, and B, I, L and U of each type. Only sequences that
-are well-formed count, and a sequence's probability is its share among these: a conditional random field whose
-transitions are the rules of BILUO (J. Lafferty et al., Conditional Random Fields, 2001; L. Ratinov and D. Roth, Design
-Challenges and Misconceptions in Named Entity Recognition, 2009). By those rules a token has either nothing open behind
-it or an entity of one type. So each step of the forward, backward and Viterbi recursions is linear in the number of
-types, and one step handles a whole batch.
+A linear layer over the token vectors scores each token's tags: O, and B, I, L and U of each type. A sequence of tags
+has the weight exp(sum of its scores) if it is well-formed, and 0 otherwise; its probability is its share of the weight
+of all sequences. That is a conditional random field whose transitions are the rules of BILUO (J. Lafferty et al.,
+Conditional Random Fields, 2001; L. Ratinov and D. Roth, Design Challenges and Misconceptions in Named Entity
+Recognition, 2009). By those rules, between two tokens either nothing is open or an entity of one type is. These states
+are all that the forward, backward and Viterbi recursions have to know, so each of their steps is linear in the number
+of types, and one step handles a whole batch.
 
 This module stands alone: a packaged model carries a copy of it. It needs spaCy.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 from spacy.attrs import IS_SPACE
@@ -34,17 +35,17 @@ DEFAULT_MODEL = {
                 "embed_size": 2000, "window_size": 1, "maxout_pieces": 3, "subword_features": True},
 }  # fmt: skip
 
-# The score of what can't be. Not infinite, so that differences stay numbers.
+# The score of an impossible tag. Not infinite, so that differences stay numbers.
 NEVER = -1e6
-# The least weight: what can't be is none.
+# Smallest weight used; keeps log() finite for impossible paths.
 TINY = 1e-300
-# Of a recursion between two scalings: one token's weights differ by e^100 at most, double precision holds e^700.
+# Rescale every STEPS tokens: one token can change a weight by up to e^100, and a double overflows near e^700.
 STEPS = 5
-# The logarithm of a probability that counts as certain.
+# The logarithm of the highest probability that the loss of wrong entities takes into account.
 CERTAIN = -1e-3
-# Tags of a type, in this order behind O.
+# The tags of a type, in this order; O comes before the tags of all types.
 BEGIN, IN, LAST, UNIT = range(4)
-# Docs of about the same length are padded to the longest of them, up to so many tokens in all.
+# Docs of about the same length are padded to the longest of them, up to this many tokens per batch.
 PADDED = 20_000
 
 
@@ -53,10 +54,14 @@ def create_biluo_tagger(
     tok2vec: Model[list[Doc], list[Floats2d]],
     nO: int | None = None,  # noqa: N803 (as in thinc)
 ) -> Model[list[Doc], list[Floats2d]]:
-    """A linear layer over token vectors.
+    """Make a linear layer over token vectors.
 
-    tok2vec: Gives a vector for each token; a listener, for instance.
-    nO: The number of tags, by default from the data.
+    Args:
+        tok2vec: Gives a vector for each token; a listener, for instance.
+        nO: The number of tags; None takes it from the data.
+
+    Returns:
+        A model that gives a score for each token and tag.
     """
     width = tok2vec.get_dim("nO") if tok2vec.has_dim("nO") else None
     output = resizable(Linear(nO, width), resize_layer=resize_linear_weighted)
@@ -67,8 +72,8 @@ def create_biluo_tagger(
 
 
 class BiluoNER(TrainablePipe):
-    """Sets `doc.ents`, as spaCy's `ner` does, and of each entity `span._.confidence`: how probable it is that its
-    boundaries and its type are right, 0 to 1. That is calibrated where `calibration` is set, else the model's own
+    """Sets `doc.ents`, as spaCy's `ner` does, and `span._.confidence` of each entity: the probability that its
+    boundaries and its type are right, from 0 to 1. It is calibrated where `calibration` is set, else the model's own
     estimate.
     """
 
@@ -81,7 +86,16 @@ class BiluoNER(TrainablePipe):
         incorrect_spans_key: str | None = None,
         scorer: Callable[..., dict[str, Any]] | None = None,
     ) -> None:
-        """incorrect_spans_key: The key in `doc.spans` of what is known to be no entity of that type, to learn from."""
+        """Make the component.
+
+        Args:
+            vocab: The pipeline's vocabulary.
+            model: What `create_biluo_tagger` makes.
+            name: The component's name.
+            incorrect_spans_key: The key in `doc.spans` of the spans that are known not to be entities of their type,
+                to learn from; None where there are none.
+            scorer: Scores examples, as spaCy's scorers do.
+        """
         self.vocab = vocab
         self.model = model
         self.name = name
@@ -96,11 +110,12 @@ class BiluoNER(TrainablePipe):
 
     @property
     def label_data(self) -> tuple[str, ...]:
+        """What `initialize` takes as labels."""
         return self.labels
 
     @property
     def calibration(self) -> dict[str, Any] | None:
-        """Slope and intercept of the line that makes an entity's log-odds calibrated ones, and what else is kept with
+        """Slope and intercept of the line from an entity's log-odds to calibrated ones, and what else is kept with
         them; None leaves the model's own estimate."""
         return self.cfg["calibration"]
 
@@ -109,7 +124,14 @@ class BiluoNER(TrainablePipe):
         self.cfg["calibration"] = values
 
     def add_label(self, label: str) -> int:
-        """Add an entity type; a model that is trained has to learn it then. RETURNS: 0 where it was there, else 1."""
+        """Add an entity type, which a trained model then has to learn.
+
+        Args:
+            label: Its name.
+
+        Returns:
+            0 where the component had it already, else 1.
+        """
         if label in self.labels:
             return 0
         self.cfg["labels"].append(label)
@@ -125,7 +147,16 @@ class BiluoNER(TrainablePipe):
         nlp: Language | None = None,
         labels: Sequence[str] | None = None,
     ) -> None:
-        """Initialize the model. labels: The entity types; None takes those of the examples."""
+        """Initialize the model.
+
+        Args:
+            get_examples: Gives the training examples.
+            nlp: The pipeline; not needed.
+            labels: The entity types; None takes those of the examples.
+
+        Raises:
+            ValueError: There is no entity type.
+        """
         validate_get_examples(get_examples, "BiluoNER.initialize")
         if labels is None:
             labels = sorted({ent.label_ for example in get_examples() for ent in example.reference.ents})
@@ -141,15 +172,27 @@ class BiluoNER(TrainablePipe):
         self.model.initialize(X=sample)
 
     def predict(self, docs: Sequence[Doc]) -> list[dict[tuple[int, int, str], float]]:
-        """The entities of each Doc: tokens from and to, and the type; with the confidence of each."""
+        """Find entities.
+
+        Args:
+            docs: The docs.
+
+        Returns:
+            For each Doc its entities (first token, token after the last, type), each with its confidence.
+        """
         return self.probabilities(docs)
 
     def probabilities(
         self, docs: Sequence[Doc], asked: Sequence[Iterable[tuple[int, int, str]]] | None = None
     ) -> list[dict[tuple[int, int, str], float]]:
-        """What `predict` gives.
+        """Find entities, and score others as well.
 
-        asked: Of each Doc further entities whose probability is wanted.
+        Args:
+            docs: The docs.
+            asked: Extra entities to score, for each Doc.
+
+        Returns:
+            What `predict` gives, with the entities that were asked for.
         """
         results: list[dict[tuple[int, int, str], float]] = [{} for _ in docs]
         if any(len(doc) for doc in docs):
@@ -159,19 +202,25 @@ class BiluoNER(TrainablePipe):
                 lattice = self._lattice(docs, scores, numbers)
                 entities = dict.fromkeys(lattice.best())
                 if asked:
-                    for place, number in enumerate(numbers):
-                        for start, end, name in asked[number]:
-                            if name in numbers_of:
-                                entities[place, start, end, numbers_of[name]] = None
+                    for row, number in enumerate(numbers):
+                        for start, end, label in asked[number]:
+                            if label in numbers_of:
+                                entities[BatchEntity(row, start, end, numbers_of[label])] = None
                 shares = _calibrated(lattice.probabilities(list(entities)), self.calibration)
-                for (place, start, end, label), share in zip(entities, shares, strict=True):
-                    results[numbers[place]][start, end, self.labels[label]] = share
+                for entity, share in zip(entities, shares, strict=True):
+                    results[numbers[entity.doc]][entity.start, entity.end, self.labels[entity.type]] = share
         return results
 
     def _lattice(self, docs: Sequence[Doc], scores: Sequence[Floats2d], numbers: Sequence[int]) -> "Lattice":
         return Lattice(self.model.ops.xp, [scores[n] for n in numbers], [_blanks(docs[n]) for n in numbers])
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[dict[tuple[int, int, str], float]]) -> None:
+        """Set the entities of each Doc. Entities of an earlier component stay where nothing is found.
+
+        Args:
+            docs: The docs.
+            predictions: What `predict` gave for them.
+        """
         for doc, found in zip(docs, predictions, strict=True):
             spans = []
             for (start, end, label), confidence in found.items():
@@ -179,17 +228,24 @@ class BiluoNER(TrainablePipe):
                 span._.confidence = confidence
                 spans.append(span)
             if doc.ents:
-                # What an earlier component has set stays where nothing is found.
                 taken = {token.i for span in spans for token in span}
                 spans = filter_spans([*spans, *(ent for ent in doc.ents if not any(t.i in taken for t in ent))])
             doc.set_ents(spans)
 
     def get_loss(self, examples: Iterable[Example], scores: Sequence[Floats2d]) -> tuple[float, list[Floats2d]]:
-        """The negative log-likelihood of the annotation, and its gradient. Unannotated tokens may have any tag."""
+        """Find the negative log-likelihood of the annotation. Unannotated tokens may have any tag.
+
+        Args:
+            examples: Predicted docs with their annotation.
+            scores: The model's scores for them.
+
+        Returns:
+            The loss, and its gradient with respect to the scores of each Doc.
+        """
         examples = list(examples)
         docs = [example.predicted for example in examples]
         loss = 0.0
-        # Those of docs without tokens stay.
+        # The gradients of docs without tokens stay empty.
         gradients: list[Any] = list(scores)
         numbers_of = {label: number for number, label in enumerate(self.labels)}
         for numbers in _batches(docs):
@@ -200,16 +256,16 @@ class BiluoNER(TrainablePipe):
             for number, gradient in zip(numbers, of_batch, strict=True):
                 gradients[number] = gradient
             wrong = [
-                (place, span.start, span.end, numbers_of[span.label_])
-                for place, number in enumerate(numbers)
+                BatchEntity(row, span.start, span.end, numbers_of[span.label_])
+                for row, number in enumerate(numbers)
                 for span in self._incorrect(examples[number])
                 if span.label_ in numbers_of
             ]
             if wrong:
                 lost, of_wrong = lattice.loss_of_wrong(wrong)
                 loss += lost
-                for (place, *_), gradient in zip(wrong, of_wrong, strict=True):
-                    gradients[numbers[place]] = gradients[numbers[place]] + gradient
+                for entity, gradient in zip(wrong, of_wrong, strict=True):
+                    gradients[numbers[entity.doc]] = gradients[numbers[entity.doc]] + gradient
         return loss, gradients
 
     def _incorrect(self, example: Example) -> list[Span]:
@@ -218,19 +274,37 @@ class BiluoNER(TrainablePipe):
         return example.get_aligned_spans_y2x(list(group), allow_overlap=True) if group else []
 
 
+class BatchEntity(NamedTuple):
+    """An entity in a doc of a batch.
+
+    Attributes:
+        doc: The doc's number in the batch.
+        start: The first token.
+        end: The token after the last one.
+        type: The number of the entity type.
+    """
+
+    doc: int
+    start: int
+    end: int
+    type: int
+
+
 class Lattice:
     """The well-formed tag sequences of a batch, each token's tags being O, then B, I, L and U of each type.
 
-    Arrays have the tokens first, then the docs: a step of a recursion takes one token of all docs. All that it needs to
-    know of what came before is the weight of having nothing open, and of having an entity of each type open. Behind a
-    doc's end all is O.
+    Arrays have the tokens first, then the docs, so that a step of a recursion takes one token of all docs. All that it
+    has to know of the tokens before are the weights of the states after them: nothing is open, or an entity of one type
+    is. After a doc's last token, all tags are O.
     """
 
     def __init__(self, xp: Any, scores: Sequence[Any], blanks: Sequence[Any]) -> None:
-        """
-        xp: numpy, or CuPy.
-        scores: Of each doc, of shape (tokens, 1 + 4 * types).
-        blanks: Of each doc, which of the tokens are white space: no entity begins or ends there.
+        """Lay out a batch.
+
+        Args:
+            xp: NumPy, or CuPy.
+            scores: The tags' scores for each doc, of shape (tokens, 1 + 4 * types).
+            blanks: For each doc, which tokens are white space: no entity begins or ends there.
         """
         self.xp = xp
         self.lengths = [len(rows) for rows in scores]
@@ -243,43 +317,58 @@ class Lattice:
                 rows = xp.where(xp.asarray(blank)[:, None] & edges, NEVER, rows)
             self.scores[: len(rows), number] = rows
 
-    def best(self) -> Iterator[tuple[int, int, int, int]]:
-        """The entities of the most probable sequence of each doc: doc, first token, behind the last, type."""
+    def best(self) -> Iterator[BatchEntity]:
+        """Find the most probable sequence of each doc (the Viterbi recursion).
+
+        The highest score of the sequences so far is kept for each state, less that of the state in which nothing is
+        open. Nothing stays open by O, by U, or by L of the open type; a type is open by its B, or by its I where it was
+        open before.
+
+        Yields:
+            The entities of those sequences, the last ones first.
+        """
         xp = self.xp
         outside, tags = _parts(self.scores)
         length, docs = outside.shape
         inside = xp.full((docs, self.types), NEVER, "f")
-        # What a token is that has nothing open behind it: 0 is O, then come U and L of each type.
+        # The tag by which nothing is open after the token: 0 is O, then U of each type, then L of each type.
         closing = xp.zeros((length, docs), "i")
-        # Whether a token that has an entity open behind it goes on with it, or else begins it.
-        goes_on = xp.zeros((length, docs, self.types), "?")
+        # True where an open entity continues here, False where one begins.
+        continues = xp.zeros((length, docs, self.types), "?")
         for t in range(length):
             choices = xp.concatenate([outside[t][:, None], tags[t, ..., UNIT], tags[t, ..., LAST] + inside], axis=1)
             closing[t] = choices.argmax(axis=1)
             first, middle = tags[t, ..., BEGIN], tags[t, ..., IN] + inside
-            goes_on[t] = middle > first
+            continues[t] = middle > first
             inside = xp.maximum(first, middle) - choices.max(axis=1)[:, None]
-        return self._trace(_to_numpy(closing), _to_numpy(goes_on))
+        return self._trace(_to_numpy(closing), _to_numpy(continues))
 
-    def _trace(self, closing: Any, goes_on: Any) -> Iterator[tuple[int, int, int, int]]:
-        # From the end, what closes; but nothing that lies in an entity that closes further behind.
+    def _trace(self, closing: Any, continues: Any) -> Iterator[BatchEntity]:
+        # From the last token to the first. A tag counts unless it lies within an entity that was already found.
         free = [len(closing)] * len(self.lengths)
         for t, doc in zip(*(numbers[::-1].tolist() for numbers in closing.nonzero()), strict=True):
             if t < free[doc]:
-                tag = int(closing[t, doc]) - 1
+                number = int(closing[t, doc]) - 1
                 start = t
-                if tag >= self.types:
-                    tag -= self.types
+                if number >= self.types:
+                    number -= self.types
                     start -= 1
-                    while goes_on[start, doc, tag]:
+                    while continues[start, doc, number]:
                         start -= 1
                 free[doc] = start
-                yield doc, start, t + 1, tag
+                yield BatchEntity(doc, start, t + 1, number)
 
     def loss(self, allowed: Sequence[Any]) -> tuple[float, list[Any]]:
-        """The negative log-likelihood of what the annotation allows, and its gradient for the scores of each doc.
+        """Find the negative log-likelihood of what the annotation allows.
 
-        allowed: Of each doc which tags each token may have, of the shape of its scores.
+        It is log(weight of all sequences) - log(weight of those that are allowed). Its gradient for a tag is the tag's
+        probability, less its probability among the allowed sequences.
+
+        Args:
+            allowed: For each doc, which tags each token may have, of the shape of its scores.
+
+        Returns:
+            The loss, and its gradient with respect to the scores of each doc.
         """
         xp = self.xp
         mask = xp.zeros(self.scores.shape, "?")
@@ -288,67 +377,93 @@ class Lattice:
             mask[: len(rows), number] = xp.asarray(rows)
         total, shares = _marginals(xp, self.scores)
         likely, wanted = _marginals(xp, xp.where(mask, self.scores, NEVER))
-        # What no sequence can be, whatever the scores: an annotated mention that ends with a blank, for instance.
+        # False where no well-formed sequence fits the annotation (a mention that ends with a blank, for instance); such
+        # docs teach nothing.
         possible = likely > -xp.inf
         loss = float(xp.where(possible, total - likely, 0).sum())
         gradient = (shares - wanted) * possible[None, :, None]
         return loss, [gradient[:length, number] for number, length in enumerate(self.lengths)]
 
-    def loss_of_wrong(self, entities: Sequence[tuple[int, int, int, int]]) -> tuple[float, list[Any]]:
-        """The negative log-likelihood of entities not being there, and of each the gradient for its doc's scores.
+    def loss_of_wrong(self, entities: Sequence[BatchEntity]) -> tuple[float, list[Any]]:
+        """Find the negative log-likelihood of spans not being entities of a type.
 
-        entities: Doc, first token, behind the last, type.
+        With the probability p of such an entity, that is -log(1 - p). Its gradient for a tag is p / (1 - p) times the
+        difference of the tag's probability among the sequences that have the entity, and among all.
+
+        Args:
+            entities: What is known to be wrong.
+
+        Returns:
+            The loss, and for each entity the gradient with respect to the scores of its doc.
         """
         xp = self.xp
-        scores = self.scores[:, [doc for doc, *_ in entities]]
+        scores = self.scores[:, [entity.doc for entity in entities]]
         mask = xp.ones(scores.shape, "?")
-        for number, (_, start, end, label) in enumerate(entities):
+        for number, (_, start, end, type_number) in enumerate(entities):
             mask[start:end, number] = False
             for token in range(start, end):
                 part = UNIT if end - start == 1 else BEGIN if token == start else LAST if token == end - 1 else IN
-                mask[token, number, 1 + 4 * label + part] = True
+                mask[token, number, 1 + 4 * type_number + part] = True
         total, shares = _marginals(xp, scores)
         of_those, given = _marginals(xp, xp.where(mask, scores, NEVER))
-        # What is all but sure would else pull without bounds.
+        # Clamped: the gradient diverges as the probability approaches 1.
         share = xp.exp(xp.minimum(of_those - total, CERTAIN))
         gradient = (share / (1 - share)).astype("f")[None, :, None] * (given - shares)
-        lengths = [self.lengths[doc] for doc, *_ in entities]
+        lengths = [self.lengths[entity.doc] for entity in entities]
         return float(-xp.log1p(-share).sum()), [gradient[:length, number] for number, length in enumerate(lengths)]
 
-    def probabilities(self, entities: Sequence[tuple[int, int, int, int]]) -> list[float]:
-        """How probable each entity is: the share of the sequences that have it, whatever else they have.
+    def probabilities(self, entities: Sequence[BatchEntity]) -> list[float]:
+        """Find how probable entities are: the share of the sequences that have an entity, whatever else they have.
 
-        entities: Doc, first token, behind the last, type.
+        That is the weight of nothing being open before it, times the weights of its own tags, times the weight of
+        nothing being open after it, divided by the weight of all sequences.
+
+        Args:
+            entities: The entities.
+
+        Returns:
+            The probability of each.
         """
         if not entities:
             return []
         xp = self.xp
-        doc, start, end, label = numpy.array(entities).T
-        # Only what these docs have is summed; in double precision, since how far a probability is from 1 counts.
+        doc, start, end, kind = numpy.array(entities).T
+        # Only the docs that have one of them; in double precision, since the distance of a probability from 1 matters.
         numbers, doc = numpy.unique(doc, return_inverse=True)
-        doc, start, end, label = (xp.asarray(values) for values in (doc, start, end, label))
+        doc, start, end, kind = (xp.asarray(values) for values in (doc, start, end, kind))
         scores = self.scores[:, xp.asarray(numbers)].astype("d")
         sweep = _Sweep(xp, scores)
         _, tags = _parts(scores)
         inner = xp.zeros((len(scores) + 1, len(numbers), self.types), "d")
         inner[1:] = tags[..., IN].cumsum(axis=0, dtype="d")
-        longer = tags[start, doc, label, BEGIN] + tags[end - 1, doc, label, LAST]
-        longer = longer + inner[end - 1, doc, label] - inner[xp.minimum(start + 1, end - 1), doc, label]
-        weight = xp.where(end - start == 1, tags[start, doc, label, UNIT], longer)
+        longer = tags[start, doc, kind, BEGIN] + tags[end - 1, doc, kind, LAST]
+        longer = longer + inner[end - 1, doc, kind] - inner[xp.minimum(start + 1, end - 1), doc, kind]
+        weight = xp.where(end - start == 1, tags[start, doc, kind, UNIT], longer)
         weight = weight + xp.log(xp.maximum(sweep.before[start, doc, 0], TINY)) + sweep.lost_before[start, doc]
-        weight += xp.log(xp.maximum(sweep.behind[end - 1, doc, 0], TINY)) + sweep.lost_behind[end - 1, doc]
+        weight += xp.log(xp.maximum(sweep.after[end - 1, doc, 0], TINY)) + sweep.lost_after[end - 1, doc]
         return _to_numpy(xp.exp(xp.minimum(weight - sweep.total[doc], 0))).tolist()
 
 
 class _Sweep:
-    """The weights of what may stand before and behind each token: the forward and backward recursions.
+    """The weights of what may stand before and after each token: the forward and backward recursions.
 
-    Each step is scaled, so that nothing grows with the length (L. Rabiner, A Tutorial on Hidden Markov Models, 1989).
+    With a token's weights O, B, I, L and U, the forward step from the states before the token (nothing open, or type k
+    open) to those after it is
 
-    weights: Of each token's tags, relative to its highest score; of shape (tokens, docs, 1 + 4 * types).
-    before, behind: Of nothing open, then of an open entity of each type; of shape (tokens, docs, 1 + types).
-    lost_before, lost_behind: The logarithms of what the scaling took away; of shape (tokens, docs).
-    total: The logarithm of the weight of all sequences of each doc; of none, minus infinity.
+        closed' = closed * (O + sum over k of U[k]) + sum over k of open[k] * L[k]
+        open[k]' = closed * B[k] + open[k] * I[k]
+
+    and the backward step is the same from the end, with B and L exchanged. The states are scaled now and then, so that
+    nothing grows with the length (L. Rabiner, A Tutorial on Hidden Markov Models, 1989).
+
+    Attributes:
+        weights: The weight of each token's tags, relative to the highest; of shape (tokens, docs, 1 + 4 * types).
+        before: The weights of the states before each token, first of nothing open, then of an open entity of each type;
+            of shape (tokens, docs, 1 + types).
+        after: The same after each token: the weights of what may follow from that state to the end.
+        lost_before: The logarithms of what the scaling took from `before`; of shape (tokens, docs).
+        lost_after: The same for `after`.
+        total: The logarithm of the weight of all sequences of each doc; minus infinity where there is none.
     """
 
     def __init__(self, xp: Any, scores: Any) -> None:
@@ -356,7 +471,7 @@ class _Sweep:
         self.weights = xp.exp(scores - most[..., None])
         outside, tags = _parts(self.weights)
         length, docs, types = tags.shape[:3]
-        # The backward recursion is the forward one from the end, with what begins and what ends exchanged: both in one.
+        # Both recursions run at once, since the backward one is the forward one from the end with B and L exchanged.
         closed, opens, middle, closes = (
             xp.concatenate([forward, backward[::-1]], axis=1)
             for forward, backward in (
@@ -366,7 +481,7 @@ class _Sweep:
                 (tags[..., LAST], tags[..., BEGIN]),
             )
         )
-        # In double precision: what a few steps without scaling leave may be small.
+        # In double precision: a few steps without scaling may leave little.
         states = xp.zeros((length + 1, 2 * docs, 1 + types), "d")
         states[0, :, 0] = 1
         lost = xp.zeros((length + 1, 2 * docs), "d")
@@ -378,8 +493,8 @@ class _Sweep:
             if t % STEPS == 0:
                 lost[t + 1] += self._scale(xp, new)
         below = most.cumsum(axis=0, dtype="d")
-        self.before, self.behind = states[:-1, :docs], states[-2::-1, docs:]
-        self.lost_before, self.lost_behind = lost[:-1, :docs], lost[-2::-1, docs:] + below[-1] - below
+        self.before, self.after = states[:-1, :docs], states[-2::-1, docs:]
+        self.lost_before, self.lost_after = lost[:-1, :docs], lost[-2::-1, docs:] + below[-1] - below
         self.lost_before[1:] += below[:-1]
         all_closed = states[-1, :docs, 0]
         self.total = xp.where(
@@ -388,22 +503,26 @@ class _Sweep:
 
     @staticmethod
     def _scale(xp: Any, state: Any) -> Any:
-        """Make the highest weight of each doc 1. RETURNS: The logarithms of what they were."""
+        """Make the highest weight of each doc 1, and return the logarithms of what the highest weights were."""
         scale = xp.maximum(state.max(axis=1), TINY)
         state /= scale[:, None]
         return xp.log(scale)
 
 
 def _marginals(xp: Any, scores: Any) -> tuple[Any, Any]:
-    """The logarithm of the weight of all sequences of each doc, and the probability of each tag of each token."""
+    """The logarithm of the weight of all sequences of each doc, and the probability of each tag of each token.
+
+    A tag's probability is the weight of the state before it, times the tag's weight, times the weight of the state that
+    it leads to, divided by the sum of these products over the token's tags.
+    """
     sweep = _Sweep(xp, scores)
-    before, behind, shares = sweep.before, sweep.behind, sweep.weights.astype("d")
+    before, after, shares = sweep.before, sweep.after, sweep.weights.astype("d")
     _, tags = _parts(shares)
-    shares[..., 0] *= before[..., 0] * behind[..., 0]
-    tags[..., BEGIN] *= before[..., :1] * behind[..., 1:]
-    tags[..., IN] *= before[..., 1:] * behind[..., 1:]
-    tags[..., LAST] *= before[..., 1:] * behind[..., :1]
-    tags[..., UNIT] *= before[..., :1] * behind[..., :1]
+    shares[..., 0] *= before[..., 0] * after[..., 0]
+    tags[..., BEGIN] *= before[..., :1] * after[..., 1:]
+    tags[..., IN] *= before[..., 1:] * after[..., 1:]
+    tags[..., LAST] *= before[..., 1:] * after[..., :1]
+    tags[..., UNIT] *= before[..., :1] * after[..., :1]
     return sweep.total, (shares / xp.maximum(shares.sum(axis=2, keepdims=True), TINY)).astype("f")
 
 
@@ -417,7 +536,7 @@ def _calibrated(shares: Sequence[float], calibration: dict[str, Any] | None) -> 
 
 
 def _resize(model: Model, size: int) -> None:
-    """Give a model more tags; at first the new ones have no weight."""
+    """Give a model more tags, whose parameters are 0 at first."""
     output = model.get_ref("output_layer")
     before = output.get_dim("nO")
     resize_model(output, size)
@@ -427,12 +546,12 @@ def _resize(model: Model, size: int) -> None:
 
 
 def _parts(scores: Any) -> tuple[Any, Any]:
-    """Views of the scores of O, and of those of B, I, L and U of each type."""
+    """Views of the scores of O, and of the scores of B, I, L and U of each type."""
     return scores[..., 0], scores[..., 1:].reshape(*scores.shape[:-1], -1, 4)
 
 
 def _batches(docs: Sequence[Doc]) -> Iterator[list[int]]:
-    """The numbers of the docs that have tokens, those of about the same length together."""
+    """The numbers of the docs that have tokens, in batches of about the same length."""
     batch: list[int] = []
     for number in sorted(range(len(docs)), key=lambda number: len(docs[number])):
         if batch and len(docs[number]) * (len(batch) + 1) > PADDED:
@@ -450,7 +569,7 @@ def _blanks(doc: Doc) -> numpy.ndarray:
 
 
 def _allowed(example: Example, numbers: dict[str, int]) -> numpy.ndarray:
-    """Which tags the annotation leaves to each token: one, or any where it says nothing."""
+    """Which tags the annotation allows for each token: one, or all where it says nothing."""
     tags = example.get_aligned_ner()
     mask = numpy.zeros((len(tags), 1 + 4 * len(numbers)), "?")
     for row, tag in zip(mask, tags, strict=True):
@@ -474,7 +593,7 @@ def create_biluo_ner(
     incorrect_spans_key: str | None,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> BiluoNER:
-    """The factory of BiluoNER, whose arguments these are."""
+    """Make the component, as its factory; the arguments are those of BiluoNER."""
     return BiluoNER(nlp.vocab, model, name, incorrect_spans_key=incorrect_spans_key, scorer=scorer)
 
 

@@ -1,4 +1,4 @@
-"""Windows for a transformer that can't overflow, however long a passage's paths and hashes are.
+"""Windows that fit into a transformer however long a passage's paths and hashes are.
 
 This module stands alone: a packaged model carries a copy of it.
 """
@@ -14,15 +14,20 @@ def create_byte_windows(size: int = 500, overlap: int = 120) -> Callable[[Iterab
     """Make a span getter for a transformer's config.
 
     spacy-transformers' own windows count spaCy's tokens, and a path or a hash is one token of up to hundreds of word
-    pieces: what goes beyond the transformer's longest input is cut off, and those tokens are seen by nobody. Each word
-    piece stands for at least one byte of UTF-8, so a window of so many bytes has at most so many pieces, whatever the
-    tokenizer (but for a few characters that normalisation writes out at length, such as U+FDFA).
+    pieces: what goes beyond the transformer's longest input is cut off, and the model never sees those tokens. Each
+    word piece stands for at least one byte of UTF-8, so a window has at most as many pieces as bytes, whatever the
+    tokenizer (except for a few characters that normalisation writes out at length, such as U+FDFA).
 
-    size: The most bytes in a window. With the two special pieces it must stay below the transformer's longest input.
-        A single token that is longer has a window of its own, and is seen by its beginning.
-    overlap: About how many bytes a window shares with the one before, so that what stands at its edge has context.
-    RETURNS: A function that gives the windows of each Doc. Together they cover every token.
-    RAISES: ValueError where overlap is not less than size.
+    Args:
+        size: The most bytes in a window. With the two special pieces it must stay below the transformer's longest
+            input. A single token that is longer has a window of its own, of which the model sees the beginning.
+        overlap: About how many bytes a window shares with the one before, so that what stands at its edge has context.
+
+    Returns:
+        A function that gives the windows of each Doc. Together they cover every token.
+
+    Raises:
+        ValueError: `overlap` is not less than `size`.
     """
     if not 0 <= overlap < size:
         raise ValueError(f"overlap ({overlap}) must be 0 or more, and less than size ({size})")
@@ -37,7 +42,7 @@ def _windows(doc: Doc, size: int, overlap: int) -> list[Span]:
     lengths = [len(token.text_with_ws.encode("utf8", "surrogatepass")) for token in doc]
     windows: list[Span] = []
     start = 0
-    # An empty Doc has none: spacy-transformers takes no empty window.
+    # An empty Doc has no window: spacy-transformers does not accept an empty one.
     while start < len(lengths):
         end, used = start, 0
         while end < len(lengths) and (end == start or used + lengths[end] <= size):
@@ -46,7 +51,7 @@ def _windows(doc: Doc, size: int, overlap: int) -> list[Span]:
         windows.append(doc[start:end])
         if end >= len(lengths):
             break
-        # Back by the overlap, but not so far that the next window would not reach beyond this one.
+        # Step back by the overlap, but not so far that the next window would end where this one does.
         shared, start = 0, end
         while shared + lengths[start - 1] <= min(overlap, size - lengths[end]) and start - 1 > windows[-1].start:
             start -= 1

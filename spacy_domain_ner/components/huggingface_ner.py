@@ -26,24 +26,31 @@ CALIBRATION = "calibration.json"
 
 
 class HuggingFaceNER(Pipe):
-    """Sets `doc.ents` by a model that transformers has trained for token classification, and of each entity
-    `span._.confidence`: the product of its tags' probabilities, calibrated where `calibration` is set.
+    """Sets `doc.ents` by a model that transformers has trained for token classification, and `span._.confidence` of
+    each entity: the product of its tags' probabilities, calibrated where `calibration` is set.
 
-    The model's labels are `O`, and `B-` and `I-` with each type. It has none until `load` or `from_disk`.
+    The model's labels are `O`, and `B-` and `I-` with each type. There is no model until `load` or `from_disk`.
+
+    Attributes:
+        calibration: Slope and intercept of the line from log-odds to calibrated ones, and what else is kept with them;
+            None leaves the product as it is.
     """
 
     def __init__(
         self, vocab: Vocab, name: str = FACTORY, *, max_length: int = 256, overlap: int = 64, batch_size: int = 32
     ) -> None:
-        """
-        max_length: The most word pieces in a window, the special ones included.
-        overlap: How many word pieces two windows of a longer text share.
-        batch_size: Windows that are predicted at once.
+        """Make the component.
+
+        Args:
+            vocab: The pipeline's vocabulary.
+            name: The component's name.
+            max_length: The most word pieces in a window, with the special ones.
+            overlap: How many word pieces two windows of a longer text share.
+            batch_size: How many windows are predicted at once.
         """
         self.vocab = vocab
         self.name = name
         self.cfg = {"max_length": max_length, "overlap": overlap, "batch_size": batch_size}
-        # Slope and intercept of the line that makes log-odds calibrated ones, and what else is kept with them.
         self.calibration: dict[str, Any] | None = None
         self.model: Any = None
         self.tokenizer: Any = None
@@ -56,24 +63,34 @@ class HuggingFaceNER(Pipe):
 
     @property
     def label_data(self) -> tuple[str, ...]:
+        """The entity types, as spaCy asks for them."""
         return self.labels
 
     def load(self, folder: str | Path) -> "HuggingFaceNER":
-        """Load the model and its tokenizer from a folder that `save_pretrained` wrote. No code in it is executed."""
+        """Load the model and its tokenizer. No code in the folder is executed.
+
+        Args:
+            folder: A folder that `save_pretrained` wrote.
+
+        Returns:
+            The component itself.
+        """
         from transformers import AutoModelForTokenClassification, AutoTokenizer
 
         self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        # Padding by itself is slower, transformers warns; here windows are put in order of their length first.
+        # No warning that separate padding is slow: windows are sorted by length first.
         self.tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
         model = AutoModelForTokenClassification.from_pretrained(folder, trust_remote_code=False)
         self.model = model.to(get_torch_default_device()).eval()
         return self
 
     def __call__(self, doc: Doc) -> Doc:
+        """Set the entities of a Doc."""
         self.set_annotations([doc], self.predict([doc]))
         return doc
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 64) -> Iterator[Doc]:
+        """Set the entities of many docs, in batches."""
         error_handler = self.get_error_handler()
         for docs in minibatch(stream, size=batch_size):
             try:
@@ -83,15 +100,30 @@ class HuggingFaceNER(Pipe):
                 error_handler(self.name, self, docs, error)
 
     def predict(self, docs: Sequence[Doc]) -> list[dict[tuple[int, int, str], float]]:
-        """The entities of each Doc: tokens from and to, and the type; with the confidence of each."""
+        """Find entities.
+
+        Args:
+            docs: The docs.
+
+        Returns:
+            For each Doc its entities (first token, token after the last, type), each with its confidence.
+        """
         return self.probabilities(docs)
 
     def probabilities(
         self, docs: Sequence[Doc], asked: Sequence[Iterable[tuple[int, int, str]]] | None = None
     ) -> list[dict[tuple[int, int, str], float]]:
-        """What `predict` gives.
+        """Find entities, and score others as well.
 
-        asked: Of each Doc further entities whose probability is wanted.
+        Args:
+            docs: The docs.
+            asked: Extra entities to score, for each Doc.
+
+        Returns:
+            What `predict` gives, with the entities that were asked for.
+
+        Raises:
+            ValueError: No model was loaded.
         """
         if self.model is None:
             raise ValueError(f"The component {self.name} has no model yet: load one, or load the pipeline from disk.")
@@ -99,7 +131,7 @@ class HuggingFaceNER(Pipe):
         for probabilities, starts in self._read([doc.text for doc in docs], [_bounds(doc) for doc in docs]):
             tags = [self.model.config.id2label[int(best)] for best in probabilities.argmax(axis=1)]
             for number in numpy.flatnonzero((starts[1:] == starts[:-1]) & (starts[1:] >= 0)) + 1:
-                # Two tokens in one word piece, as in "()": what begins, begins at the first.
+                # Two tokens in one word piece, as in "()": an entity begins at the first of them.
                 tags[number] = "I" + tags[number][1:] if tags[number] != "O" else "O"
             entities = dict.fromkeys(decode(tags, starts >= 0))
             entities |= dict.fromkeys(asked[len(results)] if asked else ())
@@ -107,20 +139,20 @@ class HuggingFaceNER(Pipe):
         return results
 
     def _confidence(self, probabilities: numpy.ndarray, starts: numpy.ndarray, entity: tuple[int, int, str]) -> float:
-        """That the first token begins the entity, the others go on with it, and the next one does not."""
+        """The probability that the first token begins the entity, the others continue it, and the next one does not."""
         start, end, label = entity
         numbers = self.model.config.label2id
         if f"B-{label}" not in numbers:
             return 0.0
-        begins, goes_on = numbers[f"B-{label}"], numbers[f"I-{label}"]
+        begins, continues = numbers[f"B-{label}"], numbers[f"I-{label}"]
         # A token without a word piece of its own has no tag.
         own = numpy.diff(starts, prepend=-1) != 0
         inner = [n for n in range(start + 1, end) if starts[n] >= 0 and own[n]]
-        behind = next((n for n in range(end, len(starts)) if starts[n] >= 0 and own[n]), None)
-        # What begins with I- behind something else begins as well.
-        share = float(probabilities[start, begins] + probabilities[start, goes_on])
-        share *= float(probabilities[inner, goes_on].prod())
-        share *= 1.0 if behind is None else 1 - float(probabilities[behind, goes_on])
+        following = next((n for n in range(end, len(starts)) if starts[n] >= 0 and own[n]), None)
+        # An I- that continues nothing begins an entity, too.
+        share = float(probabilities[start, begins] + probabilities[start, continues])
+        share *= float(probabilities[inner, continues].prod())
+        share *= 1.0 if following is None else 1 - float(probabilities[following, continues])
         if not self.calibration:
             return min(1.0, share)
         share = min(max(share, 1e-9), 1 - 1e-9)
@@ -128,25 +160,31 @@ class HuggingFaceNER(Pipe):
         return 1 / (1 + math.exp(-log_odds))
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[dict[tuple[int, int, str], float]]) -> None:
+        """Set the entities of each Doc. Entities of an earlier component stay where nothing is found.
+
+        Args:
+            docs: The docs.
+            predictions: What `predict` gave for them.
+        """
         for doc, found in zip(docs, predictions, strict=True):
             spans = []
             for (start, end, label), confidence in found.items():
                 span = Span(doc, start, end, label=label)
                 span._.confidence = confidence
                 spans.append(span)
-            # What an earlier component has set stays where nothing is found.
             taken = {token.i for span in spans for token in span}
             doc.set_ents(filter_spans([*spans, *(ent for ent in doc.ents if not any(t.i in taken for t in ent))]))
 
     def score(self, examples: Iterable[Example], **_: Any) -> dict[str, Any]:
+        """Score examples by precision, recall and F1, as spaCy does."""
         return get_ner_prf(examples)
 
     def _read(self, texts: list[str], tokens: list[numpy.ndarray]) -> list[tuple[numpy.ndarray, numpy.ndarray]]:
-        """Of each text, for each token: the tags' probabilities at its first word piece, and where in the text that
+        """For each token of each text: the tags' probabilities at its first word piece, and where in the text that
         piece starts; -1 where a token has none.
 
         Where two windows have that word piece, the one in which it is further from the edge counts. A window that
-        begins inside a token counts for it last: what it has of the token is not the first word piece.
+        begins inside a token counts only if no other has the token: its piece of it is not the first one.
         """
         import torch
 
@@ -154,7 +192,7 @@ class HuggingFaceNER(Pipe):
         results = [(numpy.zeros((len(bounds), tags), "f"), numpy.full(len(bounds), -1)) for bounds in tokens]
         edges = [numpy.full(len(bounds), -1) for bounds in tokens]
         windows = encode(self.tokenizer, texts, self.cfg["max_length"], self.cfg["overlap"])
-        # Windows of like length together: little is computed for padding.
+        # Windows of similar length together, so that little is computed for padding.
         order = sorted(range(len(windows)), key=lambda number: len(windows[number]["input_ids"]))
         for numbers in minibatch(order, size=self.cfg["batch_size"]):
             batch = [windows[number] for number in numbers]
@@ -177,6 +215,7 @@ class HuggingFaceNER(Pipe):
         return results
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """The files of `to_disk` as bytes."""
         with TemporaryDirectory() as folder:
             self.to_disk(folder)
             files = {
@@ -187,6 +226,7 @@ class HuggingFaceNER(Pipe):
         return srsly.msgpack_dumps(files)
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> "HuggingFaceNER":
+        """Load what `to_bytes` gave."""
         with TemporaryDirectory() as folder:
             for name, content in srsly.msgpack_loads(data).items():
                 path = Path(folder) / name
@@ -203,6 +243,7 @@ class HuggingFaceNER(Pipe):
             srsly.write_json(Path(path) / CALIBRATION, self.calibration)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "HuggingFaceNER":
+        """Load what `to_disk` wrote."""
         if (Path(path) / CALIBRATION).is_file():
             self.calibration = srsly.read_json(Path(path) / CALIBRATION)
         return self.load(path) if (Path(path) / "config.json").is_file() else self
@@ -211,11 +252,18 @@ class HuggingFaceNER(Pipe):
 def encode(tokenizer: Any, texts: list[str], max_length: int, overlap: int) -> list[dict[str, Any]]:
     """Cut texts into windows of word pieces.
 
-    RETURNS: For each window the model's inputs; `offsets`: an array of the pieces' start and end in code points of the
-        text, without the blanks that some tokenizers count to a piece, and both 0 for pieces that stand for nothing;
+    Args:
+        tokenizer: The model's tokenizer.
+        texts: The texts.
+        max_length: The most word pieces in a window, with the special ones.
+        overlap: How many word pieces two windows of a text share.
+
+    Returns:
+        For each window the model's inputs; `offsets`: an array of the pieces' start and end in code points of the text,
+        without the blanks that some tokenizers count as part of a piece, and both 0 for pieces that stand for nothing;
         and `text`: the number of the text.
     """
-    # transformers takes no empty list, and no overlap as long as the window.
+    # transformers accepts neither an empty list nor an overlap as long as the window.
     if not texts:
         return []
     special = tokenizer.num_special_tokens_to_add()
@@ -228,7 +276,7 @@ def encode(tokenizer: Any, texts: list[str], max_length: int, overlap: int) -> l
         return_overflowing_tokens=True,
         return_offsets_mapping=True,
     )
-    # It would stay with the tokenizer, be saved with it, and cut the texts of whoever loads it.
+    # Truncation would stay set in the tokenizer, be saved with it, and cut the texts of everyone who loads it.
     tokenizer.backend_tokenizer.no_truncation()
     windows = []
     for number, text in enumerate(encoded["overflow_to_sample_mapping"]):
@@ -241,13 +289,17 @@ def encode(tokenizer: Any, texts: list[str], max_length: int, overlap: int) -> l
 def first_pieces(tokens: numpy.ndarray, pieces: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
     """Find for each token the first of the pieces that overlap it.
 
-    tokens, pieces: Start and end of each; pieces with the same start and end are passed over.
-    RETURNS: The numbers of the tokens that have one, and the numbers of the pieces.
+    Args:
+        tokens: Start and end of each token.
+        pieces: Start and end of each piece; pieces with the same start and end are ignored.
+
+    Returns:
+        The numbers of the tokens that have such a piece, and the numbers of the pieces.
     """
     real = numpy.flatnonzero(pieces[:, 1] > pieces[:, 0])
     if not len(real):
         return numpy.array([], int), numpy.array([], int)
-    # Pieces come in order: the first that ends behind the token's start.
+    # Pieces come in order: the first that ends after the token's start.
     found = numpy.searchsorted(pieces[real, 1], tokens[:, 0], side="right")
     number = numpy.flatnonzero(found < len(real))
     piece = real[found[number]]
@@ -256,27 +308,32 @@ def first_pieces(tokens: numpy.ndarray, pieces: numpy.ndarray) -> tuple[numpy.nd
 
 
 def decode(tags: Sequence[str], real: Iterable[bool] | None = None) -> Iterator[tuple[int, int, str]]:
-    """Entities from BIO tags: an I- that does not go on with what is before it begins an entity, as B- does.
+    """Read entities from BIO tags. An I- that does not continue an entity begins one, as B- does.
 
-    real: False where there is nothing to tag, such as a blank: it ends no entity, and is part of one only inside.
-    YIELDS: First and behind the last tag, and the type.
+    Args:
+        tags: The tags.
+        real: False where there is nothing to tag, such as a blank: it never ends an entity, and it belongs to one only
+            where it stands inside.
+
+    Yields:
+        The number of the first tag, the number after the last tag, and the type.
     """
     start, end, label = 0, 0, ""
     for number, (tag, counts) in enumerate(zip(tags, real if real is not None else [True] * len(tags), strict=True)):
         if not counts:
             continue
-        goes_on = tag[:2] == "I-" and tag[2:] == label
-        if label and not goes_on:
+        continues = tag[:2] == "I-" and tag[2:] == label
+        if label and not continues:
             yield start, end, label
             label = ""
         if tag != "O":
-            start, end, label = (start if goes_on else number), number + 1, tag[2:]
+            start, end, label = (start if continues else number), number + 1, tag[2:]
     if label:
         yield start, end, label
 
 
 def _bounds(doc: Doc) -> numpy.ndarray:
-    """Start and end of each token in code points; the same for one that is nothing but blanks."""
+    """Start and end of each token in code points; both are the same for a token of white space."""
     bounds = [(token.idx, token.idx if token.is_space else token.idx + len(token)) for token in doc]
     return numpy.array(bounds, int).reshape(-1, 2)
 
@@ -289,7 +346,7 @@ def _without_blanks(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def create_huggingface_ner(nlp: Language, name: str, max_length: int, overlap: int, batch_size: int) -> HuggingFaceNER:
-    """The factory of HuggingFaceNER, whose arguments these are."""
+    """Make the component, as its factory; the arguments are those of HuggingFaceNER."""
     return HuggingFaceNER(nlp.vocab, name, max_length=max_length, overlap=overlap, batch_size=batch_size)
 
 

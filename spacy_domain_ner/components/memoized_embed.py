@@ -1,7 +1,7 @@
-"""Embeddings that are computed once for each different word: at prediction, that is most of what they cost.
+"""Embeddings that are computed once for each different word, which saves most of their cost at prediction.
 
-A word's embedding doesn't depend on the words around it, and a text has few different words: of 16,000 tokens of
-engineering text, 4,200. What came before is looked up.
+A word's embedding doesn't depend on the words around it, and a text has few different words: 16,000 tokens of
+engineering text have 4,200. The embedding of a word that came before is looked up.
 
 This module stands alone: a packaged model carries a copy of it. It needs spaCy.
 """
@@ -18,7 +18,7 @@ from thinc.api import Model, NumpyOps, deserialize_attr, serialize_attr
 from thinc.types import Floats2d
 
 ARCHITECTURE = "spacy_domain_ner.MemoizedEmbed.v1"
-# Parameters with more values than this are tables, of which a step of training changes a few rows only.
+# Parameters with more values than this are tables. A step of training changes only a few of their rows.
 TABLE = 150_000
 
 
@@ -26,11 +26,19 @@ TABLE = 150_000
 def create_memoized_embed(
     embed: Model[list[Doc], list[Floats2d]], capacity: int = 20_000
 ) -> Model[list[Doc], list[Floats2d]]:
-    """Give what `embed` gives. In training it is called as ever, and so it is on a GPU and with static vectors, whose
-    table may be exchanged at any time.
+    """Give what `embed` gives, from memory where a word came before.
 
-    embed: Makes a vector of each token, by attributes of that token alone.
-    capacity: How many different words are remembered at most.
+    In training, on a GPU, and with static vectors, whose table may be exchanged at any time, nothing is remembered.
+
+    Args:
+        embed: Makes a vector for each token, from attributes of that token alone.
+        capacity: How many different words are remembered at most.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: `capacity` is less than 1.
     """
     if capacity < 1:
         raise ValueError(f"capacity ({capacity}) must be 1 or more")
@@ -55,14 +63,14 @@ def forward(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[list[Flo
 
 
 class Memory:
-    """The embeddings of the words that were seen, as long as the parameters stay what they are.
+    """The embeddings of the words that were seen, for as long as the parameters stay the same.
 
-    It is no part of the model: copies of the model begin with an empty one, and it isn't saved.
+    It is not part of the model: a copy of the model begins with an empty one, and it isn't saved.
     """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        # Copies of the parameters by which the vectors were made.
+        # Copies of the parameters with which the vectors were made.
         self.parameters: list[numpy.ndarray] = []
         self.rows: dict[int, int] = {}
         self.vectors: numpy.ndarray | None = None
@@ -72,7 +80,7 @@ class Memory:
         return Memory, (self.capacity,)
 
     def read(self, embed: Model, docs: Sequence[Doc]) -> list[Any]:
-        """The vectors of each Doc's tokens."""
+        """Find the vectors of each Doc's tokens, those of words that came before in memory."""
         columns = _columns(embed)
         arrays = [doc.to_array(columns).reshape(len(doc), len(columns)) for doc in docs]
         if not any(len(array) for array in arrays):
@@ -90,7 +98,7 @@ class Memory:
         return numpy.split(vectors, ends[:-1])
 
     def _forget_if_trained(self, embed: Model) -> None:
-        """Training also changes the layers above the tables, at each step."""
+        """Forget everything where the parameters have changed: each step of training changes the small ones, too."""
         every = [node.get_param(name) for node in embed.walk() for name in node.param_names]
         now = [parameter for parameter in every if parameter.size <= TABLE] or every
         before = self.parameters
@@ -109,12 +117,12 @@ class Memory:
             return
         numbers = list(places.values())
         strings = docs[0].vocab.strings
-        # All tokens' attributes, in a Doc of the new ones.
+        # The new words as a Doc, with all attributes of the tokens that they come from.
         words = Doc(docs[0].vocab, words=[strings[int(orth)] for orth in tokens[numbers, 0]])
         words.from_array(list(columns), tokens[numbers])
         [vectors] = embed.predict([words])
         if self.vectors is None:
-            # Memory that isn't written to yet isn't taken yet.
+            # The system gives memory only when it is written to: what isn't used costs nothing.
             self.vectors = numpy.empty((self.capacity, vectors.shape[1]), vectors.dtype)
         start = len(self.rows)
         self.vectors[start : start + len(places)] = vectors
@@ -128,14 +136,14 @@ def _columns(embed: Model) -> list[int]:
 
 
 def _hash(tokens: numpy.ndarray) -> list[int]:
-    """A number for each row; that two different rows share one is as good as impossible."""
+    """A number for each row; two different rows practically never share one."""
     factors = numpy.array([pow(0x9E3779B97F4A7C15, n + 1, 2**64) for n in range(tokens.shape[1])], "uint64")
     keys: list[int] = (tokens * factors).sum(axis=1, dtype="uint64").tolist()
     return keys
 
 
 def _no_backprop(_: Any) -> Any:
-    raise ValueError("What was predicted with remembered embeddings has no gradient: call the model with is_train.")
+    raise ValueError("Remembered embeddings have no gradient: call the model with is_train=True.")
 
 
 @serialize_attr.register(Memory)

@@ -1,7 +1,7 @@
-"""spaCy's MaxoutWindowEncoder, which predicts faster on a CPU: the same sums, in memory that is taken once.
+"""spaCy's MaxoutWindowEncoder, made faster at prediction on a CPU: the same sums, in memory that is allocated once.
 
-Half of the time of spaCy's own is spent outside of the matrix multiplication, in arrays that each layer makes anew. At
-prediction nothing of them is needed later, so all layers here use the same few. Multiplied is by numpy's BLAS.
+spaCy's own spends half of its time outside the matrix products, in arrays that each layer makes anew. At prediction,
+none of them is needed later, so all layers here use the same few. Matrix products go through NumPy's BLAS.
 
 This module stands alone: a packaged model carries a copy of it. It needs spaCy.
 """
@@ -16,7 +16,7 @@ from thinc.api import Model, NumpyOps
 from thinc.types import Floats2d
 
 ARCHITECTURE = "spacy_domain_ner.MaxoutWindowEncoder.v1"
-# As in thinc's layer normalization.
+# The same as in thinc's layer normalization.
 LEAST_VARIANCE = 1e-8
 
 
@@ -24,12 +24,16 @@ LEAST_VARIANCE = 1e-8
 def create_maxout_window_encoder(
     width: int, window_size: int, maxout_pieces: int, depth: int
 ) -> Model[list[Floats2d], list[Floats2d]]:
-    """Encode context as `spacy.MaxoutWindowEncoder.v2` does, with the same parameters. Training and GPUs use that.
+    """Encode context as `spacy.MaxoutWindowEncoder.v2` does, which training and GPUs use, with the same parameters.
 
-    width: Of the vectors that come in and go out.
-    window_size: How many tokens to each side a layer sees.
-    maxout_pieces: Of how many sums the highest counts.
-    depth: The number of layers.
+    Args:
+        width: The width of the vectors that come in and go out.
+        window_size: How many tokens to each side a layer sees.
+        maxout_pieces: The number of sums of which the highest counts.
+        depth: The number of layers.
+
+    Returns:
+        The encoder.
     """
     encoder = MaxoutWindowEncoder(width=width, window_size=window_size, maxout_pieces=maxout_pieces, depth=depth)
     return Model(
@@ -48,7 +52,7 @@ def init(model: Model, X: Any = None, Y: Any = None) -> None:  # noqa: N803 (as 
 
 def forward(model: Model, vectors: list[Floats2d], is_train: bool) -> tuple[list[Floats2d], Callable[[Any], Any]]:
     [encoder] = model.layers
-    # A GPU has operations of its own, and so have some processors.
+    # GPUs have operations of their own, and so do some processors.
     if is_train or type(model.ops) is not NumpyOps:
         return encoder(vectors, is_train)
     return _encode(encoder, model.attrs["window_size"], vectors), _no_backprop
@@ -65,11 +69,11 @@ def _encode(encoder: Model, window: int, vectors: Sequence[numpy.ndarray]) -> li
     lengths = [len(rows) for rows in vectors]
     starts = numpy.cumsum([pad, *(length + pad for length in lengths)])[:-1].tolist()
     size = sum(lengths) + pad * (len(lengths) + 1)
-    # Between the passages are rows of zeros, which the layers change as they do all rows.
+    # Rows of zeros divide the passages. The layers change them, as they change all rows.
     rows = numpy.zeros((size, width), "f")
     for start, length, given in zip(starts, lengths, vectors, strict=True):
         rows[start : start + length] = given
-    # Behind the edges there is nothing, in every layer.
+    # Padding stays zero in every layer.
     windows = numpy.zeros((size, 2 * window + 1, width), "f")
     sums = best = None
     for maxout, norm in layers:
@@ -95,4 +99,4 @@ def _encode(encoder: Model, window: int, vectors: Sequence[numpy.ndarray]) -> li
 
 
 def _no_backprop(_: Any) -> Any:
-    raise ValueError("What was predicted this way has no gradient: call the model with is_train.")
+    raise ValueError("A prediction of this model has no gradient: call it with is_train=True.")

@@ -1,6 +1,6 @@
 """The forms in which annotation tools and corpora keep their annotation: recognising, reading and writing them."""
 
-# The name of each format, as a user gives it, and as a message shows it.
+# The formats that can be read, each with its name in messages.
 FORMATS = {
     "label-studio": "Label Studio JSON",
     "label-studio-min": "Label Studio JSON_MIN",

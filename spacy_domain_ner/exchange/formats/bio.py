@@ -6,29 +6,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-# The label where tags say that there is an entity and not of which type.
+# The label where tags say that there is an entity, but not its type.
 UNTYPED = "ENTITY"
 _TAG = re.compile(r"([BIOESLUMW])[-_](.+)")
 _SUFFIXED = re.compile(r"(.+)[-_]([BIESLUMW])")
 _BARE = frozenset("BIESLUMW")
-# Where a tag may be wrong or missing in some lines, the others still tell what the column is.
+# The share of tags that must fit: in some lines a tag may be wrong or missing.
 _MOST = 0.9
+# More types than this are not types, but words.
 _MOST_TYPES = 200
 
 
 class BadTagError(ValueError):
-    """A tag that is none."""
+    """A value that is not a tag."""
 
 
 @dataclass(frozen=True)
 class Tagging:
     """How the tags of one file are written.
 
-    style: "prefixes" (B-PER), "suffixes" (PER-B), "bare" (B), "types" (PER), or "outside" where there is no entity.
-    scheme: The scheme's name, for the report.
-    outside: How a token outside is tagged.
-    lower: Whether prefixes are written in lower case.
-    known: The tags that were seen, where the types alone tell what a tag is.
+    Attributes:
+        style: "prefixes" (B-PER), "suffixes" (PER-B), "bare" (B), "types" (PER), or "outside" where there is no entity.
+        scheme: The scheme's name, for the report.
+        outside: The tag of a token that is not in an entity.
+        lower: Whether prefixes are written in lower case.
+        known: For the style "types", the types that were seen: other values are not tags.
     """
 
     style: str
@@ -43,7 +45,7 @@ class Tagging:
         return self.style != "types"
 
     def read(self, value: str) -> str | None:
-        """A tag as `decode_tags` takes it, None where the value is no tag."""
+        """Read a tag as `decode_tags` takes it. Returns None where the value is not a tag."""
         if value == self.outside:
             return "O"
         if value in ("-", "_"):
@@ -54,10 +56,13 @@ class Tagging:
 
 
 def find_tagging(values: Sequence[str]) -> Tagging | None:
-    """Tell how a column's tags are written.
+    """Find out how a column's tags are written.
 
-    values: The column of many sentences, each sentence followed by "".
-    RETURNS: None where the column holds no tags.
+    Args:
+        values: The column in many sentences, with "" after each sentence.
+
+    Returns:
+        How they are written, None where the column does not hold tags.
     """
     counts = Counter(value for value in values if value)
     if not counts:
@@ -71,26 +76,26 @@ def find_tagging(values: Sequence[str]) -> Tagging | None:
         for lower in (False, True):
             read = {value: tag for value in others if (tag := _canonical(value, style, lower))}
             fitting = sum(others[value] for value in read)
-            # Not a rare type that happens to look like a tag with a prefix ("E-mail").
+            # A rare type may happen to look like a tag with a prefix ("E-mail").
             if 2 * fitting < other or fitting + total - other < _MOST * total:
                 continue
             if not any(tag[0] in "BISUW" for tag in read.values()):
                 continue
             if style == "bare" and not (outside and counts["b" if lower else "B"]):
                 continue
-            # Some files tag a token outside as `-` or `_`.
+            # In some files, a token that is not in an entity has the tag `-` or `_`.
             out = outside or max("-_", key=lambda value: counts[value])
             tagging = Tagging(style, "", out if counts[out] else "O", lower)
             name = scheme_of([tagging.read(value) or "O" for value in values])
             return Tagging(style, name + {"bare": " without types"}.get(style, ""), tagging.outside, lower)
-    # Types without prefixes: few, and most tokens have none.
+    # Types without prefixes: there are few, and many tokens have none.
     if outside and len(others) <= _MOST_TYPES and counts[outside] >= 0.3 * total:
         return Tagging("types", "IO", outside, known=frozenset(others))
     return None
 
 
 def parse_tag(tag: str) -> tuple[str, str]:
-    """A tag's prefix and label: ("B", "PER"), ("O", "") outside, ("", "PER") where the tag has no prefix."""
+    """Cut a tag into prefix and label: ("B", "PER"), ("O", "") outside, ("", "PER") where the tag has no prefix."""
     if tag in ("O", "-", "_", ""):
         return "O", ""
     match = _TAG.fullmatch(tag)
@@ -98,32 +103,35 @@ def parse_tag(tag: str) -> tuple[str, str]:
 
 
 def decode_tags(tags: Sequence[str], prefixes: bool | None = None) -> tuple[list[tuple[int, int, str]], int]:
-    """The spans that tags make.
+    """Find the spans that tags stand for.
 
-    tags: One a token; "O" outside, "-" where nothing is known.
-    prefixes: Whether the tags have prefixes, None to tell by these tags. A tag without one, where others have
-        them, is an error.
-    RETURNS: Each span's first and last token and label, and how many spans began with an I that follows nothing.
-    RAISES: BadTagError.
+    Args:
+        tags: One per token; "O" outside, "-" where nothing is known.
+        prefixes: Whether the tags have prefixes, None to find out from these tags.
+
+    Returns:
+        Each span's first and last token and label, and how many spans begin with an I that continues nothing.
+
+    Raises:
+        BadTagError: A tag has no prefix, and others have one.
     """
     parsed = [parse_tag(tag) for tag in tags]
     if prefixes is None:
         prefixes = any(prefix not in ("O", "") for prefix, _ in parsed)
     spans: list[tuple[int, int, str]] = []
     repaired = 0
-    # The label of a span that may go on at the next token.
+    # The label of a span that may continue at the next token.
     open_label: str | None = None
     for index, (prefix, label) in enumerate(parsed):
         if prefix == "O":
             open_label = None
             continue
         if not prefix and prefixes:
-            raise BadTagError(f"{tags[index]!r} is no tag")
+            raise BadTagError(f"{tags[index]!r} is not a tag")
         if not prefixes:
-            # Neighbours of one type are one span: such a file can't say otherwise.
+            # Neighbours of one type are one span: such a file can't divide them.
             prefix, label = "I", tags[index]
-        goes_on = open_label == label and prefix in "IELM"
-        if goes_on:
+        if open_label == label and prefix in "IELM":
             spans[-1] = (spans[-1][0], index, label)
         else:
             spans.append((index, index, label))
@@ -133,9 +141,13 @@ def decode_tags(tags: Sequence[str], prefixes: bool | None = None) -> tuple[list
 
 
 def scheme_of(tags: Sequence[str]) -> str:
-    """What tags with prefixes are called: IOB2, IOB1, BIOES, BILUO or BMES.
+    """Name the scheme of tags with prefixes: IOB2, IOB1, BIOES, BILUO or BMES.
 
-    tags: The tags of many sentences, each sentence followed by "O".
+    Args:
+        tags: The tags of many sentences, with "O" after each sentence.
+
+    Returns:
+        The name.
     """
     prefixes = {prefix for prefix, _ in map(parse_tag, tags)} - {"O"}
     if prefixes & {"M", "W"}:

@@ -1,4 +1,4 @@
-"""brat stand-off: a text (`.txt`) and beside it its annotation (`.ann`), an empty one where there is no entity."""
+"""brat stand-off: a text (`.txt`) and its annotation beside it (`.ann`), which is empty where there is no entity."""
 
 import re
 from itertools import pairwise
@@ -11,7 +11,7 @@ from spacy_domain_ner.text import shorten
 
 _LINE = re.compile(r"[TREAMN#*]\S*\t")
 _ENTITY = re.compile(r"(T\S*)\t(\S+) ([\d ;]+)(?:\t(.*))?", re.DOTALL)
-# No text is so long that more digits count.
+# An offset of more digits lies beyond the end of any text.
 _OFFSETS = re.compile(r"(?<!\d)(\d{1,18}) (\d{1,18})(?!\d)")
 _KINDS = {
     "R": "relation", "E": "event", "A": "attribute", "M": "attribute", "N": "normalization", "#": "note",
@@ -20,10 +20,17 @@ _KINDS = {
 
 
 def read_document(source: Source) -> Version:
-    """A text with its annotation.
+    """Read a text with its annotation.
 
-    source: The `.ann` file, or a `.txt` file without one: that is not annotated.
-    RAISES: RefusedError where the text is missing; UserError where a file can't be read.
+    Args:
+        source: The `.ann` file, or a `.txt` file that is not annotated since it has none.
+
+    Returns:
+        The version.
+
+    Raises:
+        RefusedError: The text is missing, or is not UTF-8 text.
+        UserError: A file can't be read.
     """
     path = source.path
     text_path = path.with_suffix(".txt")
@@ -35,7 +42,9 @@ def read_document(source: Source) -> Version:
     try:
         text = data.decode("utf8")
     except UnicodeDecodeError as error:
-        raise RefusedError(f"{text_path.name} is no UTF-8 text ({error.reason}): give its --encoding") from None
+        raise RefusedError(
+            f"{text_path.name} is not UTF-8 text ({error.reason}): give its encoding with `encoding`"
+        ) from None
     version = Version(text, id=path.stem, meta={"source": path.stem})
     if path.suffix == ".txt":
         version.status = Status.UNANNOTATED
@@ -48,7 +57,7 @@ def read_document(source: Source) -> Version:
 def _entries(source: Source) -> list[str]:
     entries: list[str] = []
     for _, line in lines(source):
-        # A mention over two lines of the text breaks its own line in two, and notes may have several lines.
+        # A mention that spans two lines of the text breaks its own line in two, and notes may have several lines.
         if entries and not _LINE.match(line) and (entries[-1][0] == "#" or _is_cut(entries[-1])):
             entries[-1] += "\n" + line
         elif line.strip():
@@ -69,17 +78,17 @@ def _add(version: Version, entry: str) -> None:
     if not entry.startswith("T"):
         kind = _KINDS.get(entry[0]) if _LINE.match(entry) else None
         if kind is None:
-            version.refused.append((shorten(entry), "no annotation as brat writes it"))
+            version.refused.append((shorten(entry), "this is not a line as brat writes it"))
         else:
             version.ignored[kind] = version.ignored.get(kind, 0) + 1
         return
     match = _ENTITY.fullmatch(entry.rstrip("\n"))
     fragments = _OFFSETS.findall(match[3]) if match else []
     if match is None or not fragments:
-        version.refused.append((shorten(entry), "no entity as brat writes it"))
+        version.refused.append((shorten(entry), "this is not an entity as brat writes it"))
         return
     if len(fragments) > 1:
-        # Fragments that only a line's end divides are one mention.
+        # Fragments with only white space between them are one mention.
         between = [version.text[int(end) : int(start)] for (_, end), (start, _) in pairwise(fragments)]
         if any(gap.strip() for gap in between):
             version.refused.append((match[4] or entry, f"{match[2]} is discontinuous: its parts can't be one span"))

@@ -1,8 +1,8 @@
-"""Tokens and tags in lines: CoNLL and BIO files in the varieties that are found, and spaCy's `token|POS|tag` lines.
+"""Tokens and tags in lines: CoNLL and BIO files in the varieties that exist, and spaCy's `token|POS|tag` lines.
 
-2 to 10 columns by tabs or blanks; the token first (behind its number, as in CoNLL-U, or behind its tag), the tag in
-whichever column holds tags; `-DOCSTART-`, comments, separator lines of blanks and tabs. Every sentence becomes a
-passage.
+Files have 2 to 10 columns, separated by tabs or blanks. The token comes first, or after its number (as in CoNLL-U), or
+after its tag; the tag is in whichever column holds tags. There may be `-DOCSTART-` lines, comments, and separator lines
+of blanks and tabs. Each sentence becomes a passage.
 """
 
 import re
@@ -21,23 +21,24 @@ from spacy_domain_ner.exchange.formats.stream import Source, lines
 from spacy_domain_ner.exchange.formats.version import Status, Version
 from spacy_domain_ner.text import shorten
 
+# Lines that are looked at to find a file's layout.
 SAMPLE = 20_000
 DOCUMENT_START = "-DOCSTART-"
-# A source keeps its passages on one side of a split: with fewer documents than sides there would be no split.
+# The passages of a source stay on one side of a split: with fewer documents than sides, no split is possible.
 FEWEST_DOCUMENTS = 3
-# Nobody's sentence: a file without the empty lines that divide sentences.
+# Longer than any sentence: the file lacks the blank lines between sentences.
 MOST_LINES = 200_000
-# The phrases of CoNLL-2000's and the German CoNLL-2003's chunking, whose tags look like those of entities.
+# The phrases of the chunking in CoNLL-2000 and in the German CoNLL-2003, whose tags look like those of entities.
 _CHUNKS = {
     "NP", "VP", "PP", "ADVP", "ADJP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP",
     "NC", "VC", "PC", "AC", "ADVC", "ADJC",
 }  # fmt: skip
-# Blanks that divide columns; a no-break space belongs to its token.
+# The blanks between columns; a no-break space belongs to its token.
 _BLANKS = re.compile(r"[ \t]+")
 _NUMBER = re.compile(r"\d+([-.]\d+)?")
 _RANGE = re.compile(r"(\d+)-(\d+)")
 _HEADER = re.compile(r"(?i)tokens?|words?|forms?|text|id|#|sentence.*")
-# What some files put before every token: its language ("de:").
+# The language that some files put before every token ("de:").
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z]+)*:")
 _NO_SPACE = re.compile(r"(^|\|)(SpaceAfter=No|NoSpaceAfter)(\||$)")
 
@@ -46,14 +47,21 @@ _NO_SPACE = re.compile(r"(^|\|)(SpaceAfter=No|NoSpaceAfter)(\||$)")
 class Layout:
     """How a file of tokens and tags is laid out; columns count from 0.
 
-    piped: Whether a line is a sentence of `token|POS|tag` items.
-    key: The tag's key, where the column holds `key=value` pairs, as CoNLL-U's last one does.
-    numbered: Whether tokens are numbered: then lines of a range (1-2) and of empty nodes (5.1) are no tokens.
-    header: Whether the first line names the columns.
-    spaced: Whether the last column says which token no space follows.
-    prefix: What stands before every token and is no part of it, the language.
-    others: Further columns of tags, of nested entities or of another kind, which are not read.
-    documents: How many `-DOCSTART-` lines there are (a few are enough).
+    Attributes:
+        piped: Whether a line is a sentence of `token|POS|tag` items.
+        tab: Whether tabs separate the columns.
+        width: The number of columns.
+        token: The column of the token.
+        tag: The column of the tag.
+        tagging: How the tags are written.
+        spacing: How the tokens were cut.
+        key: The tag's key, where the column holds `key=value` pairs, as CoNLL-U's last one does; else "".
+        numbered: Whether tokens are numbered: then lines of a range (1-2) and of empty nodes (5.1) are not tokens.
+        header: Whether the first line names the columns.
+        spaced: Whether the last column says which tokens are not followed by a space.
+        prefix: The language that stands before every token and is not part of it, "" where there is none.
+        others: Further columns of tags, for nested entities or of another kind, which are not read.
+        documents: The number of `-DOCSTART-` lines in the sample.
     """
 
     piped: bool
@@ -75,44 +83,50 @@ class Layout:
         if self.piped:
             return f"{self.tagging.scheme} tags in token|tag items"
         separator = "tabs" if self.tab else "blanks"
-        key = f" behind {self.key}=" if self.key else ""
-        others = ", ".join(str(place + 1) for place in self.others)
-        further = f"; others in {others}: --tag-column" if others else ""
+        key = f" after {self.key}=" if self.key else ""
+        others = ", ".join(str(column + 1) for column in self.others)
+        further = f"; other tags in {others} (choose by `tag_column`)" if others else ""
         where = f"in column {self.tag + 1} of {self.width}{key}, separated by {separator}{further}"
         return f"{self.tagging.scheme} tags {where}"
 
     @cached_property
     def rare(self) -> bool:
-        """Whether lines need a closer look."""
+        """Whether every line needs a closer look."""
         return self.numbered or self.spaced or bool(self.key) or bool(self.prefix)
 
     def split(self, line: str) -> list[str]:
-        """A line's columns."""
+        """Cut a line into its columns."""
         columns = _split(line, self.tab)
         if self.tab and len(columns) != self.width:
-            # Some files were mended by hand, with blanks.
+            # Some files were edited by hand, with blanks.
             other = _split(line, False)
             return other if len(other) == self.width else columns
         return columns
 
-    def read_tag(self, columns: list[str], place: int) -> str | None:
-        """The tag in a column, None where there is none."""
-        value = columns[place]
+    def read_tag(self, columns: list[str], column: int) -> str | None:
+        """Read the tag in a column of a line. Returns None where the column holds none."""
+        value = columns[column]
         if self.key:
             value = _pairs(value).get(self.key, self.tagging.outside)
         tag = self.tagging.read(value)
         if tag is None and self.tagging.style == "types" and len(columns) == self.width and columns[0][:1] != "#":
-            # A type that comes far down for the first time.
+            # A type that first occurs after the sample.
             return value or None
         return tag
 
 
 def find_layout(source: Source, tag_column: int | None = None) -> Layout | None:
-    """Tell how a file of tokens and tags is laid out.
+    """Find out how a file of tokens and tags is laid out.
 
-    tag_column: The column of the tags, counted from 1; None to find it.
-    RETURNS: The layout, None where the file holds no tokens and tags.
-    RAISES: UserError where there is no such column.
+    Args:
+        source: The file.
+        tag_column: The column of the tags, counted from 1; None to find it.
+
+    Returns:
+        The layout, None where the file does not hold tokens and tags.
+
+    Raises:
+        UserError: There is no such column.
     """
     sample = [line for _, line in islice(lines(source), SAMPLE)]
     rows = [line for line in sample if line.strip() and not line.startswith(DOCUMENT_START)]
@@ -122,13 +136,21 @@ def find_layout(source: Source, tag_column: int | None = None) -> Layout | None:
 
 
 def read_sentences(source: Source, layout: Layout) -> Iterator[tuple[int, Version | RefusedError]]:
-    """The sentences of a file, each with the number of its first line."""
+    """Read the sentences of a file.
+
+    Args:
+        source: The file.
+        layout: How it is laid out.
+
+    Yields:
+        The number of a sentence's first line, and its version or why there is none.
+    """
     if layout.piped:
         yield from _read_piped(source, layout)
         return
     sentence = _Sentence(layout)
     document, documents = 0, layout.documents
-    # Wherever the file is read from, its documents are the same.
+    # The file's name only: its documents stay the same wherever the file lies.
     group = Path(source.name).name if documents >= FEWEST_DOCUMENTS else ""
     header = layout.header
     for number, line in lines(source):
@@ -147,8 +169,15 @@ def read_sentences(source: Source, layout: Layout) -> Iterator[tuple[int, Versio
 
 @dataclass(slots=True)
 class _Row:
-    """One token. tag: As `decode_tags` takes it, "" where the line has none. glued: Whether no space follows.
-    blank: Whether a blank that is a token of its own follows."""
+    """One token.
+
+    Attributes:
+        number: The number of its line.
+        token: Its text.
+        tag: Its tag as `decode_tags` takes it, "" where the line has none.
+        glued: Whether the last column says that no space follows.
+        blank: Whether a blank follows that is a token of its own.
+    """
 
     number: int
     token: str
@@ -158,7 +187,7 @@ class _Row:
 
 
 class _Sentence:
-    """The lines of one sentence as they come."""
+    """One sentence, made of its lines as they come."""
 
     def __init__(self, layout: Layout, source: str = "") -> None:
         self._layout = layout
@@ -166,54 +195,64 @@ class _Sentence:
         self._text = ""
         self._notes: list[str] = []
         self._length = 0
-        # The number of the last word that a token of several words (French "du") is made of.
+        # The number of the last word in a token of several words (French "du").
         self._range_end = 0
         self.rows: list[_Row] = []
 
     def add(self, number: int, line: str) -> None:
+        """Add a line. What it is, the first case that fits decides: their order matters."""
         self._length += 1
         if self._length > MOST_LINES:
-            # Refused, whatever follows: it is not kept.
+            # The sentence will be refused, so its lines are not kept.
             return
         layout = self._layout
         columns = layout.split(line)
-        if len(columns) == layout.width and not (layout.rare or line.startswith("#")):
-            # All but a few lines are like this.
+        whole = len(columns) == layout.width
+        # 1. A token and its tag, as nearly all lines are.
+        if whole and not (layout.rare or line.startswith("#")):
             tag, token = layout.read_tag(columns, layout.tag), columns[layout.token]
             if tag is not None and token and not token.isspace():
                 self.rows.append(_Row(number, token, tag))
                 return
-        whole = len(columns) == layout.width
-        place, tag = self._tag(columns)
+        column, tag = self._find_tag(columns)
+        # 2. A comment: "#" may be a token, but then its line has all columns and a tag.
         if line.startswith("#") and (tag is None or not whole):
             name, _, value = line[1:].partition("=")
             if name.strip() == "text":
                 self._text = value.strip()
-        elif layout.numbered and _NUMBER.fullmatch(columns[0]) and self._is_no_word(number, columns, tag):
+        # 3. A numbered line that is not a word of its own: a range, a word within a range, or an empty node.
+        elif layout.numbered and _NUMBER.fullmatch(columns[0]) and self._is_not_a_word(number, columns, tag):
             pass
+        # 4. A blank as a token, where the text is otherwise written without spaces: it is the text's own blank.
         elif layout.spacing.exact and self._is_blank(line, columns, tag):
             if self.rows:
                 self.rows[-1].blank = True
+        # 5. A blank as a token in any other file: it is passed over, and noted.
         elif self._lacks_token(line, columns):
             self._notes.append(f"line {number} has no token")
+        # 6. A line without a tag: it is kept, so that the whole sentence is refused, since its tokens are not known.
         elif tag is None:
-            # Kept, so that the whole sentence is refused: what its tokens are is not known.
             self.rows.append(_Row(number, line.strip(), ""))
+        # 7. A token and its tag in a line that needs the closer look, perhaps with more or fewer columns than others.
         else:
             if not whole:
                 self._notes.append(f"line {number} has {len(columns)} columns where others have {layout.width}")
-            last = min(layout.token, len(columns) - 1)
-            # A token with blanks in it puts the tag further back.
-            further = place - layout.tag if place > layout.token and not layout.tab else 0
-            token = " ".join(columns[last : last + 1 + max(0, further)]).removeprefix(layout.prefix)
+            token = self._token(columns, column)
             if token.strip():
                 self.rows.append(_Row(number, token, tag, self._is_glued(columns[-1], token)))
 
+    def _token(self, columns: list[str], tag_column: int) -> str:
+        """The token of a line whose tag is in a column: the blanks of a token push the tag further to the right."""
+        layout = self._layout
+        first = min(layout.token, len(columns) - 1)
+        further = max(0, tag_column - layout.tag) if tag_column > layout.token and not layout.tab else 0
+        return " ".join(columns[first : first + 1 + further]).removeprefix(layout.prefix)
+
     def finish(self) -> tuple[int, Version | RefusedError]:
-        """The sentence's first line and its version, or why there is none."""
+        """Give the number of the sentence's first line, and its version or why there is none."""
         first = self.rows[0].number
         if self._length > MOST_LINES:
-            return first, RefusedError(f"{self._length} lines without an empty one, which divides sentences")
+            return first, RefusedError(f"{self._length} lines without an empty line, which would divide sentences")
         broken = next((row for row in self.rows if not row.tag), None)
         if broken is not None:
             what = f"line {broken.number} ({shorten(broken.token, 40)!r}) has no tag in column {self._layout.tag + 1}"
@@ -242,19 +281,19 @@ class _Sentence:
         if not self._layout.spaced:
             return False
         if "EndOfLine" in value.split("|"):
-            # In old newspapers: a word goes on in the next line of the page.
+            # In old newspapers: the word continues on the next line of the page.
             return token in ("¬", "-") and bool(self.rows) and self.rows[-1].glued
         return bool(_NO_SPACE.search(value))
 
     def _lacks_token(self, line: str, columns: list[str]) -> bool:
-        """Whether the token of a line is a blank, which no splitting at blanks leaves."""
+        """Whether the token of a line is a blank, which splitting at blanks takes away."""
         layout = self._layout
         if layout.tab or layout.token or line[:1] not in (" ", "\t") or len(columns) != layout.width - 1:
             return False
         return layout.read_tag(columns, layout.tag - 1) is not None
 
-    def _is_no_word(self, number: int, columns: list[str], tag: str | None) -> bool:
-        """Whether a numbered line is no word of its own; a token of several words is added, with their tag."""
+    def _is_not_a_word(self, number: int, columns: list[str], tag: str | None) -> bool:
+        """Whether a numbered line is not a word of its own; a token of several words is added, with their tag."""
         layout = self._layout
         if "." in columns[0]:
             return True
@@ -270,15 +309,14 @@ class _Sentence:
         self._range_end = 0
         return False
 
-    def _tag(self, columns: list[str]) -> tuple[int, str | None]:
-        """Where the tag of a line stands, and the tag, None where it has none; in a line of unusual width it may
-        stand last."""
+    def _find_tag(self, columns: list[str]) -> tuple[int, str | None]:
+        """Find the tag of a line: its column, and the tag or None. In a line of unusual width the tag may come last."""
         layout = self._layout
-        for place in (layout.tag, len(columns) - 1) if len(columns) > 1 else ():
-            if place < len(columns) and place != layout.token:
-                tag = layout.read_tag(columns, place)
+        for column in (layout.tag, len(columns) - 1) if len(columns) > 1 else ():
+            if column < len(columns) and column != layout.token:
+                tag = layout.read_tag(columns, column)
                 if tag is not None:
-                    return place, tag
+                    return column, tag
         return layout.tag, None
 
 
@@ -293,7 +331,7 @@ def _version(
     for first, last, label in spans:
         version.add_span(offsets[first][0], offsets[last][1], label)
     if repaired and layout.tagging.scheme != "IOB1":
-        version.notes.append(f"{repaired} span(s) begin with an I that follows nothing")
+        version.notes.append(f"{repaired} span(s) begin with an I that continues nothing")
     if "-" in tags:
         version.status = Status.UNANNOTATED if set(tags) == {"-"} else Status.PARTIAL
     return version
@@ -315,14 +353,14 @@ def _read_piped(source: Source, layout: Layout) -> Iterator[tuple[int, Version |
         tags = [layout.tagging.read(item[-1]) for item in items]
         broken = next((item for item, tag in zip(items, tags, strict=True) if len(item) < 2 or tag is None), None)
         if broken is not None:
-            yield number, RefusedError(f"{shorten('|'.join(broken), 40)!r} is no token with a tag")
+            yield number, RefusedError(f"{shorten('|'.join(broken), 40)!r} is not a token with a tag")
             continue
         text, offsets = join_tokens([item[0] for item in items], layout.spacing)
         yield number, _version(text, offsets, [tag or "" for tag in tags], layout, "", [])
 
 
 def _item(item: str, width: int) -> list[str]:
-    """The parts of a `token|POS|tag` item, fewer where it is none. The token may be a bar itself."""
+    """The parts of a `token|POS|tag` item, fewer where it is not one. The token may be a bar itself."""
     return [part or "|" for part in item.rsplit("|", width - 1)]
 
 
@@ -341,15 +379,17 @@ def _piped_layout(rows: list[str]) -> Layout | None:
 def _column_layout(sample: list[str], tag_column: int | None) -> Layout | None:
     filled = [line for line in sample if line.strip() and not line.startswith(DOCUMENT_START)]
     tab = 2 * sum("\t" in line for line in filled) > len(filled)
-    # A comment is no row; a token may be the sign that comments begin with.
+    # Comments do not count, except where all lines begin with "#": then that is a token.
     split = [_split(line, tab) for line in filled if not line.startswith("#")] or [_split(line, tab) for line in filled]
     widths = Counter(map(len, split))
     width, count = widths.most_common(1)[0]
     if not 2 <= width <= 10 or 10 * count < 6 * widths.total():
         return None
     if tag_column is not None and not 1 <= tag_column <= width:
-        raise UserError(f"There is no column {tag_column}: the lines have {width}", "Name another --tag-column.")
-    # Every sentence ends with an empty row, for the schemes in which that matters.
+        raise UserError(
+            f"There is no column {tag_column}: the lines have {width}", "Name another column with `tag_column`."
+        )
+    # Every sentence ends with an empty row: in some schemes it matters where a sentence ends.
     rows = [_split(line, tab) if line.strip() else [] for line in sample if not line.startswith(("#", DOCUMENT_START))]
     table = [row if len(row) == width else [""] * width for row in rows or split]
     places = range(width) if tag_column is None else [tag_column - 1]
@@ -358,7 +398,7 @@ def _column_layout(sample: list[str], tag_column: int | None) -> Layout | None:
     if header:
         headless = [row for row in table if row is not first]
         found = _find_columns(table, width, places), _find_columns(headless, width, places)
-        # A file may begin with the word "Text": then its tag is one.
+        # A file may begin with the word "Text" as a token: then that line has a tag.
         header = found[1] is not None and (
             found[0] is None or found[0][:2] != found[1][:2] or found[1][2].read(first[found[1][1]]) is None
         )
@@ -377,7 +417,7 @@ def _column_layout(sample: list[str], tag_column: int | None) -> Layout | None:
 
 
 def _prefix(tokens: Sequence[str]) -> str:
-    """What stands before every token, "" where nothing does."""
+    """The language that stands before every token, "" where there is none."""
     tokens = [token for token in tokens if token]
     match = _LANGUAGE.match(tokens[0]) if len(tokens) > 3 else None
     return match[0] if match and all(token.startswith(match[0]) for token in tokens) else ""
@@ -399,9 +439,9 @@ def _is_numbered(table: list[list[str]], width: int) -> bool:
 def _find_columns(
     table: list[list[str]], width: int, places: Sequence[int]
 ) -> tuple[int, int, Tagging, str, tuple[int, ...]] | None:
-    """The columns of the token and of the tag, how the tags are written, their key, and other columns of tags."""
+    """Find the columns of the token and of the tag, how the tags are written, their key, and other columns of tags."""
     token = int(_is_numbered(table, width))
-    # What stands for several words has no tag of its own.
+    # A token of several words has no tag of its own.
     rows = [row for row in table if not (token and re.search("[-.]", row[0]))]
     found = {
         place: tagging
@@ -412,11 +452,11 @@ def _find_columns(
     again = {place for place in found if place > token + 1 and all(row[place - 1] == row[token] for row in rows)}
     found = {place: tagging for place, tagging in found.items() if place not in again} or found
     if len(rows) > 1 and all(row[token] in ("|", "") for row in rows):
-        # A table of Markdown.
+        # This is a table of Markdown.
         return None
     tagged = [place for place, tagging in found.items() if tagging.style not in ("types", "outside")]
     no_chunks = [place for place in tagged if not _labels(rows, place, found[place]) <= _CHUNKS]
-    # In a file of a few sentences nothing but the chunks may be tagged.
+    # In a file of a few sentences, perhaps only chunks are tagged.
     others = [place for place in found if place not in tagged]
     for candidates in (no_chunks, others, tagged):
         if candidates:
@@ -431,8 +471,8 @@ def _find_columns(
 
 
 def _outer(rows: list[list[str]], places: list[int], found: dict[int, Tagging]) -> int:
-    """Of several columns of tags, the one to read: where entities are nested, the first has the outer ones. One
-    with a single label that is also among another's (code, beside names in it) is none of the outer ones."""
+    """Choose among several columns of tags. Where entities are nested, the first column has the outer ones, unless it
+    has a single label that another column has among others (code, beside the names in it)."""
     first, *further = places
     own = _labels(rows, first, found[first]) if further else set()
     if len(own) == 1:

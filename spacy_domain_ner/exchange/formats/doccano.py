@@ -1,4 +1,4 @@
-"""doccano: rows out, and its JSONL in, in all the forms that its versions wrote.
+"""doccano: writing rows, and reading its JSONL in all the forms that its versions wrote.
 
 `label` or `labels` with [start, end, label]; `entities` or `annotations` with start_offset and end_offset. Nothing says
 which unit the offsets count: the browser interface stores UTF-16 units, uploads keep what was uploaded.
@@ -17,7 +17,7 @@ _OTHER_KEYS = ("id", "relations", "Comments", "comments", "annotation_approver",
 
 
 def is_row(record: Any) -> bool:
-    """Whether a JSON value is a row with spans as doccano writes them; an empty list of labels is one, too."""
+    """Whether a JSON value is a row with spans as doccano writes them; a row with an empty list of labels is, too."""
     if not isinstance(record, dict):
         return False
     return any(_is_spans(record[key]) for key in _SPAN_KEYS if key in record) or any(
@@ -26,10 +26,17 @@ def is_row(record: Any) -> bool:
 
 
 def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
-    """The version, or the versions of several annotators, that a row holds.
+    """Read a row.
 
-    text_key: The column of the text, None to find it.
-    RAISES: RefusedError where the row has no text or no spans.
+    Args:
+        row: The row.
+        text_key: The column of the text, None to find it.
+
+    Yields:
+        Its version, or those of several annotators.
+
+    Raises:
+        RefusedError: The row has no text, or no list of spans.
     """
     if not isinstance(row, dict):
         raise RefusedError("a row must be an object")
@@ -38,8 +45,8 @@ def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
         broken = next((key for key in _SPAN_KEYS if key in row), None)
         if broken is not None and isinstance(row[broken], list) and all(isinstance(x, str) for x in row[broken]):
             raise RefusedError(f"{broken!r} has labels of the whole text, not of spans in it")
-        raise RefusedError("the row has no spans" if broken is None else f"{broken!r} is no list of spans")
-    # An empty list says less than one that has something in it.
+        raise RefusedError("the row has no spans" if broken is None else f"{broken!r} is not a list of spans")
+    # A list with something in it says more than an empty one.
     spans_key = next((key for key in found if row[key]), found[0])
     key = text_key or next((key for key in _TEXT_KEYS if isinstance(row.get(key), str)), None)
     if key is None:
@@ -63,23 +70,23 @@ def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
         if isinstance(item, dict):
             start = item.get("start_offset", item.get("start"))
             end = item.get("end_offset", item.get("end"))
-            # Beside their numbers, early versions had the names, too.
+            # Early versions gave the names of labels beside their numbers.
             label = item.get("label_name") or item.get("label", item.get("type"))
             version_of(name_of(item.get("user_name") or item.get("user"))).add_span(start, end, label, item.get("text"))
         elif isinstance(item, list):
             version_of("").add_span(*(*item, None, None, None)[:3])
         else:
-            version_of("").refused.append(("", f"no [start, end, label]: {shown(item)}"))
+            version_of("").refused.append(("", f"this is not [start, end, label]: {shown(item)}"))
     if isinstance(relations := row.get("relations"), list) and relations and versions:
         next(iter(versions.values())).ignored = {"relation": len(relations)}
     if not versions:
-        # A person's export has the rows that the person never opened, too.
+        # The export of one person also has the rows that the person never opened.
         version_of("").status = Status.UNCONFIRMED
     yield from versions.values()
 
 
 def row_to_label(passage: Passage) -> dict[str, Any]:
-    """A passage as a row to upload (file format JSONL, column of the text `text`, of the labels `label`)."""
+    """Make a row to upload (file format JSONL, column of the text `text`, of the labels `label`)."""
     row: dict[str, Any] = {
         "text": passage.text,
         "label": [[span.start, span.end, span.label] for span in passage.spans],
@@ -93,8 +100,8 @@ def _is_spans(value: Any) -> bool:
             return ("start_offset" in item and "end_offset" in item) or {"start", "end", "label"} <= set(item)
         if not (isinstance(item, list) and len(item) >= 2 and all(isinstance(x, (int, float)) for x in item[:2])):
             return False
-        # Behind the label, annotation tools made after this form keep a number and a colour.
+        # After the label, some tools that took over this form have a number and a colour.
         return len(item) <= 4 or isinstance(item[2], str)
 
-    # One that is broken among others is refused by itself.
+    # One good span is enough: a broken one among others is refused alone.
     return isinstance(value, list) and (not value or any(is_span(item) for item in value))

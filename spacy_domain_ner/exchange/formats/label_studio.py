@@ -1,7 +1,7 @@
-"""Label Studio: tasks out, and its exports in (JSON, snapshots, single tasks, predictions, JSON_MIN, CSV).
+"""Label Studio: writing tasks, and reading its exports (JSON, snapshots, single tasks, predictions, JSON_MIN, CSV).
 
-Offsets are code points, `end` exclusive. `value.text` is a claim that is only compared: the interface escapes and folds
-white space in it.
+Offsets are code points, `end` exclusive. `value.text` is only compared with the text: the interface escapes characters
+and folds white space in it.
 """
 
 import csv
@@ -17,11 +17,11 @@ from spacy_domain_ner.corpus.jsonl import RefusedError
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.exchange.formats.version import Status, Version, name_of
 
-# The names of the controls in the interface that we write; an interface of one's own may have others.
+# The names of the controls in the interface that this package writes; an interface of the user's own may have others.
 CONTROL, OBJECT = "label", "text"
 _ADDRESS = re.compile(r"(https?|s3|gs|azure-blob)://\S+|/data/\S+")
 _MEDIA = re.compile(r"(rectangle|polygon|ellipse|brush|bitmask|keypoint|vector|video|time(series|line))\w*")
-# What a result about an image, a video or a sound has, of whatever type it is.
+# Keys of every result about an image, a video or a sound, whatever its type.
 _MEDIA_KEYS = ("original_width", "original_length")
 _MIN_KEYS = ("annotation_id", "annotator", "lead_time")
 _TIMES = ("updated_at", "created_at")
@@ -47,16 +47,24 @@ def is_min_row(record: Any) -> bool:
 
 
 def read_task(task: Any, text_key: str | None = None) -> Iterator[Version]:
-    """Every annotator's version of a task; else the latest prediction, else the task as not annotated.
+    """Read a task.
 
-    text_key: The key in `data` under which the text is, None to find it.
-    RAISES: RefusedError where there is no text.
+    Args:
+        task: The task.
+        text_key: The key of the text in `data`, None to find it.
+
+    Yields:
+        Every annotator's version; if there is none, the latest prediction; if there is none either, the task as not
+        annotated.
+
+    Raises:
+        RefusedError: There is no text.
     """
     if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
         raise RefusedError("a task must be an object with 'data'")
     data = task["data"]
     annotations = [item for item in _list(task, "annotations", "completions") if isinstance(item, dict)]
-    # An export without its task's list of annotations is one annotation.
+    # In an export of single annotations, the task itself is the annotation.
     if not annotations and isinstance(task.get("result"), list):
         annotations = [task]
     predictions = [item for item in _list(task, "predictions") if isinstance(item, dict)]
@@ -91,16 +99,24 @@ def read_task(task: Any, text_key: str | None = None) -> Iterator[Version]:
 
 
 def read_min_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
-    """A row of JSON_MIN: one annotation, its spans under the name of the control.
+    """Read a row of JSON_MIN: one annotation, with its spans under the name of the control.
 
-    RAISES: RefusedError where there is no text.
+    Args:
+        row: The row.
+        text_key: The key of the text, None to find it.
+
+    Yields:
+        Its version.
+
+    Raises:
+        RefusedError: There is no text.
     """
     if not isinstance(row, dict):
         raise RefusedError("a row must be an object")
     lists = {key: value for key, value in row.items() if _is_region(value)}
     if not lists and any(_is_media(item) for value in row.values() for item in _dicts(value)):
         raise RefusedError("an image, a video or a sound is annotated, not a text")
-    # Choices about single regions stand in lists like those of spans.
+    # Choices about single regions are in lists like those of spans.
     not_own = {*lists, "annotator", "id", *_TIMES, *_MIN_KEYS}
     own = {key: value for key, value in row.items() if key not in not_own and not _are_regions(value)}
     text, key = find_text(own, text_key, [region for value in lists.values() for region in value])
@@ -109,7 +125,7 @@ def read_min_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
     version = Version(text, id=name_of(row.get("id")), annotator=name_of(row.get("annotator")), meta=meta)
     version.made = _time(row)
     if row.get("annotation_id") is None and not lists and any(name in row for name in _MIN_KEYS):
-        # The export of all tasks has a row for each that nobody has annotated.
+        # The export of all tasks has a row for each task that nobody has annotated.
         version.status = Status.UNANNOTATED
     for regions in lists.values():
         for region in regions:
@@ -118,16 +134,20 @@ def read_min_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
 
 
 def csv_rows(text: str) -> Iterator[dict[str, Any]]:
-    """The rows of a CSV or TSV export, as JSON_MIN has them.
+    """Read the rows of a CSV or TSV export.
 
-    text: The whole file.
+    Args:
+        text: The whole file.
+
+    Yields:
+        Each row as JSON_MIN has it.
     """
     first = text.partition("\n")[0]
     # A field may be as long as the file.
     limit = csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     try:
         for row in csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if "\t" in first else ","):
-            # A text is one whatever it looks like.
+            # A text stays a text, even if it looks like JSON.
             cells = {key: value for key, value in row.items() if key is not None and value not in (None, "")}
             yield {"annotation_id": None} | {k: v if k == "text" else _cell(v) for k, v in cells.items()}
     finally:
@@ -135,11 +155,19 @@ def csv_rows(text: str) -> Iterator[dict[str, Any]]:
 
 
 def find_text(data: dict[str, Any], text_key: str | None, values: list[Any]) -> tuple[str, str]:
-    """The text among a task's data and its key.
+    """Find the text among a task's data.
 
-    text_key: The key, None to find it: `text`, else the only string, else the string that the spans' texts are in.
-    values: The results' values, with the `text` that they claim.
-    RAISES: RefusedError where there is none.
+    Args:
+        data: The task's data.
+        text_key: The text's key. None finds it: the string in which the spans' texts occur, else `text`, else the
+            longest string.
+        values: The results' values, with the `text` that they give.
+
+    Returns:
+        The text and its key.
+
+    Raises:
+        RefusedError: There is none.
     """
     claims = {v["text"] for v in values if isinstance(v, dict) and isinstance(v.get("text"), str) and v["text"]}
     if text_key is not None:
@@ -153,18 +181,22 @@ def find_text(data: dict[str, Any], text_key: str | None, values: list[Any]) -> 
             raise RefusedError(f"no text in the record (its keys: {', '.join(map(str, data)) or 'none'})")
         key = max(texts, key=lambda name: (sum(c in texts[name] for c in claims), name == "text", len(texts[name])))
     text = str(data[key])
-    # A passage may be an address and nothing else; then its spans' texts are in it.
+    # A passage may be nothing but an address: then its spans' texts occur in it.
     if _ADDRESS.fullmatch(text.strip()) and not any(claim in text for claim in claims):
-        raise RefusedError(f"the export has the text's address only ({text.strip()}): export the text itself")
+        raise RefusedError(f"the export has only the address of the text ({text.strip()}): export the text itself")
     return text, key
 
 
 def task_to_label(passage: Passage, *, model_version: str, scores: list[float] | None = None) -> dict[str, Any]:
-    """A passage as a task to import, its spans as a prediction for people to correct.
+    """Make a task to import, with the passage's spans as a prediction for people to correct.
 
-    model_version: Who made the spans.
-    scores: Each span's probability, None where nobody knows one; the task's score is the lowest.
-    RETURNS: The task; `meta` is in its data, so that an import gets it back.
+    Args:
+        passage: The passage.
+        model_version: Who made the spans.
+        scores: Each span's probability, None where nobody knows it. The task's score is the lowest.
+
+    Returns:
+        The task. Its data has `meta`, so that an import gets it back.
     """
     task: dict[str, Any] = {"data": {"text": passage.text, **({"meta": passage.meta} if passage.meta else {})}}
     result: list[dict[str, Any]] = []
@@ -201,7 +233,7 @@ def _is_span(result: dict) -> bool:
     value, kind = _value(result), str(result.get("type") or "result")
     if _is_media(result):
         return False
-    # Choices, ratings and notes about one region repeat its offsets.
+    # Choices, ratings and notes about a region repeat its offsets.
     return ("start" in value or "end" in value) and ("labels" in value or kind.endswith("labels") or kind == "result")
 
 
@@ -221,7 +253,7 @@ def _add_value(version: Version, value: dict, kind: str, rendered: bool) -> None
         start, end = int(start), int(end)
     labels = value.get("labels") or value.get(kind)
     labels = labels if isinstance(labels, list) else [labels]
-    # One region may have several labels: as many spans.
+    # A region with several labels is as many spans.
     for label in labels or [None]:
         version.add_span(start, end, label, claim)
 
@@ -268,7 +300,7 @@ def _cell(value: str) -> Any:
 
 
 class _Text(HTMLParser):
-    """The text that a browser shows, its blocks' white space as it is in the source."""
+    """The text that a browser shows, with white space as it is in the source."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

@@ -1,8 +1,8 @@
-"""Prodigy: tasks out, and its JSONL in; the canonical annotation file is the same form.
+"""Prodigy: writing tasks, and reading its JSONL; the canonical annotation file has the same form.
 
-`ner.manual` and `ner.correct` annotate a passage wholly. Binary answers (`ner.teach`, view `ner`) say of one suggestion
-that it is right or wrong, and of the rest of the passage nothing: they are never read as "no entities here".
-`token_end` is inclusive in some files and exclusive in others, `span.text` can be stale: `start` and `end` count.
+`ner.manual` and `ner.correct` annotate a whole passage. A binary answer (`ner.teach`, view `ner`) says that one
+suggestion is right or wrong, and nothing about the rest of the passage: it is never read as "no entities here".
+`token_end` is inclusive in some files and exclusive in others, and `span.text` can be stale: `start` and `end` count.
 """
 
 import re
@@ -15,18 +15,18 @@ from spacy_domain_ner.exchange.formats.version import Status, Version, name_of, 
 
 _OWN_KEYS = (
     "text", "spans", "tokens", "answer", "meta", "relations", "html", "options", "accept",
-    "view_id", "versions", "sessions", "config",
+    "view_id", "versions", "sessions", "config", "format_version",
 )  # fmt: skip
 _ANSWERS = ("accept", "reject", "ignore")
 _BINARY_KEYS = ("rank", "answer", "priority")
 _BINARY_VIEWS = ("ner", "spans")
+# Other views, such as those of text classification, have no spans to annotate; "blocks" may have them.
 _MANUAL_VIEWS = ("ner_manual", "spans_manual", "relations")
-# Others, such as those of text classification, have no spans to annotate; blocks may be of either.
 _SESSION_TIME = re.compile(r"\d{4}-\d\d-\d\d[ _T]\d\d[-:]\d\d[-:]\d\d")
 
 
 def is_row(record: Any) -> bool:
-    """Whether a JSON value is a task of Prodigy's, annotated or not."""
+    """Whether a JSON value is a Prodigy task, annotated or not."""
     if not isinstance(record, dict) or not isinstance(record.get("text"), str):
         return False
     spans = record.get("spans")
@@ -36,9 +36,17 @@ def is_row(record: Any) -> bool:
 
 
 def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
-    """The version that a task holds.
+    """Read a task.
 
-    RAISES: RefusedError where it has no text, or an answer that Prodigy does not give.
+    Args:
+        row: The task.
+        text_key: The key of the text, None for Prodigy's own.
+
+    Yields:
+        Its version.
+
+    Raises:
+        RefusedError: It has no text, or an answer that Prodigy does not give.
     """
     if not isinstance(row, dict):
         raise RefusedError("a task must be an object")
@@ -65,7 +73,7 @@ def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
             version.add_span(span.get("start"), span.get("end"), span.get("label"), span.get("text"))
     version.status = _status(row)
     if version.status is Status.PARTIAL and answer == "reject":
-        # The suggestion was wrong: not one of its spans is an entity of that type.
+        # The suggestion was wrong: none of its spans is an entity of that type.
         version.ignored["rejected suggestion"] = len(spans or [])
         version.spans = []
     if isinstance(relations := row.get("relations"), list) and relations:
@@ -74,7 +82,15 @@ def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
 
 
 def row_to_label(passage: Passage, scores: Sequence[float] | None = None) -> dict[str, Any]:
-    """A passage as a task to annotate. scores: A model's confidence in each span, where it has one."""
+    """Make a task to annotate.
+
+    Args:
+        passage: The passage, with its spans for people to correct.
+        scores: A model's confidence in each span; None where nobody knows it.
+
+    Returns:
+        The task.
+    """
     row: dict[str, Any] = {"text": passage.text, "meta": passage.meta}
     if passage.spans:
         row["spans"] = [{"start": span.start, "end": span.end, "label": span.label} for span in passage.spans]
@@ -85,7 +101,7 @@ def row_to_label(passage: Passage, scores: Sequence[float] | None = None) -> dic
 
 def _annotator(row: dict) -> str:
     name = name_of(row.get("_annotator_id") or row.get("_session_id"))
-    # A session without a name is called by the time at which it began: that is nobody.
+    # A session without a name is named after the time at which it began, which tells nothing about the annotator.
     return "" if _SESSION_TIME.fullmatch(name) else name
 
 
@@ -100,7 +116,7 @@ def _status(row: dict) -> Status:
     if answer == "ignore":
         return Status.SKIPPED
     if answer == "reject":
-        # Of a passage that was annotated by hand, it says that the annotator would not have it.
+        # Where a passage was annotated by hand, a rejection is about the whole passage.
         return Status.PARTIAL if spans and "tokens" not in row and view is None else Status.SKIPPED
     if answer is None and spans is None:
         return Status.UNANNOTATED

@@ -1,4 +1,4 @@
-"""Putting tokens together again as a text with natural spacing, every token's place known."""
+"""Joining tokens to a text with natural spacing, and finding tokens in a text."""
 
 import re
 import unicodedata
@@ -8,24 +8,24 @@ from spacy_domain_ner.text import UNSPACED_SCRIPTS
 
 _OPENING = frozenset("([{<¿¡`") | {"``", "-LRB-", "-LSB-", "-LCB-"}
 _CLOSING = frozenset(")]},;:.!?%’…>،؛؟۔।॥") | {"''", "-RRB-", "-RSB-", "-RCB-", "...", "..", "?!", "!!", "!?"}
-# What English tokenizers cut from the end of a word.
+# What English tokenizers cut off the end of a word.
 _ENDINGS = re.compile(r"(?i)n['’]t|['’](s|re|ve|ll|d|m)|['’]")
 _CURRENCY = frozenset("$£€¥")
-# What stands before a dollar sign and belongs to it: Brazil's money, and others'.
+# Letters before a dollar sign that belong to it, as for Brazil's currency.
 _DOLLARS = frozenset(("R", "US", "A", "AU", "C", "CA", "NZ", "HK"))
 _QUOTES = frozenset("\"'")
-# The marks that close what a mark opens; some close in one language what they open in another („so“, »so«, ”so”).
+# The marks that close what a mark opens. Some close in one language and open in another („so“, »so«, ”so”).
 _CLOSED_BY = {"„": "“”", "‚": "‘’", "“": "”", "‘": "’", "«": "»", "»": "«", "”": "”"}
 _STOPS = frozenset(".,;:!?)")
 _INNER_HYPHEN = re.compile(r"[\w\u0300-\u036f\u0900-\u0dff]-\w")
 _APOSTROPHES = frozenset("'’´")
 _CUT_ENDINGS = frozenset(("s", "re", "ve", "ll", "d", "m", "t"))
-# French and Italian words that lose their vowel before another one.
+# French and Italian words that lose their last vowel before a word that begins with a vowel.
 _ELIDED = frozenset((
     "l", "d", "j", "n", "c", "s", "m", "t", "qu", "jusqu", "lorsqu", "puisqu", "quelqu", "aujourd", "dell", "nell",
     "dall", "sull", "all", "un", "quest",
 ))  # fmt: skip
-# Of these, those that are no English words.
+# Those that are not English words.
 _ELIDED_ALONE = _ELIDED - {"all", "un", "quest"}
 # The scripts that are written without spaces, with the CJK full stops, brackets and wide letters.
 _UNSPACED = re.compile(rf"[{UNSPACED_SCRIPTS}\u2e80-\u303f\uff00-\uffef]")
@@ -33,15 +33,20 @@ _HANGUL = re.compile(r"[\uac00-\ud7a3]")
 
 
 class Spacing:
-    """How the tokens of one file were cut: whether a hyphen or a slash that stands alone was part of a word, and
-    whether every character is a token, as in files of Chinese or Korean.
+    """How the tokens of one file were cut.
 
-    characters: Whether every character is a token.
-    exact: Whether no space stands between words, so that a blank among the tokens is one of the text.
+    Attributes:
+        glued: The marks (hyphen, slash) that the tokenizer cut off words, so that no space belongs around them.
+        characters: Whether every character is a token, as in files of Chinese or Korean.
+        exact: Whether the text has no spaces between words, so that a blank among the tokens is a blank of the text.
     """
 
     def __init__(self, tokens: Iterable[str] = ()) -> None:
-        """tokens: Some of the file's tokens. Where none has a hyphen inside, the tokenizer cut at hyphens."""
+        """Find out from some tokens how all were cut.
+
+        Args:
+            tokens: Some of the file's tokens. The tokenizer cut at hyphens if none of them has a hyphen inside.
+        """
         alone = {"-": 0, "/": 0}
         inside = {"-": 0, "/": 0}
         total = characters = longer = unspaced = 0
@@ -62,9 +67,14 @@ class Spacing:
 
 
 def join_tokens(tokens: Sequence[str], spacing: Spacing | None = None) -> tuple[str, list[tuple[int, int]]]:
-    """Join tokens as they would be written.
+    """Join tokens as people would write them.
 
-    RETURNS: The text, and each token's start and end in it, in code points, `end` exclusive.
+    Args:
+        tokens: The tokens of a sentence.
+        spacing: How the tokens of the file were cut; None where that is not known.
+
+    Returns:
+        The text, and each token's start and end in it, in code points, `end` exclusive.
     """
     spacing = spacing or Spacing()
     glued = spacing.glued
@@ -81,7 +91,7 @@ def join_tokens(tokens: Sequence[str], spacing: Spacing | None = None) -> tuple[
     for index, token in enumerate(tokens):
         before = tokens[index - 1] if index else ""
         if plain and token.isalnum() and before.isalnum() and index not in cut:
-            # Two plain words, as most are.
+            # Two plain words, as in most cases.
             parts.append(" " + token)
             offsets.append((length + 1, length + 1 + len(token)))
             length += 1 + len(token)
@@ -120,15 +130,21 @@ def join_tokens(tokens: Sequence[str], spacing: Spacing | None = None) -> tuple[
 
 
 def align_tokens(tokens: Sequence[str], text: str, start: int = 0) -> list[tuple[int, int]] | None:
-    """Each token's start and end in the text that it comes from, None where they are not all there in order.
+    """Find tokens in the text that they come from.
 
-    start: Where in the text to begin.
+    Args:
+        tokens: The tokens.
+        text: The text.
+        start: Where in the text to begin, in code points.
+
+    Returns:
+        Each token's start and end in code points, None where the text does not have all of them in this order.
     """
     places = []
     for token in tokens:
         while start < len(text) and text[start].isspace():
             start += 1
-        # The Penn Treebank writes quotation marks its own way.
+        # The Penn Treebank has its own quotation marks.
         forms = (token, '"') if token in ("``", "''") else (token,)
         form = next((form for form in forms if text.startswith(form, start)), None)
         if not form:
@@ -139,18 +155,18 @@ def align_tokens(tokens: Sequence[str], text: str, start: int = 0) -> list[tuple
 
 
 def _sticks(token: str, before: str, after: str) -> bool:
-    """Whether nothing stands between a token and the one before it."""
+    """Whether a token follows the one before it without a space."""
     if token in _CLOSING:
-        # A full stop or a bracket after a mark of another kind may begin something (.net, :-), but rarely does.
+        # A full stop or a bracket after another mark may begin a word (.net, :-), but rarely does.
         return not (token in "<>" and not before.isalnum())
     if token in ("'", "’"):
-        # The genitive of a plural; behind another letter it is a quotation mark.
+        # After an s it is the genitive of a plural, after another letter a quotation mark.
         return before[-1:] in ("s", "S") and not after[:1].isdigit()
     return bool(_ENDINGS.fullmatch(token)) and before[-1:].isalpha()
 
 
 def _quotation_marks(tokens: Sequence[str]) -> dict[int, bool]:
-    """The places of the marks that have a direction, and whether they open."""
+    """The places of the quotation marks that have a direction, and whether they open."""
     marks: dict[int, bool] = {}
     opened: list[str] = []
     places = [index for index, token in enumerate(tokens) if token in _CLOSED_BY]
@@ -161,7 +177,7 @@ def _quotation_marks(tokens: Sequence[str]) -> dict[int, bool]:
             marks[index] = False
             continue
         if token in "»”":
-            # Without one before them they close what another sentence has opened, unless a pair of them follows.
+            # With no opening mark before it, it closes what another sentence has opened, unless a pair of them follows.
             opens = number + 1 < len(places) and tokens[places[number + 1]] in _CLOSED_BY[token]
         elif token in "“«":
             opens = index + 1 < len(tokens) and tokens[index + 1] not in _STOPS
@@ -174,7 +190,7 @@ def _quotation_marks(tokens: Sequence[str]) -> dict[int, bool]:
 
 
 def _cut_words(tokens: Sequence[str]) -> set[int]:
-    """The tokens that belong to the one before them: I ' ve, do n ' t, l ' eau, l' eau."""
+    """The tokens that no space divides from the one before them: I ' ve, do n ' t, l ' eau, l' eau."""
     cut: set[int] = set()
     places = [index for index, token in enumerate(tokens) if token[-1:] in _APOSTROPHES]
     for index in places:
@@ -184,7 +200,7 @@ def _cut_words(tokens: Sequence[str]) -> set[int]:
             after = tokens[index + 1].lower() if index + 1 < len(tokens) else ""
             if not (before[-1:].isalnum() and after[:1].isalpha()):
                 continue
-            # A letter between two marks is quoted.
+            # A letter between two marks is quoted, and not an ending.
             ends = after in _CUT_ENDINGS and token not in tokens[index + 2 : index + 3]
             if ends or (before.lower() in _ELIDED_ALONE and token not in tokens[max(0, index - 2) : index]):
                 cut.update((index, index + 1))
@@ -196,5 +212,5 @@ def _cut_words(tokens: Sequence[str]) -> set[int]:
 
 
 def _is_word(token: str) -> bool:
-    # A word may end with a mark that belongs to its last letter.
+    # A word may end with a combining mark, which belongs to its last letter.
     return bool(token) and token[0].isalnum() and (token[-1].isalnum() or unicodedata.category(token[-1])[0] == "M")

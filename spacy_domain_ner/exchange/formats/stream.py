@@ -1,4 +1,4 @@
-"""Reading files of any size piece by piece: lines, JSON lines, and JSON documents whose list is never held whole."""
+"""Reading files of any size piece by piece: lines, JSON lines, and JSON documents, never holding a whole list."""
 
 import codecs
 import io
@@ -13,11 +13,13 @@ import ijson
 from spacy_domain_ner.corpus.jsonl import RefusedError, parse_json
 from spacy_domain_ner.errors import UserError, reason
 
-# A line is read up to here to tell what a file holds; a whole export on one line is longer, a passage never is.
+UTF_8 = "utf-8"
+# Bytes of a line that are read to find out what a file holds. A passage is never longer; a whole export on one line is.
 LONGEST_LINE = 8_000_000
+# Lines that are read for that.
 PEEKED_LINES = 40
 _BLOCK = 1 << 16
-# So many brackets more are opened than closed in one block only where nobody wrote for a reader.
+# More unclosed brackets than this in one block: hostile or broken input.
 _DEEPEST = 3000
 
 
@@ -29,27 +31,29 @@ def _no_progress(_: int) -> None:
 class Source:
     """A file to read.
 
-    path: Where it lies.
-    name: What messages call it: a file in an archive is shown with the archive's name.
-    annotator: Who made it, where its name says so.
-    encoding: The file's encoding.
-    advance: Called with the number of bytes that were read, for a progress bar.
+    Attributes:
+        path: Where it lies.
+        name: What messages call it: a file in an archive is shown with the archive's name.
+        annotator: Who made it, where its name says so; else "".
+        encoding: The file's encoding, by the name that `codecs.lookup` gives it.
+        advance: Called with the number of bytes that were read, for a progress bar.
     """
 
     path: Path
     name: str
     annotator: str = ""
-    encoding: str = "utf-8"
+    encoding: str = UTF_8
     advance: Callable[[int], None] = field(default=_no_progress, compare=False)
 
     def unreported(self) -> "Source":
-        """The same file for a look at it that no progress bar counts."""
+        """The same file, without the progress bar."""
         return replace(self, advance=_no_progress)
 
     def open(self) -> BinaryIO:
-        """The file as a stream of UTF-8 without byte order mark.
+        """Open the file as a stream of UTF-8 without byte order mark.
 
-        RAISES: UserError where it can't be opened or is UTF-16 that nobody has spoken of.
+        Raises:
+            UserError: It can't be opened, or is UTF-16 or UTF-32 text and `encoding` does not say so.
         """
         try:
             stream: Any = _Counted(self.path, self.advance)
@@ -58,19 +62,19 @@ class Source:
         head = stream.peek(4)[:4]
         if head.startswith(codecs.BOM_UTF8):
             stream.read(3)
-        elif head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) and self.encoding == "utf-8":
-            raise UserError(f"{self.name} is UTF-32 text", "Say so with --encoding utf-32, or save it as UTF-8.")
-        elif head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and self.encoding == "utf-8":
-            raise UserError(f"{self.name} is UTF-16 text", "Say so with --encoding utf-16, or save it as UTF-8.")
-        if self.encoding != "utf-8":
-            # Lines end as they did: offsets count every character.
+        elif head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) and self.encoding == UTF_8:
+            raise UserError(f"{self.name} is UTF-32 text", "Say so with `encoding=utf-32`, or save it as UTF-8.")
+        elif head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and self.encoding == UTF_8:
+            raise UserError(f"{self.name} is UTF-16 text", "Say so with `encoding=utf-16`, or save it as UTF-8.")
+        if self.encoding != UTF_8:
+            # The ends of lines stay as they are: offsets count every character.
             text = io.TextIOWrapper(stream, encoding=self.encoding, newline="")
             return _Recoded(text, self)  # type: ignore[return-value]
         return stream
 
 
 class _Counted(io.BufferedReader):
-    """A file that reports how far it was read."""
+    """A file that reports how many bytes were read."""
 
     def __init__(self, path: Path, advance: Callable[[int], None]) -> None:
         class Raw(io.FileIO):
@@ -109,14 +113,22 @@ class _Recoded:
             return read().encode("utf8")
         except UnicodeError as error:
             raise UserError(
-                f"{self._source.name} is no {self._source.encoding} text: {reason(error)}", "Give another --encoding."
+                f"{self._source.name} is not {self._source.encoding} text: {reason(error)}",
+                "Give its encoding with `encoding`.",
             ) from None
 
 
 def lines(source: Source) -> Iterator[tuple[int, str]]:
-    """The lines of a text file with their numbers, without their ends.
+    """Read the lines of a text file.
 
-    RAISES: UserError naming the line that is no UTF-8 text.
+    Args:
+        source: The file.
+
+    Yields:
+        The number of a line, counted from 1, and the line without its end.
+
+    Raises:
+        UserError: The file can't be read, or a line, which is named, is not UTF-8 text.
     """
     number = 0
     try:
@@ -126,23 +138,30 @@ def lines(source: Source) -> Iterator[tuple[int, str]]:
                 yield number, line.decode("utf8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{source.name}:{number}: this is no UTF-8 text ({error.reason})",
-            "If it is Latin-1 or another encoding, say so: --encoding latin-1",
+            f"{source.name}:{number}: this is not UTF-8 text ({error.reason})",
+            "If it has another encoding, say so, for instance: `encoding=latin-1`",
         ) from None
     except OSError as error:
-        raise UserError(f"Can't read {source.name}: {error.strerror}", "Check the file and run it again.") from None
+        raise UserError(
+            f"Can't read {source.name}: {error.strerror}", "Check the file, and run the same command again."
+        ) from None
 
 
 @dataclass(frozen=True)
 class Peek:
-    """What a file's beginning shows. layout: "empty", "lines" (a JSON value a line), "list", "objects" or "text"."""
+    """What a file's beginning shows.
+
+    Attributes:
+        layout: "empty", "lines" (one JSON value per line), "list", "objects" or "text".
+        first_line: The first line that is not blank, cut off where it is long.
+    """
 
     layout: str
     first_line: str
 
 
 def peek(source: Source) -> Peek:
-    """Look at a file's beginning to tell how it is laid out."""
+    """Look at a file's beginning to find out how it is laid out."""
     with source.open() as stream:
         first = b""
         for _ in range(100_000):
@@ -160,11 +179,12 @@ def peek(source: Source) -> Peek:
         value = _value(first)
         if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], str)):
             return Peek("lines", shown_line)
-        # One at a time: each may be long.
+        # Read one at a time: each may be long.
         following = (line for line in (stream.readline(LONGEST_LINE) for _ in range(PEEKED_LINES)) if line.strip())
         if value is not None:
             return Peek("lines" if any(_value(line) is not None for line in following) else "list", shown_line)
-        # The first line may be the one that is broken. In a printed document, only the last line is a whole object.
+        # Only the first line may be broken. In a document that was printed with indents, the last line alone may be a
+        # whole object.
         if first.strip() not in (b"[", b"{") and any(isinstance(_value(line), dict) for line in following):
             return Peek("lines", shown_line)
         if head == b"[" and first.strip()[1:2] not in (b"", b"{", b"[", b'"', b"]") and next(following, None) is None:
@@ -173,12 +193,18 @@ def peek(source: Source) -> Peek:
 
 
 def json_values(source: Source, layout: str) -> Iterator[tuple[int, Any]]:
-    """The JSON values of a file: one a line, the items of one list, or objects one after the other.
+    """Read the JSON values of a file: one per line, the items of one list, or objects one after the other.
 
-    layout: What `peek` said.
-    YIELDS: The number of the line (of the item, counted from 1, where values are not lines) and the value; a
-        RefusedError in the value's place where a line is broken.
-    RAISES: UserError where a document is broken, naming the last item that was whole.
+    Args:
+        source: The file.
+        layout: The layout that `peek` found.
+
+    Yields:
+        The number of the line (where values are not lines: of the value, counted from 1) and the value; a RefusedError
+        in place of the value where a line is broken.
+
+    Raises:
+        UserError: The document is broken; the last value that was whole is named.
     """
     if layout == "lines":
         for number, line in lines(source):
@@ -202,17 +228,19 @@ def json_values(source: Source, layout: str) -> Iterator[tuple[int, Any]]:
             after = f" after its record {number}" if number else ""
             if isinstance(value, dict) and isinstance(value.get("id"), (int, str)):
                 after += f" (id {value['id']})"
-            # On its further lines the parser shows a piece of the file.
+            # After its first line, the parser's message shows a piece of the file.
             why = next(iter(str(error).splitlines()), "").removeprefix("parse error: ").removeprefix("lexical error: ")
             cut = "premature EOF" in why or "ncomplete" in why
-            what = "ends in the middle" if cut else f"is no valid JSON ({why.strip(' .')})"
+            what = "ends in the middle" if cut else f"is not valid JSON ({why.strip(' .')})"
             raise UserError(f"{source.name} {what}{after}", "Export it again; nothing was imported.") from None
         except OSError as error:
-            raise UserError(f"Can't read {source.name}: {error.strerror}", "Check the file, run it again.") from None
+            raise UserError(
+                f"Can't read {source.name}: {error.strerror}", "Check the file, and run the same command again."
+            ) from None
 
 
 class _Shallow:
-    """A JSON document's stream that ends where values are nested so deeply that reading them would take all memory."""
+    """A JSON document's stream that stops where values are nested so deeply that reading them would take all memory."""
 
     def __init__(self, stream: BinaryIO, source: Source) -> None:
         self._stream, self._source = stream, source
@@ -221,12 +249,15 @@ class _Shallow:
         block = self._stream.read(size)
         opened = block.count(b"[") + block.count(b"{")
         if opened > _DEEPEST and opened - block.count(b"]") - block.count(b"}") > _DEEPEST:
-            raise UserError(f"{self._source.name} is JSON that is nested too deeply", "No labelling tool writes that.")
+            raise UserError(
+                f"{self._source.name} is JSON that is nested too deeply",
+                "No labelling tool writes such files: export the annotations again.",
+            )
         return block
 
 
 def _cut(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines of a stream, which ends them with a carriage return alone where its first ones end so."""
+    """The lines of a stream. They may end with a carriage return alone, where the first ones do."""
     first = stream.readline(_BLOCK)
     if first.endswith(b"\n") or b"\r" not in first.rstrip(b"\r"):
         yield from _whole_lines(first, stream)

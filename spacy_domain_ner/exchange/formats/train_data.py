@@ -1,22 +1,22 @@
-"""spaCy's own older forms: TRAIN_DATA pairs (JSON, JSON lines, Python source), its training JSON of version 2, DocBin;
-and DataTurks, from which many of the first are made."""
+"""spaCy's own forms: TRAIN_DATA pairs (JSON, JSON lines, Python source), the training JSON of spaCy 2, and DocBin; and
+DataTurks, from which many TRAIN_DATA files are made."""
 
 import ast
 import json
 from collections.abc import Iterator
-from typing import Any
-
-import spacy
-from spacy.tokens import Doc, DocBin, Span
+from typing import TYPE_CHECKING, Any
 
 from spacy_domain_ner.corpus.jsonl import RefusedError, is_offset, shown
 from spacy_domain_ner.exchange.formats.bio import BadTagError, decode_tags
 from spacy_domain_ner.exchange.formats.spacing import align_tokens, join_tokens
 from spacy_domain_ner.exchange.formats.version import Status, Version, name_of, text_of
 
+if TYPE_CHECKING:
+    from spacy.tokens import Doc, Span
+
 
 def is_pair(record: Any) -> bool:
-    """Whether a value is a pair of TRAIN_DATA, or the annotation tool's object around a list of them."""
+    """Whether a value is a pair of TRAIN_DATA, or an annotation tool's object around a list of pairs."""
     if isinstance(record, dict):
         pairs = record.get("annotations")
         return isinstance(pairs, list) and any(is_pair(pair) for pair in pairs)
@@ -24,7 +24,7 @@ def is_pair(record: Any) -> bool:
         return False
     if isinstance(record[1], dict):
         return "entities" in record[1] or "spans" in record[1]
-    # spaCy 1 had the list of entities itself.
+    # In spaCy 1, the second part was the list of entities itself.
     return isinstance(record[1], (list, tuple)) and all(
         isinstance(item, (list, tuple)) and len(item) == 3 and is_offset(item[0]) and is_offset(item[1])
         for item in record[1]
@@ -32,19 +32,26 @@ def is_pair(record: Any) -> bool:
 
 
 def read_pair(pair: Any, text_key: str | None = None) -> Iterator[Version | RefusedError]:
-    """The version in a pair `[text, {"entities": [[start, end, label], ...]}]`.
+    """Read a pair `[text, {"entities": [[start, end, label], ...]}]`, or an object around a list of pairs.
 
-    RETURNS: Of an object around a list of pairs, each one's version, or the reason why there is none.
-    RAISES: RefusedError where it is none.
+    Args:
+        pair: The pair.
+        text_key: Not used: a pair has no keys.
+
+    Yields:
+        Its version; for an object around a list, each pair's version or the reason why there is none.
+
+    Raises:
+        RefusedError: It is not a pair.
     """
     if isinstance(pair, dict) and isinstance(pair.get("annotations"), list):
         for number, item in enumerate(pair["annotations"], 1):
-            # What was not annotated yet stands as null in the list.
+            # A passage that was not annotated yet is null in the list.
             if item is not None:
                 yield from _numbered(number, read_pair(item))
         return
     if not is_pair(pair):
-        raise RefusedError(f"no pair of a text and its entities: {shown(pair)}")
+        raise RefusedError(f"this is not a pair of a text and its entities: {shown(pair)}")
     version = Version(text_of(pair[0]))
     for item in _entities(pair[1]):
         if isinstance(item, (list, tuple)) and len(item) >= 3:
@@ -52,12 +59,12 @@ def read_pair(pair: Any, text_key: str | None = None) -> Iterator[Version | Refu
         elif isinstance(item, dict):
             version.add_span(item.get("start"), item.get("end"), item.get("label"), item.get("text"))
         else:
-            version.refused.append(("", f"no [start, end, label]: {shown(item)}"))
+            version.refused.append(("", f"this is not [start, end, label]: {shown(item)}"))
     yield version
 
 
 def _numbered(number: int, versions: Iterator[Version | RefusedError]) -> Iterator[Version | RefusedError]:
-    """What a record in another one holds: it is told by its number, and one that is broken takes no other along."""
+    """The versions of a record within another one: the id has its number, and a broken one does not affect others."""
     try:
         for version in versions:
             version.id = version.id or f"record {number}"
@@ -71,25 +78,31 @@ def _entities(annotations: Any) -> list[Any]:
         return list(annotations)
     entities = annotations.get("entities")
     if entities is None:
-        # Of a span categorizer, by the names of its groups.
+        # The spans of a span categorizer, by the names of its groups.
         groups = annotations.get("spans")
         values = list(groups.values()) if isinstance(groups, dict) else [groups]
         entities = [span for spans in values if isinstance(spans, (list, tuple)) for span in spans]
     if not isinstance(entities, (list, tuple, set)):
-        raise RefusedError(f"the entities are no list: {shown(entities)}")
+        raise RefusedError(f"the entities are not a list: {shown(entities)}")
     return list(entities)
 
 
 def python_pairs(source: str) -> list[Any]:
-    """The pairs in Python source such as `TRAIN_DATA = [("text", {"entities": [(0, 4, "X")]})]`; nothing is run.
+    """Find the pairs in Python source such as `TRAIN_DATA = [("text", {"entities": [(0, 4, "X")]})]`. Nothing is run.
 
-    RETURNS: The pairs wherever they stand, in the order of the source; one that is no plain data, as its source.
-    RAISES: RefusedError where it is no Python, or has no pair.
+    Args:
+        source: The source.
+
+    Returns:
+        The pairs, wherever they stand, in the order of the source; for a pair that is not plain data, its source.
+
+    Raises:
+        RefusedError: It is not Python source, or has no pair.
     """
     try:
         nodes: list[ast.AST] = [ast.parse(source)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise RefusedError("no Python source") from None
+        raise RefusedError("not Python source") from None
     pairs: list[Any] = []
     found = False
     while nodes:
@@ -105,7 +118,7 @@ def python_pairs(source: str) -> list[Any]:
                 continue
         nodes += reversed(list(ast.iter_child_nodes(node)))
     if not found:
-        raise RefusedError("no Python source with pairs of a text and its entities")
+        raise RefusedError("not Python source with pairs of a text and its entities")
     return pairs
 
 
@@ -125,9 +138,17 @@ def is_dataturks(record: Any) -> bool:
 
 
 def read_dataturks(row: Any, text_key: str | None = None) -> Iterator[Version]:
-    """The version in a DataTurks row, whose ends are inclusive.
+    """Read a DataTurks row, whose ends are inclusive.
 
-    RAISES: RefusedError where it has no text.
+    Args:
+        row: The row.
+        text_key: Not used: the key of the text is always the same.
+
+    Yields:
+        Its version.
+
+    Raises:
+        RefusedError: It has no text, or its annotation is not a list.
     """
     if not isinstance(row, dict):
         raise RefusedError("a row must be an object")
@@ -153,10 +174,18 @@ def is_training_json(record: Any) -> bool:
 
 
 def read_training_json(document: Any, text_key: str | None = None) -> Iterator[Version | RefusedError]:
-    """A version for each sentence of a document; its text is cut from the paragraph's `raw` where that is given.
+    """Read a document of spaCy 2's training JSON.
 
-    RETURNS: For a sentence or a paragraph that can't be read, the reason.
-    RAISES: RefusedError where it is no such document.
+    Args:
+        document: The document.
+        text_key: Not used: the key of the text is always the same.
+
+    Yields:
+        A version for each sentence, its text cut from the paragraph's `raw` where that is given; the reason for a
+        sentence or a paragraph that can't be read.
+
+    Raises:
+        RefusedError: It is not such a document.
     """
     if not is_training_json(document):
         raise RefusedError("a document must be an object with 'paragraphs'")
@@ -197,9 +226,19 @@ def _sentences(paragraph: Any) -> Iterator[list[dict[str, Any]] | RefusedError]:
 
 
 def tagged_version(text: str, offsets: list[tuple[int, int]], tags: list[str], source: str) -> Iterator[Version]:
-    """The version that tokens with tags make.
+    """Make the version of tokens with tags.
 
-    RAISES: RefusedError where a tag is none.
+    Args:
+        text: The text.
+        offsets: Each token's start and end, in code points.
+        tags: Each token's tag.
+        source: The document's name, "" where it has none.
+
+    Yields:
+        The version.
+
+    Raises:
+        RefusedError: A value is not a tag.
     """
     try:
         spans, repaired = decode_tags(tags)
@@ -216,14 +255,24 @@ def tagged_version(text: str, offsets: list[tuple[int, int]], tags: list[str], s
 
 
 def read_docbin(data: bytes) -> Iterator[Version]:
-    """The versions in a DocBin (`.spacy`).
+    """Read a DocBin (`.spacy`).
 
-    RAISES: RefusedError where the data is no DocBin.
+    Args:
+        data: The file's content.
+
+    Yields:
+        The version of each Doc.
+
+    Raises:
+        RefusedError: It is not a DocBin.
     """
+    import spacy
+    from spacy.tokens import DocBin
+
     try:
         docs = DocBin().from_bytes(data)
     except Exception as error:  # zlib, msgpack and numpy each have errors of their own
-        raise RefusedError(f"no DocBin ({' '.join(str(error).split())[:80]})") from None
+        raise RefusedError(f"not a DocBin ({' '.join(str(error).split())[:80]})") from None
     for number, doc in enumerate(docs.get_docs(spacy.blank("xx").vocab), 1):
         version = Version(doc.text, id=str(number))
         meta = doc.user_data.get("meta")
@@ -231,7 +280,7 @@ def read_docbin(data: bytes) -> Iterator[Version]:
         version.status = _doc_status(doc)
         spans: list[Span] = list(doc.ents)
         if version.status is Status.UNANNOTATED and doc.spans:
-            # Of a span categorizer.
+            # The spans of a span categorizer.
             version.status, spans = Status.COMPLETE, [span for group in doc.spans.values() for span in group]
         for span in spans:
             version.add_span(span.start_char, span.end_char, span.label_)
@@ -246,7 +295,7 @@ def _is_json(value: Any) -> bool:
     return True
 
 
-def _doc_status(doc: Doc) -> Status:
-    # 0 says that nothing is known of the token.
+def _doc_status(doc: "Doc") -> Status:
+    # 0 says that nothing is known about the token.
     missing = sum(token.ent_iob == 0 for token in doc)
     return Status.COMPLETE if not missing else Status.UNANNOTATED if missing == len(doc) else Status.PARTIAL

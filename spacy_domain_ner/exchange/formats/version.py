@@ -1,4 +1,4 @@
-"""What every reader of an annotation format gives: one annotator's version of one passage, as the file has it."""
+"""What the reader of every annotation format gives: one annotator's version of one passage, as the file has it."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -8,23 +8,27 @@ from spacy_domain_ner.corpus.jsonl import RefusedError, is_offset, shown
 
 
 class Status(str, Enum):
-    """What an annotation says of the text that has no span."""
+    """What an annotation says about the text that has no span."""
 
-    COMPLETE = "complete"  # there is no entity
-    PARTIAL = "partial"  # nothing: only these spans were looked at
-    SKIPPED = "skipped"  # the annotator put the passage aside
-    DECLINED = "declined"  # nothing: the annotator would not answer the question about one span
-    UNCONFIRMED = "unconfirmed"  # it has no span, and the tool does not tell whether anybody looked
-    PREDICTED = "predicted"  # a model made the spans
-    UNANNOTATED = "unannotated"
+    COMPLETE = "complete"  # it has no entity
+    PARTIAL = "partial"  # nothing: the annotator looked only at these spans
+    SKIPPED = "skipped"  # nothing: the annotator skipped the passage
+    DECLINED = "declined"  # nothing: the annotator did not answer the question about one span
+    UNCONFIRMED = "unconfirmed"  # nothing for certain: there is no span, and nobody may have looked at the passage
+    PREDICTED = "predicted"  # nothing for certain: a model made the spans
+    UNANNOTATED = "unannotated"  # nothing: nobody has annotated the passage
 
 
 @dataclass
 class RawSpan:
-    """A span as the file has it: its offsets may count other units, and lie anywhere.
+    """A span as the file has it: its offsets may count units other than code points, and may lie outside the text.
 
-    claim: The mention's text as the file gives it beside the offsets, None where it gives none.
-    inclusive: Whether `end` is the last character's own offset.
+    Attributes:
+        start: The offset of the first character.
+        end: The offset of the end.
+        label: The label.
+        claim: The mention's text as the file gives it beside the offsets, None where it gives none.
+        inclusive: Whether `end` is the last character's own offset.
     """
 
     start: int
@@ -38,12 +42,21 @@ class RawSpan:
 class Version:
     """One annotator's version of one passage.
 
-    id: The tool's own number or name of the task; "" where it has none.
-    annotator: Who made it; "" where the file does not say.
-    made: When, in a form that sorts by time; "" where the file does not say.
-    notes: What the reader had to mend, for the report.
-    refused: What could not be read as a span: its text, and the reason.
-    ignored: How many results of other kinds there were (relations, choices), by kind.
+    Attributes:
+        text: The passage.
+        spans: The spans.
+        id: The tool's own number or name of the task; "" where it has none.
+        annotator: Who made the version; "" where the file does not say.
+        made: When it was made, in a form that sorts by time; "" where the file does not say.
+        status: What it says about the text that has no span.
+        ground_truth: Whether the tool marks it as the right one of several.
+        meta: What the source says of the passage.
+        extra: The record's other keys.
+        notes: What the reader had to repair, for the report.
+        refused: What could not be read as a span: its text, and the reason.
+        ignored: The number of results of other kinds (relations, choices), by kind.
+        file: The file that it comes from.
+        line: Its line, or its number in the file.
     """
 
     text: str
@@ -62,21 +75,30 @@ class Version:
     line: int = 0
 
     def add_span(self, start: Any, end: Any, label: Any, claim: Any = None, inclusive: bool = False) -> None:
-        """Add a span if its parts are of the right kind, else note why it is refused."""
+        """Add a span, or note why it is refused.
+
+        Args:
+            start: The offset of the first character, as the file has it.
+            end: The offset of the end, as the file has it.
+            label: The label, as the file has it.
+            claim: The mention's text, as the file has it.
+            inclusive: Whether `end` is the last character's own offset.
+        """
         claimed = claim if isinstance(claim, str) else None
         if not (is_offset(start) and is_offset(end)):
-            self.refused.append((claimed or "", f"the offsets {shown(start)} and {shown(end)} are no whole numbers"))
+            self.refused.append((claimed or "", f"the offsets {shown(start)} and {shown(end)} are not whole numbers"))
         elif label is None or isinstance(label, (dict, list, bool)) or not str(label).strip():
             self.refused.append((claimed or self.text[max(0, int(start)) : max(0, int(end))], "the span has no label"))
         else:
-            # Some exports have the label's number instead of its name.
+            # Some exports have the number of the label instead of its name.
             self.spans.append(RawSpan(int(start), int(end), str(label).strip(), claimed, inclusive))
 
 
 def text_of(value: Any) -> str:
-    """A record's text.
+    """Check that a value is a record's text, and return it.
 
-    RAISES: RefusedError where it is none.
+    Raises:
+        RefusedError: It is not.
     """
     if value is None:
         raise RefusedError("there is no text in the record")
@@ -86,7 +108,11 @@ def text_of(value: Any) -> str:
 
 
 def name_of(value: Any) -> str:
-    """A name as text, whatever a file has there: a number, an object with an e-mail address or a number, nothing."""
+    """Make a name of whatever a file has in its place: a number, an object with an e-mail address or a number, nothing.
+
+    Returns:
+        The name, "" where there is none.
+    """
     if isinstance(value, dict):
         value = next((value[key] for key in ("email", "username", "id") if value.get(key) not in (None, "")), None)
     return "" if value is None or isinstance(value, (dict, list)) else str(value)

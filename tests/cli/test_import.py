@@ -51,9 +51,9 @@ def test_what_is_refused_is_shown_with_its_place(run, tmp_path):
         pytest.param('[{"id": 1, "data": {"text": "a"}, "annotations": [', [], "ends in the middle", "Export it again",
                      id="cut"),
         pytest.param("<html>", [], "is a web page", "imported", id="a web page"),
-        pytest.param("prose", [], "in no format that is known", "by --format", id="prose"),
+        pytest.param("prose", [], "not in a known format", "by --format", id="prose"),
         pytest.param("prose", ["--format", "conll"], "is not in the format CoNLL", "--tag-column", id="no CoNLL"),
-        pytest.param("prose", ["--format", "doccano"], "is no JSON, as doccano", "--format", id="no JSON"),
+        pytest.param("prose", ["--format", "doccano"], "is not JSON, as doccano", "--format", id="no JSON"),
         pytest.param("prose", ["--format", "word"], "--format is 'word'", "It is one of", id="an unknown format"),
         pytest.param("prose", ["--encoding", "klingon"], "--encoding is 'klingon'", "latin-1", id="no encoding"),
         pytest.param("prose", ["--rename", "PER"], "--rename is 'PER'", "OLD=NEW", id="no pair"),
@@ -63,8 +63,8 @@ def test_what_is_refused_is_shown_with_its_place(run, tmp_path):
         pytest.param(tasks("Redis is"), ["--schema", "none.yml"], "none.yml", "", id="no entity types"),
         pytest.param('{"text": "x", "label": [[5, 9, "A"]]}\n', ["--strict"], "refused; nothing was imported",
                      "leave out --strict", id="strict"),
-        pytest.param("caf\u00e9 O\n".encode("latin1"), [], "export.json:1: this is no UTF-8 text", "--encoding latin-1",
-                     id="Latin-1"),
+        pytest.param("caf\u00e9 O\n".encode("latin1"), [], "export.json:1: this is not UTF-8 text",
+                     "--encoding latin-1", id="Latin-1"),
     ],
 )  # fmt: skip
 def test_what_can_not_be_imported_ends_with_one_and_a_word_to_the_user(run, tmp_path, content, options, what, hint):

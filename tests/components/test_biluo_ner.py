@@ -9,7 +9,7 @@ from helpers.memorized import examples_of, memorized
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from spacy_domain_ner.components.biluo_ner import FACTORY, Lattice
+from spacy_domain_ner.components.biluo_ner import FACTORY, BatchEntity, Lattice
 from spacy_domain_ner.corpus import Passage, Span
 
 PASSAGES = [
@@ -101,7 +101,7 @@ def test_the_loss_and_its_gradient_are_those_of_all_sequences(batch):
 def test_an_entitys_probability_is_the_share_of_the_sequences_that_have_it(batch):
     scores, sequences, weights = batch
     every = [
-        (number, *entity)
+        BatchEntity(number, *entity)
         for number, of_doc in enumerate(sequences)
         for entity in sorted({entity for tags in of_doc for entity in entities(tags)})
     ]
@@ -116,7 +116,7 @@ def test_how_far_a_probability_is_from_one_is_exact():
     scores = numpy.full((40, 5), -30, "f")
     scores[:, 0] = 17.3
     scores[20, 4] = 17.3 + 14
-    [share] = lattice([scores]).probabilities([(0, 20, 21, 0)])
+    [share] = lattice([scores]).probabilities([BatchEntity(0, 20, 21, 0)])
     assert 1 - share == pytest.approx(numpy.exp(-14), rel=1e-3)
 
 
@@ -200,7 +200,7 @@ def test_a_trained_one_learns_a_further_label_and_keeps_what_it_knew(trained, tm
 def test_the_loss_of_what_is_wrong_is_that_of_all_sequences_without_it(batch):
     scores, sequences, weights = batch
     every = [
-        (number, *entity)
+        BatchEntity(number, *entity)
         for number, of_doc in enumerate(sequences)
         for entity in sorted({entity for tags in of_doc for entity in entities(tags)})
     ]

@@ -26,7 +26,10 @@ SPAN = {"start": 0, "end": 5, "label": "INFRA"}
 def row(text: str = "Redis is down", *spans: dict[str, object], source: str | None = "a", **more: object) -> str:
     """A line of an annotation file."""
     meta = {} if source is None else {"source": source}
-    return json.dumps({"text": text, "spans": list(spans), "answer": "accept", "meta": meta, **more}) + "\n"
+    return (
+        json.dumps({"text": text, "spans": list(spans), "answer": "accept", "meta": meta, "format_version": 1, **more})
+        + "\n"
+    )
 
 
 @pytest.fixture

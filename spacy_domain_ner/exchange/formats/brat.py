@@ -42,9 +42,7 @@ def read_document(source: Source) -> Version:
     try:
         text = data.decode("utf8")
     except UnicodeDecodeError as error:
-        raise RefusedError(
-            f"{text_path.name} is not UTF-8 text ({error.reason}): give its encoding with `encoding`"
-        ) from None
+        raise RefusedError(f"{text_path.name} is not UTF-8 text ({error.reason}): give its encoding") from None
     version = Version(text, id=path.stem, meta={"source": path.stem})
     if path.suffix == ".txt":
         version.status = Status.UNANNOTATED

@@ -37,7 +37,7 @@ def test_tags_become_spans(tags, spans, repaired):
 
 
 def test_a_type_alone_where_others_have_prefixes_is_an_error():
-    with pytest.raises(BadTagError, match="'PER' is no tag"):
+    with pytest.raises(BadTagError, match="'PER' is not a tag"):
         decode_tags(["B-A", "PER"])
 
 

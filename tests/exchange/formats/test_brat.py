@@ -67,15 +67,15 @@ def test_an_annotation_is_read(read, text, annotation, mentions):
         pytest.param("T9\tX 90 95\tKafka", "lies outside the text", id="beyond the text"),
         pytest.param("T9\tX 7 5\tx", "ends before it starts", id="the wrong way round"),
         pytest.param("T9\tX 5 5\t", "is empty", id="empty"),
-        pytest.param("T9\tX -1 5\tRedis", "no entity as brat writes it", id="negative"),
-        pytest.param("T9\tX 0 ²\tR", "no entity as brat writes it", id="another script's digit"),
-        pytest.param("T9\tX 0 " + "9" * 5000, "no entity as brat writes it", id="thousands of digits"),
-        pytest.param("T9 X 0 3 low", "no entity as brat writes it", id="blanks for tabs"),
-        pytest.param("T9\tX 6", "no entity as brat writes it", id="cut off"),
-        pytest.param("T9\tBig Thing 0 3\tlow", "no entity as brat writes it", id="a label with a blank"),
-        pytest.param("Q1\tX 0 3\tlow", "no annotation as brat writes it", id="an unknown kind"),
-        pytest.param("Nothing of the kind", "no annotation as brat writes it", id="prose"),
-        pytest.param('{"a": 1}', "no annotation as brat writes it", id="JSON"),
+        pytest.param("T9\tX -1 5\tRedis", "not an entity as brat writes it", id="negative"),
+        pytest.param("T9\tX 0 ²\tR", "not an entity as brat writes it", id="another script's digit"),
+        pytest.param("T9\tX 0 " + "9" * 5000, "not an entity as brat writes it", id="thousands of digits"),
+        pytest.param("T9 X 0 3 low", "not an entity as brat writes it", id="blanks for tabs"),
+        pytest.param("T9\tX 6", "not an entity as brat writes it", id="cut off"),
+        pytest.param("T9\tBig Thing 0 3\tlow", "not an entity as brat writes it", id="a label with a blank"),
+        pytest.param("Q1\tX 0 3\tlow", "not a line as brat writes it", id="an unknown kind"),
+        pytest.param("Nothing of the kind", "not a line as brat writes it", id="prose"),
+        pytest.param('{"a": 1}', "not a line as brat writes it", id="JSON"),
     ],
 )
 @pytest.mark.parametrize("first", [True, False])
@@ -128,10 +128,10 @@ def test_an_encoding_is_that_of_both_files(read):
     with pytest.raises(UserError) as raised:
         read({**files, "a.txt": "Köln ruft"})
     assert "a.ann:1: this is not UTF-8 text" in raised.value.what
-    assert "--encoding latin-1" in raised.value.hint
+    assert "`encoding=latin-1`" in raised.value.hint
 
 
 def test_a_text_in_another_encoding_than_its_annotation_is_refused(read):
     found, report = read({"a.txt": "Köln".encode("latin1"), "a.ann": ""})
     assert found == []
-    assert report.shown["refused"][0].reason == "a.txt is no UTF-8 text (invalid start byte): give its --encoding"
+    assert report.shown["refused"][0].reason == "a.txt is not UTF-8 text (invalid start byte): give its encoding"

@@ -198,7 +198,7 @@ def test_latin_1_is_read_when_it_is_named_and_else_the_line_and_the_remedy_are(t
     with pytest.raises(UserError) as raised:
         find_layout(source(tmp_path, content))
     assert "sentences.conll:2: this is not UTF-8 text" in raised.value.what
-    assert "--encoding latin-1" in raised.value.hint
+    assert "`encoding=latin-1`" in raised.value.hint
     assert sentences(tmp_path, content, encoding="latin-1") == [("ab Köln", [("Köln", "LOC")])]
 
 
@@ -208,7 +208,7 @@ def test_latin_1_is_read_when_it_is_named_and_else_the_line_and_the_remedy_are(t
         pytest.param("a NN O\nb\n\nAnn NN B-PER\nc NN O\n", "! line 2 ('b') has no tag in column 3", id="no tag"),
         pytest.param("a O\nb NN\n\nAnn B-PER\n" + 9 * "c O\n", "! line 2 ('b NN') has no tag in column 2", id="none"),
         pytest.param("a b c\nd\tO\n\nAnn\tB-PER\ne\tO\n", "! line 1 ('a b c') has no tag in column 2", id="no tabs"),
-        pytest.param("a|O b\n" + "Ann|B-PER c|O d|O e|O f|O\n" * 3, "! 'b' is no token with a tag", id="a bare token"),
+        pytest.param("a|O b\n" + "Ann|B-PER c|O d|O e|O f|O\n" * 3, "! 'b' is not a token with a tag", id="bare token"),
     ],
 )  # fmt: skip
 def test_a_sentence_with_a_broken_line_is_refused_alone(tmp_path, content, expected):
@@ -228,7 +228,7 @@ def test_a_sentence_with_a_broken_line_is_refused_alone(tmp_path, content, expec
         pytest.param("Ann B-PER ?\nsat O\nx O\n", "Ann sat x", [("Ann", "PER")],
                      "line 1 has 3 columns where others have 2", id="a column too many"),
         pytest.param("Ann B-PER\nLee I-PER\nsat O\nx I-LOC\n", "Ann Lee sat x", [("Ann Lee", "PER"), ("x", "LOC")],
-                     "1 span(s) begin with an I that follows nothing", id="I without B"),
+                     "1 span(s) begin with an I that continues nothing", id="I without B"),
     ],
 )  # fmt: skip
 def test_what_is_mended_in_a_sentence_is_noted(tmp_path, content, text, spans, note):
@@ -273,7 +273,7 @@ def test_the_column_can_be_named(tmp_path):
     content = "Kiel\tB-ORG\tB-LOC\nBank\tI-ORG\tO\n"
     file = source(tmp_path, content)
     assert "column 2 of 3" in str(find_layout(file))
-    assert "others in 3: --tag-column" in str(find_layout(file))
+    assert "other tags in 3 (choose by `tag_column`)" in str(find_layout(file))
     assert sentences(tmp_path, content, tag_column=3) == [("Kiel Bank", [("Kiel", "LOC")])]
     with pytest.raises(UserError, match="There is no column 9: the lines have 3"):
         find_layout(file, 9)
@@ -288,7 +288,7 @@ def test_a_type_that_comes_late_is_read(tmp_path):
 def test_a_file_without_empty_lines_is_refused_and_not_kept_in_memory(tmp_path, monkeypatch):
     monkeypatch.setattr("spacy_domain_ner.exchange.formats.conll.MOST_LINES", 100)
     assert sentences(tmp_path, "a O\n" * 101 + "\nAnn B-PER\n") == [
-        "! 101 lines without an empty one, which divides sentences",
+        "! 101 lines without an empty line, which would divide sentences",
         ("Ann", [("Ann", "PER")]),
     ]
 

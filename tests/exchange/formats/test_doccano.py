@@ -114,10 +114,10 @@ def test_other_columns_are_meta_and_relations_are_counted(imported):
     ("label", "reason"),
     [
         pytest.param(["good", "bad"], "labels of the whole text", id="text classification"),
-        pytest.param(None, "no list of spans", id="null"),
-        pytest.param("INFRA", "no list of spans", id="a string"),
-        pytest.param([["0", "5", "INFRA"]], "no list of spans", id="strings as offsets"),
-        pytest.param([[0]], "no list of spans", id="one offset"),
+        pytest.param(None, "not a list of spans", id="null"),
+        pytest.param("INFRA", "not a list of spans", id="a string"),
+        pytest.param([["0", "5", "INFRA"]], "not a list of spans", id="strings as offsets"),
+        pytest.param([[0]], "not a list of spans", id="one offset"),
     ],
 )
 def test_rows_without_spans_are_refused_with_their_text(imported, label, reason):
@@ -130,16 +130,16 @@ def test_rows_without_spans_are_refused_with_their_text(imported, label, reason)
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        pytest.param(None, "no [start, end, label]", id="null"),
-        pytest.param("INFRA", "no [start, end, label]", id="a string"),
+        pytest.param(None, "not [start, end, label]", id="null"),
+        pytest.param("INFRA", "not [start, end, label]", id="a string"),
         pytest.param([0, 5], "has no label", id="no label"),
         pytest.param([0, 5, None], "has no label", id="label null"),
         pytest.param([0, 5, "  "], "has no label", id="blank label"),
         pytest.param([5, 5, "INFRA"], "is empty", id="empty"),
         pytest.param([5, 0, "INFRA"], "ends before it starts", id="inverted"),
         pytest.param([0, 99, "INFRA"], "lies outside", id="outside"),
-        pytest.param([], "no whole numbers", id="nothing"),
-        pytest.param({"start_offset": None, "end_offset": 5, "label": "INFRA"}, "no whole numbers", id="an object"),
+        pytest.param([], "not whole numbers", id="nothing"),
+        pytest.param({"start_offset": None, "end_offset": 5, "label": "INFRA"}, "not whole numbers", id="an object"),
     ],
 )
 def test_a_bad_span_is_refused_alone(imported, bad, reason):
@@ -202,7 +202,7 @@ def test_empty_rows_can_be_left_out(imported):
 
 
 def test_rows_of_classification_alone_are_not_recognised(imported):
-    with pytest.raises(UserError, match="in no format that is known"):
+    with pytest.raises(UserError, match="not in a known format"):
         imported(as_lines({"id": 1, "text": TEXT, "label": ["good"]}))
 
 

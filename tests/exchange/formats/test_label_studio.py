@@ -108,9 +108,9 @@ def test_what_is_said_of_a_region_is_no_span_but_counted(imported, request, resu
         pytest.param(region(0, 99), "lies outside the text of 35 characters", id="too far"),
         pytest.param(region(-4, 3), "lies outside", id="negative"),
         pytest.param(region(5, 6), "is white space only", id="white space only"),
-        pytest.param(region(0.5, 3), "no whole numbers", id="fraction"),
-        pytest.param(region(None, 3), "no whole numbers", id="null"),
-        pytest.param(region(True, 3), "no whole numbers", id="boolean"),
+        pytest.param(region(0.5, 3), "not whole numbers", id="fraction"),
+        pytest.param(region(None, 3), "not whole numbers", id="null"),
+        pytest.param(region(True, 3), "not whole numbers", id="boolean"),
         pytest.param(region(10**15, 10**16), "lies outside", id="huge"),
         pytest.param(region(0, 5, label=" "), "has no label", id="blank label"),
         pytest.param(region(0, 5, labels=[]), "has no label", id="no label"),
@@ -188,8 +188,8 @@ def test_a_key_that_is_named_is_taken(imported):
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        pytest.param({"text": "https://example.org/7.txt"}, "text's address only", id="an address"),
-        pytest.param({"text": "s3://bucket/7.txt"}, "text's address only", id="a bucket"),
+        pytest.param({"text": "https://example.org/7.txt"}, "only the address of the text", id="an address"),
+        pytest.param({"text": "s3://bucket/7.txt"}, "only the address of the text", id="a bucket"),
         pytest.param({"text": ["Redis", "is"]}, "no text in the record (its keys: text)", id="a list"),
         pytest.param({}, "no text in the record (its keys: none)", id="nothing"),
         pytest.param({"text": " \n"}, "no text in the record", id="blank"),
@@ -507,5 +507,5 @@ def test_no_value_makes_the_readers_fail_but_with_a_reason(value, results):
 
 
 def test_a_list_of_bare_annotations_has_no_texts_and_is_not_recognised(imported):
-    with pytest.raises(UserError, match="in no format that is known"):
+    with pytest.raises(UserError, match="not in a known format"):
         imported([annotation(region(0, 5))])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.corpus.jsonl import RefusedError
+from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.cleaning import clean
 from spacy_domain_ner.exchange.formats import prodigy
 from spacy_domain_ner.exchange.policies import Annotators, KeepOrDrop, Overlaps, Policies
@@ -195,6 +196,15 @@ def test_broken_rows_are_refused_with_their_line(imported, row, reason):
     assert result.mentions == [[REDIS, KAFKA]]
     (entry,) = result.report.shown["refused"]
     assert (reason in entry.reason, entry.line) == (True, 2)
+
+
+def test_an_annotation_file_is_read_by_its_format_version(imported):
+    """The annotation file has Prodigy's form, and says its version."""
+    result = imported(as_lines({**MANUAL, "format_version": 1}))
+    assert "format_version" not in result.passages[0].extra
+    with pytest.raises(UserError) as raised:
+        imported(as_lines(MANUAL, {**MANUAL, "format_version": 2}))
+    assert "export.json:2 has format_version 2" in raised.value.what
 
 
 def test_other_keys_come_along(imported):

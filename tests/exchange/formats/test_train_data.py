@@ -84,7 +84,7 @@ def test_python_is_read_and_never_run(imported, tmp_path):
     assert result.mentions == [[REDIS, KAFKA]]
     assert not trace.exists()
     (reason,) = result.reasons("refused")
-    assert "no pair of a text and its entities" in reason
+    assert "not a pair of a text and its entities" in reason
 
 
 def test_pairs_of_python_come_in_their_order(imported):
@@ -105,21 +105,21 @@ def test_pairs_of_python_come_in_their_order(imported):
     ],
 )
 def test_python_without_pairs_is_an_error_of_the_user(imported, content):
-    with pytest.raises(UserError, match="no Python source"):
+    with pytest.raises(UserError, match="not Python source"):
         imported(content, name="train.py")
 
 
 @pytest.mark.parametrize(
     ("pair", "reason"),
     [
-        pytest.param([TEXT, {"cats": {"a": 1}}], "no pair", id="categories only"),
-        pytest.param([TEXT], "no pair", id="no second"),
-        pytest.param([3, {"entities": []}], "no pair", id="no text"),
-        pytest.param([TEXT, {"entities": 5}], "the entities are no list", id="a number as entities"),
-        pytest.param([TEXT, {"entities": "INFRA"}], "the entities are no list", id="a string as entities"),
+        pytest.param([TEXT, {"cats": {"a": 1}}], "not a pair", id="categories only"),
+        pytest.param([TEXT], "not a pair", id="no second"),
+        pytest.param([3, {"entities": []}], "not a pair", id="no text"),
+        pytest.param([TEXT, {"entities": 5}], "the entities are not a list", id="a number as entities"),
+        pytest.param([TEXT, {"entities": "INFRA"}], "the entities are not a list", id="a string as entities"),
         pytest.param(["", {"entities": []}], "an empty text", id="empty text"),
-        pytest.param({"text": TEXT}, "no pair", id="an object"),
-        pytest.param(None, "no pair", id="null"),
+        pytest.param({"text": TEXT}, "not a pair", id="an object"),
+        pytest.param(None, "not a pair", id="null"),
     ],
 )
 def test_what_is_no_pair_is_refused(imported, pair, reason):
@@ -222,7 +222,7 @@ def test_a_docbin_says_what_is_known_of_its_tokens(imported, tmp_path):
 
 @pytest.mark.parametrize("content", [b"\x78\x9c", b"\x78\x9cgarbage", DocBin(docs=docs()[:1]).to_bytes()[:-30]])
 def test_a_broken_docbin_is_an_error_of_the_user(imported, content):
-    with pytest.raises(UserError, match="no DocBin"):
+    with pytest.raises(UserError, match="not a DocBin"):
         imported(content, name="train.spacy")
 
 

@@ -14,12 +14,12 @@ from spacy_domain_ner.extraction.lines import extract_batch
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
-        (b"{broken", "no valid JSON"),
+        (b"{broken", "not valid JSON"),
         (b"[1]", "a record must be a JSON object"),
         (b'{"no": "text"}', "no 'text' in the record"),
         (b'{"text": 3}', "'text' must be a string"),
         (b'{"text": "  "}', "an empty text"),
-        (b'{"text": "caf\xe9"}', "no UTF-8 text"),
+        (b'{"text": "caf\xe9"}', "not UTF-8 text"),
         (b'{"text": "\\ud83d"}', "half of a surrogate pair at offset 0"),
         (b'{"text": "a", "n": ' + b"1" * 5000 + b"}", "a number of thousands of digits"),
         (b'{"text": "a", "n": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "JSON that is nested too deeply"),

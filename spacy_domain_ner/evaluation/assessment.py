@@ -54,11 +54,15 @@ class TypeResult(Result):
 class Assessment(Analysis):
     """How good a model is. `print(assessment)` shows it as a table with the next steps.
 
-    Everything of the `Analysis` is here as well: `passages`, `predictions`, `matches`, `errors`, `micro`, `macro`,
-    `confusions`, `groups`.
-
     Attributes:
-        types: The result of each type, in the order of the schema: `assessment.types["SERVICE"].verdict.name`.
+        types: The result of each type, in the order of the schema. A result has `f1`, `precision` and `recall` (each
+            with `value`, `low` and `high`), `score` (the counts), `verdict`, `forecast` and `trained_on`:
+            `assessment.types["SERVICE"].verdict.name`.
+        micro: The result of all mentions together.
+        errors: Everything that is not correct, the most instructive first.
+        passages: The evaluation set; `number` of an error is an index into it.
+        predictions: The predicted spans of each passage.
+        groups: The score of each value of a `meta` key, for the keys that divide the passages into a few groups.
         gates: The F1 values that a type is judged by.
         curve: How F1 grows with the number of examples; None where it was not measured.
         progress: The difference to an earlier run; None without one.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spacy_domain_ner.errors import UserError, reason
-from spacy_domain_ner.files import replacing
+from spacy_domain_ner.files import refuse_newer_format, replacing
 from spacy_domain_ner.projects.answers import QUESTIONS
 
 RECORD = ".domain-ner.json"
@@ -101,11 +101,7 @@ def read_record(project: Path) -> Record | None:
         return None
     try:
         content = json.loads(path.read_text(encoding="utf8"))
-        if content["format_version"] > FORMAT_VERSION:
-            raise UserError(
-                f"{path} has format_version {content['format_version']}; this spacy-domain-ner reads {FORMAT_VERSION}",
-                "Upgrade spacy-domain-ner, then update the project.",
-            )
+        refuse_newer_format(path, content["format_version"], FORMAT_VERSION)
         files = {name: "".join(lines) for name, lines in content["files"].items()}
         return Record(content["template_version"], dict(content["answers"]), files)
     except UserError:

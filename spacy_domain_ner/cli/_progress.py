@@ -10,7 +10,7 @@ def progress_bar(text: str) -> Iterator[Callable[..., None]]:
     """Show a progress bar on standard error; show nothing where that is not a terminal.
 
     Args:
-        text: What stands before the bar.
+        text: The text before the bar.
 
     Yields:
         A function to call with the share that is done, from 0 to 1, and perhaps another text.

@@ -1,4 +1,4 @@
-"""From the spans as a file has them to sound ones: inside the text, trimmed, of known labels, each once."""
+"""Cleaning the spans of a version: those that are taken lie inside the text, are trimmed, and have known labels."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ _UNIT_NAMES = {
 
 @dataclass
 class CleanVersion:
-    """A version whose spans are sound.
+    """A version with spans that can be taken.
 
     Attributes:
         version: The version as it was read.
@@ -50,7 +50,7 @@ class CleanVersion:
 def clean(
     version: Version, policies: Policies, schema: EntitySchema | None = None, votes: Counter[str] | None = None
 ) -> CleanVersion:
-    """Turn a version's spans into sound ones.
+    """Clean a version's spans.
 
     Args:
         version: The version as it was read.

@@ -95,7 +95,7 @@ class ImportReport:
         return self.passages["refused"] + self.spans["refused"] + unread
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the counts as JSON values, as they stand in the report's file."""
+        """Return the counts as JSON values, as the report's file has them."""
         return {
             "files": [{"file": name, "format": file_format} for name, file_format in self.files],
             **{

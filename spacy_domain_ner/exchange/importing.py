@@ -1,7 +1,7 @@
 """Importing annotations: every format in, canonical passages out, merged into what is there, and a report on all of it.
 
-Memory does not grow with a file: the versions of a passage may stand anywhere in one file or in several, and wait for
-each other in a temporary database on the disk.
+Memory does not grow with a file: the versions of a passage may be anywhere in one file or in several, and wait for each
+other in a temporary database on the disk.
 """
 
 import json
@@ -303,7 +303,7 @@ class _Import:
                 self._keep_partial([version for version in versions if version.status is Status.PARTIAL])
 
     def clean(self, version: Version) -> CleanVersion:
-        """Turn a version's spans into sound ones."""
+        """Clean a version's spans."""
         return clean(version, self._policies, self._schema, self._votes.get(version.file))
 
     def _log_spans(self, cleaned: CleanVersion) -> None:

@@ -22,7 +22,7 @@ def tasks(*texts: str) -> str:
     return "".join(json.dumps({"text": text, "spans": [SPAN], "answer": "accept"}) + "\n" for text in texts)
 
 
-def test_an_import_names_the_format_the_counts_and_the_account(run, tmp_path):
+def test_an_import_names_the_format_the_counts_and_the_report(run, tmp_path):
     (tmp_path / "export.jsonl").write_text(tasks("Redis is down", "Redis is down", "Kafka is up"), encoding="utf8")
     result = run("domain-ner", "import", "export.jsonl", "-o", "annotations.jsonl")
     assert result.returncode == 0, result.stderr
@@ -111,7 +111,7 @@ def test_a_bar_moves_on_a_terminal_and_nowhere_else(run, tmp_path):
     shown = on_a_terminal(Path(sys.executable).parent / "domain-ner", "import", path, "-o", tmp_path / "out.jsonl")
     percents = [int(percent) for percent in re.findall(r"(\d+)%", shown)]
     assert percents == sorted(percents)
-    # It goes on when the file has been read to its end.
+    # It continues when the file has been read to its end.
     assert len({percent for percent in percents if 50 < percent < 100}) >= 2, percents
     assert "%" not in run("domain-ner", "import", path, "-o", "again.jsonl").stderr
 

@@ -16,14 +16,14 @@ from spacy_domain_ner.exchange.policies import Policies
 
 @dataclass
 class Imported:
-    """What an import wrote, and its account."""
+    """What an import wrote, and its report."""
 
     passages: list[Passage]
     report: ImportReport
 
     @property
     def mentions(self) -> list[list[tuple[str, str]]]:
-        """Of each passage, each span's text and label."""
+        """The text and label of each span, per passage."""
         return [[(passage.surface(span), span.label) for span in passage.spans] for passage in self.passages]
 
     @property

@@ -1,4 +1,4 @@
-"""Merging imported annotations into what is there, the account of it, and files of any size."""
+"""Merging imported annotations into what is there, the report of it, and files of any size."""
 
 import json
 import os
@@ -139,7 +139,7 @@ def test_every_annotator_s_version_is_kept_apart_and_importing_again_changes_not
     assert merge(first, new, policies)[0] == first
 
 
-def test_strict_writes_the_account_alone(merge, tmp_path):
+def test_strict_writes_only_the_report(merge, tmp_path):
     with pytest.raises(UserError, match=r"2 passage\(s\), span\(s\) or file\(s\) refused"):
         merge(row("old"), row("new", {"start": 50, "end": 60, "label": "X"}), strict=True)
     assert (tmp_path / "annotations.jsonl").read_text(encoding="utf8") == row("old")
@@ -155,7 +155,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
 @given(texts=st.lists(TEXTS, max_size=5), spans=st.lists(st.tuples(TEXTS, st.integers(-3, 20), st.integers(-3, 20))))
-def test_the_account_is_whole_whatever_is_imported(tmp_path_factory, texts, spans):
+def test_the_report_is_complete_whatever_is_imported(tmp_path_factory, texts, spans):
     folder = tmp_path_factory.mktemp("any")
     marked = [{"start": start, "end": end, "label": label} for label, start, end in spans]
     new = row("Redis is down") + "".join(row(text, *marked) for text in texts)
@@ -255,7 +255,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path, make):
 def test_a_run_that_is_killed_leaves_the_old_file(tmp_path):
     path, output = many_rows(tmp_path / "large.jsonl", 20), tmp_path / "annotations.jsonl"
     output.write_text(row("old"), encoding="utf8")
-    # What it leaves behind stays below.
+    # What it does not clean up stays in this folder.
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen([sys.executable, "-c", IMPORT, path, output], env=environment)
     # It is writing as soon as a file beside the output is there.

@@ -46,13 +46,13 @@ def test_spans_left_out_by_a_renaming_are_no_refusal_even_when_strict(imported):
         pytest.param(as_lines(row(), {"text": 3, "answer": "accept"}), id="a record without a text"),
     ],
 )
-def test_strict_imports_nothing_if_anything_is_refused_and_still_accounts_for_it(imported, tmp_path, bad):
+def test_strict_imports_nothing_if_anything_is_refused_and_still_reports_it(imported, tmp_path, bad):
     report = tmp_path / "report.json"
     with pytest.raises(UserError, match="refused; nothing was imported"):
         imported(bad, schema=SCHEMA, strict=True, report=report)
     assert not (tmp_path / "imported/annotations.jsonl").exists()
-    account = json.loads(report.read_text(encoding="utf8"))
-    assert any(entry["kind"] == "refused" for entry in account["entries"])
+    written = json.loads(report.read_text(encoding="utf8"))
+    assert any(entry["kind"] == "refused" for entry in written["entries"])
 
 
 def test_an_import_of_nothing_but_unknown_labels_is_an_error_that_says_how_to_rename(imported):
@@ -61,19 +61,19 @@ def test_an_import_of_nothing_but_unknown_labels_is_an_error_that_says_how_to_re
     assert "`rename=OLD=NEW`" in error.value.hint
 
 
-def test_every_entry_of_the_account_has_its_place_its_text_and_its_reason(imported, tmp_path):
+def test_every_entry_of_the_report_has_its_place_its_text_and_its_reason(imported, tmp_path):
     report = tmp_path / "report.json"
     content = as_lines(
         row((0, 6, "INFRA"), (0, 5, "INFRA"), (3, 99, "INFRA")), row(text=" "), row(text="x", answer="ignore")
     )
     imported(content, report=report)
-    account = json.loads(report.read_text(encoding="utf8"))
-    assert {(entry["kind"], entry["of"], entry["line"]) for entry in account["entries"]} == {
+    written = json.loads(report.read_text(encoding="utf8"))
+    assert {(entry["kind"], entry["of"], entry["line"]) for entry in written["entries"]} == {
         ("changed", "span", 1), ("refused", "span", 1), ("refused", "passage", 2), ("left out", "passage", 3),
     }  # fmt: skip
-    assert all(entry["reason"] and entry["file"].endswith("export.json") for entry in account["entries"])
-    assert account["counts"]["spans"]["read"] == 3
-    assert account["counts"]["passages"]["read"] == 3
+    assert all(entry["reason"] and entry["file"].endswith("export.json") for entry in written["entries"])
+    assert written["counts"]["spans"]["read"] == 3
+    assert written["counts"]["passages"]["read"] == 3
 
 
 def test_a_choice_may_be_given_by_its_name_and_one_that_does_not_exist_is_named():
@@ -133,10 +133,10 @@ def test_under_every_policy_all_that_is_read_is_kept_refused_merged_or_left_out(
     tmp_path_factory, records, policies, schema
 ):
     folder = tmp_path_factory.mktemp("balance")
-    path, output, account = folder / "export.json", folder / "annotations.jsonl", folder / "report.json"
+    path, output, report_path = folder / "export.json", folder / "annotations.jsonl", folder / "report.json"
     path.write_text(as_lines(*records), encoding="utf8")
     try:
-        report = import_annotations([path], output, policies, schema=schema, report=account)
+        report = import_annotations([path], output, policies, schema=schema, report=report_path)
     except UserError as error:
         assert "is empty" in str(error) or "format" in str(error) or "entity type" in str(error)  # noqa: PT017
         return
@@ -147,7 +147,7 @@ def test_under_every_policy_all_that_is_read_is_kept_refused_merged_or_left_out(
     assert len(written) == passages["kept"] == passages["added"]
     assert sum(len(record["spans"]) for record in written) == spans["kept"] == sum(report.labels.values())
     assert sum(not record["spans"] for record in written) == report.without_spans
-    entries = json.loads(account.read_text(encoding="utf8"))["entries"]
+    entries = json.loads(report_path.read_text(encoding="utf8"))["entries"]
     for of, counts in (("passage", passages), ("span", spans)):
         assert sum(entry["of"] == of and entry["kind"] == "refused" for entry in entries) == counts["refused"]
     # What was written is imported again as it is.

@@ -23,7 +23,7 @@ def manifest():
 
 
 def solid(text, spans):
-    """A text and its spans by the characters that are not white space: BIO text is put together anew."""
+    """A text and its spans by the characters that are not white space: BIO text is put together again."""
     number = [0]
     for character in text:
         number.append(number[-1] + (not character.isspace()))
@@ -49,7 +49,7 @@ def reference(entry):
     return [(r, solid(r["text"], [(s["start"], s["end"], s["label"]) for s in r["spans"]])) for r in records]
 
 
-# Read by other tests below: binary answers are no complete annotations; and where the paragraph's own text is given,
+# Read by other tests below: binary answers are not complete annotations; and where the paragraph's own text is given,
 # it is taken, while the reference joins the tokens, whose quotation marks are others.
 APART = ("reddit_PRODUCT_binary.jsonl", "training-data.json")
 

@@ -357,7 +357,7 @@ def _server_address(url: str) -> str:
 def _plain_token(token: str) -> str:
     token = token.strip()
     if not token:
-        raise UserError("There is no token", _TOKEN_HINT)
+        raise UserError("The `token` is empty", _TOKEN_HINT)
     # The messages do not show the token.
     if not re.fullmatch(r"[!-~]+", token):
         raise UserError("The token has characters in it that no token has", f"Copy it again. {_TOKEN_HINT}")

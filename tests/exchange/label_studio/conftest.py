@@ -47,7 +47,7 @@ class LabelStudio:
     second: User = field(init=False)
 
     def request(self, method: str, path: str, body: object = None, user: User | None = None) -> Any:
-        """A request with a legacy token, the owner's unless told otherwise. RETURNS: The answer's JSON."""
+        """A request with a legacy token, the owner's unless another user is given; its answer's JSON comes back."""
         headers = {"Authorization": f"Token {(user or self.owner).legacy}"}
         response = requests.request(method, self.url + path, json=body, headers=headers, timeout=60)
         assert response.ok, (response.status_code, response.text[:500])
@@ -94,7 +94,7 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStud
         shutil.copyfileobj(packed, unpacked)
     legacy = hashlib.sha1(os.urandom(16)).hexdigest()
     with closing(sqlite3.connect(folder / "label_studio.sqlite3")) as database, database:
-        # The organisation's owner is in there already, with a token that is no secret.
+        # The organisation's owner is in there already, with a token that everybody knows.
         ((owner,),) = database.execute("SELECT email FROM htx_user").fetchall()
         database.execute("UPDATE authtoken_token SET key = ?", (legacy,))
     with socket.socket() as free:
@@ -193,7 +193,7 @@ class Asked:
 class Proxy:
     """Passes requests on to the real server, but for those to which `instead` has an answer.
 
-    instead: Gets the request; RETURNS a status, headers and body to answer with, "cut" to close the connection,
+    instead: Gets the request, and returns a status, headers and body to answer with, "cut" to close the connection,
         "cut in the middle" to close it in the real answer, "wait" to give no answer, "too late" to pass it on and
         answer 504, None to pass it on.
     """

@@ -24,15 +24,16 @@ from spacy_domain_ner.exchange.policies import (
 if TYPE_CHECKING:
     from spacy_domain_ner.exchange.import_report import ImportReport
 
-SCHEMA = typer.Option(None, help="The entity types  [default: entity_types.yml where there is one]")
+SCHEMA = typer.Option(None, help="The entity types", show_default="entity_types.yml where there is one")
 FILE_FORMAT = typer.Option(None, "--format", help=f"The format, to skip its recognition: {', '.join(FORMATS)}")
 ENCODING = typer.Option("utf-8", help="The files' encoding, such as latin-1")
 TEXT_KEY = typer.Option(None, help="The key of the text in the records, where it is not found")
 RENAME = typer.Option([], help="OLD=NEW renames a label, OLD= leaves its spans out (may be repeated)")
 REPORT = typer.Option(
-    None, help="JSON file for everything that is changed, refused or left out  [default: OUTPUT with the ending "
-    ".import.json]",
-)  # fmt: skip
+    None,
+    help="JSON file for everything that is changed, refused or left out",
+    show_default="OUTPUT with the ending .import.json",
+)
 STRICT = typer.Option(False, "--strict", help="Import nothing if anything is refused")
 
 # The option of each policy, in the order of the help.

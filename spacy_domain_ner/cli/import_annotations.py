@@ -28,8 +28,8 @@ def import_cli(
 ) -> None:
     """Import annotations of Label Studio, doccano, Prodigy, CoNLL/BIO, brat and spaCy's own forms.
 
-    The content tells the format. Passages that the annotation file has stay; one with the same text and source gets
-    the imported annotation. Everything that is changed or refused is listed with its place.
+    The format is recognised by the content. Passages that the annotation file has stay; one with the same text and
+    source gets the imported annotation. Everything that is changed or refused is listed with its place.
     """
     report = report or importing.default_report(output)
     with progress_bar("Importing") as progress:

@@ -53,7 +53,7 @@ def pull_cli(
     schema: Path = importing.SCHEMA,
     all_tasks: bool = typer.Option(False, "--all", help="Also fetch the tasks that nobody has annotated"),
     export: Path = typer.Option(
-        None, help="Keep Label Studio's own export here  [default: OUTPUT with the ending .label-studio.json]"
+        None, help="Keep Label Studio's own export here", show_default="OUTPUT with the ending .label-studio.json"
     ),
     policies: Policies = Policies(),
     report: Path = importing.REPORT,

@@ -38,7 +38,7 @@ from spacy_domain_ner.experiments.runs import (
 from spacy_domain_ner.models import load_model
 from spacy_domain_ner.training.configure import configure
 from spacy_domain_ner.training.frameworks import FRAMEWORKS, find_framework
-from spacy_domain_ner.training.recipe import TOKENS, Inputs, Recipe, check_seed, md5
+from spacy_domain_ner.training.recipe import SPACY, Recipe, RunInputs, check_seed, md5
 
 # Passes over the evaluation set. Their median is the speed; one more before them is not counted.
 TIMED = 3
@@ -245,7 +245,7 @@ def _check_different(choices: Sequence[Choice], paths: Sequence[Path]) -> None:
 
 def _check_sets(recipe: Recipe) -> None:
     for path in _sets(recipe):
-        check_file(path, "convert" if path.suffix == TOKENS else "split")
+        check_file(path, "convert" if path.suffix == SPACY else "split")
 
 
 def _sets(recipe: Recipe) -> tuple[Path, Path]:
@@ -253,13 +253,13 @@ def _sets(recipe: Recipe) -> tuple[Path, Path]:
     return recipe.sets(find_framework(recipe.read_config()).reads)
 
 
-def _inputs(recipe: Recipe, eval: Path) -> Inputs:
+def _inputs(recipe: Recipe, eval: Path) -> RunInputs:
     """What a run's result depends on."""
     train, dev = _sets(recipe)
     return recipe.inputs(train=md5(train.read_bytes()), dev=md5(dev.read_bytes()), eval=md5(eval.read_bytes()))
 
 
-def _measure(choice: Choice, recipe: Recipe, inputs: Inputs, passages: list[Passage], folder: Path) -> Run:
+def _measure(choice: Choice, recipe: Recipe, inputs: RunInputs, passages: list[Passage], folder: Path) -> Run:
     """Train in a folder, and measure the model there."""
     seconds = train_timed(recipe, folder)
     model = folder / "model-best"

@@ -37,7 +37,7 @@ from spacy_domain_ner.experiments.runs import (
     train_on,
 )
 from spacy_domain_ner.files import replacing
-from spacy_domain_ner.training.recipe import PASSAGES, Inputs, Recipe, read_set
+from spacy_domain_ner.training.recipe import JSONL, Recipe, RunInputs, read_set
 
 SIZES = (0.125, 0.25, 0.5, 1.0)
 # A model learns nothing from fewer passages that a curve could go through.
@@ -71,7 +71,7 @@ class CurveFile(BaseModel):
     """The file of a curve: what was measured, on which passages, and what follows from it.
 
     Attributes:
-        format_version: The version of the file's form.
+        format_version: The version of the file format.
         evaluation_set: The digest of the passages that the models were scored on.
         settings: What was trained on, and how.
         points: The points of the curve, as `LearningCurve.to_dict` gives them.
@@ -129,11 +129,11 @@ def measure_learning_curve(
     if not 0 <= gate <= 1:
         raise UserError(f"`gate` is {gate}", "Give an F1 between 0 and 1, for instance 0.85.")
     check_file(recipe.config, "configure")
-    train_path, dev_path = recipe.sets(PASSAGES)
+    train_path, dev_path = recipe.sets(JSONL)
     check_file(train_path, "split")
     check_file(dev_path, "split")
     passages = read_evaluation_set(Path(eval))
-    dev = bare(read_set(dev_path, PASSAGES))
+    dev = bare(read_set(dev_path))
     parts = [bare(part) for part in draw_parts(read_valid_passages(train_path), sizes, recipe.seed)]
     nlp = load_tokenizing_pipeline(recipe.config)
     sets = {"dev": identity_of(dev), "eval": identity_of(passages)}
@@ -264,7 +264,7 @@ def _check_sizes(sizes: Sequence[float]) -> None:
 def _measure(
     recipe: Recipe,
     nlp: Language,
-    inputs: Inputs,
+    inputs: RunInputs,
     part: list[Passage],
     dev: list[Passage],
     passages: list[Passage],

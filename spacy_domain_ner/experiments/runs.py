@@ -29,14 +29,14 @@ from spacy_domain_ner.files import replacing
 from spacy_domain_ner.models import load_model
 from spacy_domain_ner.training import Recipe, train
 from spacy_domain_ner.training.gpu import gpu_name
-from spacy_domain_ner.training.recipe import PASSAGES, TOKENS, Inputs, digest
+from spacy_domain_ner.training.recipe import JSONL, SPACY, RunInputs, digest
 
 
 class TrainingRun(BaseModel):
     """One training and what was measured of it, as its file holds it.
 
     Attributes:
-        format_version: The version of the file's form.
+        format_version: The version of the file format.
         seed: The seed of the training.
         inputs: What the result depends on: a run with the same inputs is not repeated.
         training_seconds: Wall-clock time, with that of loading the base model.
@@ -78,7 +78,7 @@ class RunFolder:
 
 def run_once(
     kind: type[AnyRun],
-    inputs: Inputs,
+    inputs: RunInputs,
     measure: Callable[[Path], AnyRun],
     kept_in: RunFolder,
     title: str,
@@ -116,7 +116,7 @@ def run_once(
     return run
 
 
-def _read(kind: type[AnyRun], file: Path, inputs: Inputs) -> AnyRun | None:
+def _read(kind: type[AnyRun], file: Path, inputs: RunInputs) -> AnyRun | None:
     """A run's file; None if there is none with these inputs, or its content is damaged."""
     try:
         run = kind.model_validate(srsly.read_json(file))
@@ -149,17 +149,17 @@ def train_on(
     Returns:
         The best model, and the seconds that its training took.
     """
-    own = replace(recipe, train=folder / f"train{PASSAGES}", dev=folder / f"dev{PASSAGES}")
-    # Each framework reads one of the two forms.
+    own = replace(recipe, train=folder / f"train{JSONL}", dev=folder / f"dev{JSONL}")
+    # Each framework reads one of the two files.
     for path, passages in ((own.train, train_set), (own.dev, dev_set)):
         write_passages(path, passages)
-        write_docs(nlp, passages, path.with_suffix(TOKENS))
+        write_docs(nlp, passages, path.with_suffix(SPACY))
     seconds = train_timed(own, folder)
     return load_model(folder / "model-best"), seconds
 
 
 def run_record(
-    inputs: Inputs,
+    inputs: RunInputs,
     seed: int,
     seconds: float,
     passages: list[Passage],

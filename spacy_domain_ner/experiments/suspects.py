@@ -31,7 +31,7 @@ from spacy_domain_ner.experiments.runs import (
     train_on,
 )
 from spacy_domain_ner.files import replacing
-from spacy_domain_ner.training.recipe import PASSAGES, Inputs, Recipe
+from spacy_domain_ner.training.recipe import JSONL, Recipe, RunInputs
 
 FOLDS, FEWEST_FOLDS = 4, 3
 # More than anybody looks through at a time.
@@ -94,9 +94,9 @@ def find_suspects(
     if limit < 1:
         raise UserError(f"`limit` is {limit}", f"Give 1 or more, for instance {LIMIT}.")
     check_file(recipe.config, "configure")
-    for path in recipe.sets(PASSAGES):
+    for path in recipe.sets(JSONL):
         check_file(path, "split")
-    passages = [passage for path in recipe.sets(PASSAGES) for passage in read_valid_passages(path)]
+    passages = [passage for path in recipe.sets(JSONL) for passage in read_valid_passages(path)]
     divided = make_folds(divide(passages, folds, recipe.seed))
     nlp = load_tokenizing_pipeline(recipe.config)
     readings = []
@@ -188,7 +188,7 @@ def make_folds(parts: Sequence[list[Passage]]) -> list[Fold]:
     return folds
 
 
-def _measure(recipe: Recipe, nlp: Language, inputs: Inputs, fold: Fold, folder: Path) -> FoldRun:
+def _measure(recipe: Recipe, nlp: Language, inputs: RunInputs, fold: Fold, folder: Path) -> FoldRun:
     """Train on a fold in a folder, and read what was held out."""
     model, seconds = train_on(recipe, nlp, folder, bare(fold.train), bare(fold.dev))
     predictions = list(predict_with_probabilities(model, fold.held_out))

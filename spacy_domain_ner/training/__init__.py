@@ -30,7 +30,7 @@ def train(recipe: Recipe, output_dir: str | Path) -> None:
     gpu, line = choose_gpu(str(recipe.gpu_id), transformer=framework.trains_transformer(config))
     print(line, flush=True)
     # Both are read before anything is made.
-    _, dev = [read_set(path, framework.reads) for path in recipe.sets(framework.reads)]
+    _, dev = [read_set(path) for path in recipe.sets(framework.reads)]
     with _replacing_models(Path(output_dir)) as scratch:
         framework.train(recipe, scratch, gpu)
         # The model was chosen by these passages, but did not learn from them.

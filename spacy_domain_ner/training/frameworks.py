@@ -18,7 +18,7 @@ class Framework(Protocol):
     Attributes:
         name: What the user calls it.
         config_file: The config in `configs/` that `configure` fills in for a transformer.
-        reads: The form of the sets that it reads: `.jsonl` (passages) or `.spacy` (tokens).
+        reads: Which file of a set it reads: `.jsonl` (passages) or `.spacy` (tokens).
     """
 
     name: str

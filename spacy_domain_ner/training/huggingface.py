@@ -15,7 +15,7 @@ from spacy_domain_ner.base_models.presets import Preset
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline
 from spacy_domain_ner.errors import UserError, reason
-from spacy_domain_ner.training.recipe import PASSAGES, Recipe, read_set
+from spacy_domain_ner.training.recipe import JSONL, Recipe, read_set
 
 # The loss ignores these word pieces.
 NO_TAG = -100
@@ -50,7 +50,7 @@ class HuggingFace:
 
     name = "huggingface"
     config_file = "huggingface.cfg"
-    reads = PASSAGES
+    reads = JSONL
 
     def applies(self, config: Config) -> bool:
         """Whether the config has a section `[huggingface]`."""
@@ -78,7 +78,7 @@ class HuggingFace:
                 f"Show it only that GPU: set the environment variable CUDA_VISIBLE_DEVICES to {gpu}, `gpu_id` to 0.",
             )
         _check_packages()
-        passages = [read_set(path, PASSAGES) for path in recipe.sets(PASSAGES)]
+        passages = [read_set(path) for path in recipe.sets(JSONL)]
         tokenizer, model = _load_base_model(section, _tags(passages), recipe.seed)
         tagged_sets = [_tagged_windows(tokenizer, model, side, section) for side in passages]
         trainer = _make_trainer(recipe, section, tokenizer, model, tagged_sets, folder, gpu)

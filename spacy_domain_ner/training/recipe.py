@@ -17,13 +17,13 @@ from spacy_domain_ner.corpus.jsonl import read_valid_passages
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.errors import UserError, reason
 
-# The two forms of a set, which lie beside each other: `split` writes the passages, `convert` the tokens.
-PASSAGES, TOKENS = ".jsonl", ".spacy"
+# The two files of a set, side by side: `split` writes its passages as .jsonl, `convert` its tokens as .spacy.
+JSONL, SPACY = ".jsonl", ".spacy"
 # NumPy takes no larger seed.
 LARGEST_SEED = 2**32 - 1
 
 # Names and values by which two trainings are known to be the same.
-Inputs = Mapping[str, str | int]
+RunInputs = Mapping[str, str | int]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Recipe:
 
     Attributes:
         config: A spaCy training config, or one with a section `[huggingface]`.
-        train: The training set. Either form's name will do, .jsonl or .spacy: what trains reads the one that it needs.
+        train: The training set, named by its .jsonl or its .spacy file: the framework reads the one that it needs.
         dev: The early-stopping set, named like the training set.
         max_epochs: The most passes over the training set. Where the learning rate falls to zero, as it does for
             transformers, it falls over the config's own number of epochs, and that is not exceeded.
@@ -72,11 +72,17 @@ class Recipe:
         """
         return read_config(self.config, self.overrides)
 
-    def sets(self, form: str) -> tuple[Path, Path]:
-        """The files of the training and early-stopping sets in one form, `.jsonl` or `.spacy`."""
-        return in_form(self.train, form), in_form(self.dev, form)
+    def sets(self, suffix: str) -> tuple[Path, Path]:
+        """The files of the training and early-stopping sets that end in `.jsonl` or `.spacy`.
 
-    def inputs(self, **sets: str) -> Inputs:
+        A file with another ending is taken as it is.
+        """
+        train, dev = (
+            path.with_suffix(suffix) if path.suffix in (JSONL, SPACY) else path for path in (self.train, self.dev)
+        )
+        return train, dev
+
+    def inputs(self, **sets: str) -> RunInputs:
         """What the result depends on, as digests and numbers. Trainings that have the same give the same model.
 
         Args:
@@ -102,22 +108,16 @@ def check_seed(seed: int) -> None:
         raise UserError(f"The seed {seed} is not between 0 and {LARGEST_SEED}", "Give a whole number, for instance 0.")
 
 
-def in_form(path: Path, form: str) -> Path:
-    """The file of a set in one form; a file with another ending is taken for that form."""
-    return path.with_suffix(form) if path.suffix in (PASSAGES, TOKENS) else path
-
-
-def read_set(path: Path, form: str) -> list[Passage]:
+def read_set(path: Path) -> list[Passage]:
     """Read a set that is trained on or stopped by.
 
     Args:
-        path: The set's file.
-        form: Its form. A .spacy file gives the spans that its tokens can express.
+        path: The set's file: .jsonl, or .spacy, which gives the spans that its tokens can express.
 
     Raises:
         UserError: If the file can't be read or has no entities.
     """
-    passages = _read_passages(path) if form == PASSAGES else _read_docs(path)
+    passages = _read_passages(path) if path.suffix == JSONL else _read_docs(path)
     if not any(passage.spans for passage in passages):
         raise no_entities(path, len(passages))
     return passages

@@ -11,7 +11,7 @@ from thinc.api import Config
 from spacy_domain_ner.base_models.configs import fill_in, read_config
 from spacy_domain_ner.base_models.presets import Preset
 from spacy_domain_ner.errors import UserError, reason
-from spacy_domain_ner.training.recipe import TOKENS, Recipe
+from spacy_domain_ner.training.recipe import SPACY, Recipe
 
 BYTE_WINDOWS = "spacy_domain_ner.byte_windows.v1"
 # The word pieces that a tokenizer puts before and after a window.
@@ -24,7 +24,7 @@ class Spacy:
 
     name = "spacy"
     config_file = "transformer.cfg"
-    reads = TOKENS
+    reads = SPACY
 
     def applies(self, config: Config) -> bool:
         """Whatever no other framework takes is spaCy's."""
@@ -101,7 +101,7 @@ def find_transformers(config: Config) -> list[str]:
 
 def _values(recipe: Recipe, gpu: int) -> dict[str, Any]:
     """The values of the config that make a recipe of it, by their dotted names."""
-    train, dev = map(str, recipe.sets(TOKENS))
+    train, dev = map(str, recipe.sets(SPACY))
     paths = {"paths.train": train, "paths.dev": dev}
     steps = steps_per_epoch(recipe.config, {**paths, **recipe.overrides})
     config = recipe.read_config()

@@ -39,7 +39,7 @@ class Gazetteer:
 
     def train(self, recipe, folder, gpu):
         nlp = load_tokenizing_pipeline(recipe.config)
-        passages = read_set(recipe.sets(".jsonl")[0], ".jsonl")
+        passages = read_set(recipe.sets(".jsonl")[0])
         names = {(passage.surface(span), span.label) for passage in passages for span in passage.spans}
         patterns = [{"label": label, "pattern": name} for name, label in sorted(names)]
         nlp.add_pipe("entity_ruler").add_patterns(patterns)

@@ -21,6 +21,7 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing_path
 from spacy_domain_ner.models import load_model
 from spacy_domain_ner.schema import EntitySchema
+from spacy_domain_ner.training.frameworks import hub_models
 
 # This plugin, by the name that pip knows it by.
 DISTRIBUTION = "spacy-domain-ner"
@@ -83,7 +84,7 @@ def package_model(
         _without_plugin(built)
         _build_wheel(built)
         copytree(built, target)
-        for model_folder in _huggingface_models(staged):
+        for model_folder in hub_models(staged):
             copytree(model_folder, target / "huggingface")
             (target / "huggingface" / "README.md").write_text(card.for_huggingface(), encoding="utf8", newline="\n")
     return wheel_path(output_dir, language_name, version)
@@ -142,11 +143,6 @@ def _base_models(config: Config) -> list[dict[str, str]]:
     """The transformers that a pipeline was made from, as spaCy's packages name their sources."""
     models = [component.get("model") for component in config["components"].values()]
     return [{"name": model["name"]} for model in models if isinstance(model, dict) and model.get("name")]
-
-
-def _huggingface_models(model: Path) -> list[Path]:
-    """The folders in a model that transformers can load by itself."""
-    return [path.parent for path in model.glob("*/config.json") if (path.parent / "model.safetensors").is_file()]
 
 
 def _without_plugin(built: Path) -> None:

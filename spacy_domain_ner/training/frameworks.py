@@ -63,6 +63,11 @@ def find_framework(config: Config) -> Framework:
     return next(framework for framework in reversed(FRAMEWORKS.values()) if framework.applies(config))
 
 
+def hub_models(model: Path) -> list[Path]:
+    """The folders in a trained model that Hugging Face's tools load, without spaCy."""
+    return [folder for framework in FRAMEWORKS.values() if (folder := framework.hub_model(model))]
+
+
 def framework_named(name: str) -> Framework:
     """The framework of that name.
 

@@ -15,7 +15,7 @@ from spacy_domain_ner.experiments.suspects import find_suspects
 from spacy_domain_ner.reports.comparison import compare
 from spacy_domain_ner.training import Recipe, train
 from spacy_domain_ner.training.configure import configure
-from spacy_domain_ner.training.frameworks import FRAMEWORKS, find_framework
+from spacy_domain_ner.training.frameworks import FRAMEWORKS, find_framework, hub_models
 from spacy_domain_ner.training.recipe import read_set
 
 CONFIG = '[nlp]\nlang = "en"\npipeline = []\n\n[gazetteer]\nname = null\n'
@@ -73,6 +73,7 @@ def test_a_config_is_trained_by_the_framework_that_it_is_for(project, passages):
         (passages[0].surface(span), span.label) for span in passages[0].spans
     }
     assert find_framework(read_config(Path("training/config.cfg"))).name == "gazetteer"
+    assert hub_models(Path("training/model-best")) == [Path("training/model-best/entity_ruler")]
 
 
 def test_a_base_model_is_configured_for_it_by_name(project, tiny):

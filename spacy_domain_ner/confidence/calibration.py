@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy
-import spacy
 from spacy.language import Language
 
 from spacy_domain_ner.confidence.prediction import predict_with_probabilities
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.models import load_model
 
 BINS = 10
 # The attribute of a component that can be calibrated.
@@ -120,7 +120,7 @@ def calibrate_model(model: Path, passages: Sequence[Passage]) -> None:
         model: The model's folder.
         passages: Annotated passages that it was not trained on.
     """
-    nlp = spacy.load(model)
+    nlp = load_model(model)
     if calibrate(nlp, passages) is not None:
         recognizer = find_recognizer(nlp)
         recognizer.to_disk(model / recognizer.name)

@@ -14,6 +14,7 @@ from spacy_domain_ner.corpus.jsonl import read_valid_passages
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.files import replacing_path
+from spacy_domain_ner.models import needed_factories
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def load_tokenizing_pipeline(config_path: str | Path) -> Language:
     try:
         config = util.load_config(config_path, interpolate=False)
         lang_cls = util.get_lang_class(config["nlp"]["lang"])
-        nlp = lang_cls.from_config({"nlp": {**config["nlp"], "pipeline": [], "disabled": []}})
+        with needed_factories(()):
+            nlp = lang_cls.from_config({"nlp": {**config["nlp"], "pipeline": [], "disabled": []}})
         before_init = config.get("initialize", {}).get("before_init")
         if before_init:
             customize: Callable[[Language], Language] = util.registry.resolve({"callback": before_init})["callback"]

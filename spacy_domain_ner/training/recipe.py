@@ -8,7 +8,7 @@ from typing import Any
 
 import srsly
 from spacy.tokens import DocBin
-from spacy.util import get_lang_class
+from spacy.vocab import Vocab
 from thinc.api import Config
 
 from spacy_domain_ner.base_models.configs import read_config
@@ -135,10 +135,9 @@ def _read_docs(path: Path) -> list[Passage]:
         docs = DocBin().from_disk(path)
     except Exception as error:  # msgpack, zlib and the file system each have errors of their own
         raise UserError(f"Can't read {path}: {reason(error)}", "Convert the sets again: weasel run convert") from None
-    nlp = get_lang_class("xx")()
     return [
         Passage(doc.text, [Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents])
-        for doc in docs.get_docs(nlp.vocab)
+        for doc in docs.get_docs(Vocab())
     ]
 
 

@@ -11,6 +11,7 @@ from thinc.api import Config
 from spacy_domain_ner.base_models.configs import fill_in, read_config
 from spacy_domain_ner.base_models.presets import Preset
 from spacy_domain_ner.errors import UserError, reason
+from spacy_domain_ner.models import factories_in, needed_factories
 from spacy_domain_ner.training.recipe import SPACY, Recipe
 
 BYTE_WINDOWS = "spacy_domain_ner.byte_windows.v1"
@@ -51,9 +52,12 @@ class Spacy:
 
     def train(self, recipe: Recipe, folder: Path, gpu: int) -> None:
         """Train a spaCy config. The folder gets `model-best` and `model-last`."""
-        values = _values(recipe, gpu)
+        factories = factories_in(recipe.read_config())
         try:
-            spacy_train(recipe.config, folder, use_gpu=gpu, overrides=values)
+            with needed_factories(factories):
+                spacy_train(recipe.config, folder, use_gpu=gpu, overrides=_values(recipe, gpu))
+        except UserError:
+            raise
         except Exception as error:  # whatever the parts that a config names may raise
             raise UserError(
                 f"Training with {recipe.config} failed: {reason(error)}",

@@ -1,6 +1,9 @@
 """The command line's frame: the list of the verbs, what a verb imports, and how a message names options."""
 
 import importlib.resources
+import json
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -40,3 +43,37 @@ def test_a_message_names_options_where_the_library_names_parameters(capsys, monk
     what, hint = capsys.readouterr().err.splitlines()
     assert "✘ --format is 'x', and MODEL or `other` is too" in what
     assert hint == "Give --format jsonl."
+
+
+# Runs verbs in one process, and says after each which of these packages are imported.
+IMPORTED = """
+import sys
+from spacy_domain_ner.cli import main
+for arguments in sys.argv[1].split(";"):
+    sys.argv = ["domain-ner", *arguments.split()]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, arguments
+    heavy = {"spacy", "thinc", "torch", "spacy_transformers", "transformers", "sklearn"} & {*sys.modules}
+    print("imported:", arguments.split()[0], *sorted(heavy))
+"""
+LIGHT = (
+    "--help;new billing --pack blank;update billing;presets;guide;interface doccano --output d.json;"
+    "import a.jsonl --output i.jsonl;agreement a.jsonl b.jsonl;split a.jsonl corpus;export prodigy a.jsonl --output t"
+)
+
+
+def test_a_verb_imports_spacy_only_for_a_pipeline_and_transformers_only_for_a_transformer(tmp_path):
+    (tmp_path / "entity_types.yml").write_text("entity_types: [{name: INFRA}]\n")
+    (tmp_path / "config.cfg").write_text('[nlp]\nlang = "en"\n')
+    rows = [{"text": f"Redis {n} is down", "spans": [{"start": 0, "end": 5, "label": "INFRA"}]} for n in range(4)]
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    verbs = f"{LIGHT};check a.jsonl --config config.cfg;convert a.jsonl --config config.cfg;evaluate blank:en a.jsonl"
+    done = subprocess.run([sys.executable, "-c", IMPORTED, verbs], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done
+    imported = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("imported:")]
+    assert [heavy for heavy in imported if len(heavy) == 1] == [[verb.split()[0]] for verb in LIGHT.split(";")]
+    # thinc imports PyTorch itself where it is installed.
+    assert [set(heavy[1:]) - {"torch"} for heavy in imported[-3:]] == [{"spacy", "thinc"}] * 3

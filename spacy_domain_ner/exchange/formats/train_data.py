@@ -266,14 +266,14 @@ def read_docbin(data: bytes) -> Iterator[Version]:
     Raises:
         RefusedError: It is not a DocBin.
     """
-    import spacy
     from spacy.tokens import DocBin
+    from spacy.vocab import Vocab
 
     try:
         docs = DocBin().from_bytes(data)
     except Exception as error:  # zlib, msgpack and numpy each have errors of their own
         raise RefusedError(f"not a DocBin ({' '.join(str(error).split())[:80]})") from None
-    for number, doc in enumerate(docs.get_docs(spacy.blank("xx").vocab), 1):
+    for number, doc in enumerate(docs.get_docs(Vocab()), 1):
         version = Version(doc.text, id=str(number))
         meta = doc.user_data.get("meta")
         version.meta = {key: value for key, value in meta.items() if _is_json(value)} if isinstance(meta, dict) else {}

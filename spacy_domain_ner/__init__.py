@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from spacy_domain_ner.corpus.passage import Passage, Span
     from spacy_domain_ner.corpus.spacy_docs import convert
     from spacy_domain_ner.corpus.split import split
+    from spacy_domain_ner.deployment.package import package_model
+    from spacy_domain_ner.deployment.try_package import try_package
     from spacy_domain_ner.errors import UserError
     from spacy_domain_ner.evaluation.assessment import Assessment, assess
     from spacy_domain_ner.exchange.importing import import_annotations
@@ -76,6 +78,8 @@ _MODULES = {
     "read_presets": "base_models.presets",
     "train": "training",
     # A trained model at work
+    "package_model": "deployment.package",
+    "try_package": "deployment.try_package",
     "Entity": "extraction.extractor",
     "Extractor": "extraction.extractor",
     "extract_entities": "extraction.extractor",
@@ -107,6 +111,7 @@ __all__ = [
     "measure_agreement",
     "measure_learning_curve",
     "new_project",
+    "package_model",
     "pull_annotations",
     "push_tasks",
     "read_passages",
@@ -114,6 +119,7 @@ __all__ = [
     "read_schema",
     "split",
     "train",
+    "try_package",
     "update_project",
     "write_guide",
     "write_interface",

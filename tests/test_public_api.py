@@ -13,8 +13,9 @@ PUBLIC = {
     "Assessment", "Entity", "EntitySchema", "Extractor", "Passage", "Policies", "Recipe", "Span", "UserError",
     "__version__", "assess", "check", "compare", "configure", "convert", "evaluate", "export_tasks",
     "extract_entities", "extract_files", "find_suspects", "import_annotations", "measure_agreement",
-    "measure_learning_curve", "new_project", "pull_annotations", "push_tasks", "read_passages", "read_presets",
-    "read_schema", "split", "train", "update_project", "write_guide", "write_interface", "write_passages",
+    "measure_learning_curve", "new_project", "package_model", "pull_annotations", "push_tasks", "read_passages",
+    "read_presets", "read_schema", "split", "train", "try_package", "update_project", "write_guide", "write_interface",
+    "write_passages",
 }  # fmt: skip
 
 

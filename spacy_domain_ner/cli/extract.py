@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 def extract_cli(
     model: str = typer.Argument(..., help="Trained model: a folder or an installed package"),
     inputs: list[str] = typer.Argument(..., help="Files (JSON lines, or text: one passage per line), folders, or -"),
-    output: Path = typer.Option(None, "--output", "-o", help="JSON lines file to write  [default: standard output]"),
+    output: Path = typer.Option(None, "--output", "-o", help="JSON lines file to write; if not given, standard output"),
     workers: int = typer.Option(1, "--workers", "-w", help="Number of processes"),
     batch_size: int = typer.Option(
-        None, "--batch-size", "-b", help="Passages that are read at once  [default: the model's own]"
+        None, "--batch-size", "-b", help="Passages that are read at once; if not given, the model's own number"
     ),
     window: int = typer.Option(
-        None, help="Characters of a long passage that are read at once; it is cut at sentence ends"
+        None,
+        help="Characters of a long passage that are read at once: fewer take less memory. It is cut at sentence ends",
     ),
-    file_format: str = typer.Option(None, "--format", help="jsonl or text  [default: by the files' names]"),
+    file_format: str = typer.Option(None, "--format", help="jsonl or text; if not given, the files' names tell"),
     whole_files: bool = typer.Option(False, "--whole-files", help="A text file is one passage, not each of its lines"),
     text_key: str = typer.Option("text", help="The key of the text in JSON records"),
     min_confidence: list[str] = typer.Option(

@@ -1,11 +1,9 @@
 """From a trained model to a wheel that installs anywhere, with a model card that says how good it is."""
 
-import subprocess
-import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from shutil import copytree, rmtree
+from shutil import copytree
 from typing import Any
 
 import srsly
@@ -16,11 +14,12 @@ from spacy.util import load_config
 from thinc.api import Config
 
 from spacy_domain_ner.components import travelling_modules
-from spacy_domain_ner.deployment.model_card import ModelCard, line
+from spacy_domain_ner.deployment.model_card import ModelCard, one_line
+from spacy_domain_ner.deployment.wheel import build_wheel, find_wheel
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing_path
 from spacy_domain_ner.models import load_model
-from spacy_domain_ner.schema import EntitySchema
+from spacy_domain_ner.schema import read_schema
 from spacy_domain_ner.training.frameworks import hub_models
 
 # This plugin, by the name that pip knows it by.
@@ -32,49 +31,60 @@ def package_model(
     output_dir: Path,
     *,
     name: str,
-    version: str,
-    schema: EntitySchema,
-    metrics: Mapping[str, Any],
-    counts: Mapping[str, Any],
-    about: Mapping[str, Any],
+    version: str = "0.1.0",
+    schema: Path = Path("entity_types.yml"),
+    metrics: Path = Path("metrics/metrics.json"),
+    counts: Path = Path("metrics/check.json"),
+    about: Path = Path("configs/about.json"),
 ) -> Path:
-    """Build a model's wheel.
+    """Build a model's wheel, with a model card.
 
-    model: The trained model's folder.
-    output_dir: Where `<lang>_<name>-<version>/` is made, in place of one that is there.
-    name, version: Of the package; the model's language goes before the name.
-    schema: The entity types, described in the model card.
-    metrics: The scores, as in metrics.json.
-    counts: The corpus, as in the check's report.
-    about: title, description, author, email, url and license, for the package's metadata.
-    RETURNS: The wheel. A token classifier that transformers has trained lies beside it as a Hugging Face model's
-        folder, `huggingface/`, with a model card of its own.
-    RAISES: UserError where the name or version is no good or the build fails.
+    Args:
+        model: The trained model's folder.
+        output_dir: Where `<lang>_<name>-<version>/` is made; one that is there is replaced.
+        name: The package's name, without the language, which goes before it.
+        version: The package's version.
+        schema: The entity types, whose definitions are in the model card.
+        metrics: The scores, as `evaluate` wrote them.
+        counts: The corpus, as `check` wrote it.
+        about: A JSON object with title, description, author, email, url and license, for the package's metadata.
+
+    Returns:
+        The wheel. A token classifier that transformers has trained lies beside it as a Hugging Face model's folder,
+        `huggingface/`, with a model card of its own.
+
+    Raises:
+        UserError: The name or the version does not fit, a file can't be read, or the build fails.
     """
     check_name(name, version)
-    if not (model / "meta.json").is_file():
-        raise UserError(f"There is no trained model in {model}", "Train one first: weasel run train")
-    meta = srsly.read_json(model / "meta.json")
-    language_name = f"{meta['lang']}_{name}"
-    # A line break in one of them would end the wheel's header there.
-    meta |= {key: line(about[key]) for key in ("description", "author", "email", "url", "license") if about.get(key)}
-    meta |= {"name": name, "version": version, "performance": _performance(metrics)}
+    trained = _read_meta(model)
+    told = _read_about(about)
+    types = read_schema(schema)
+    scores = _read_step(metrics, "evaluate", ("micro", "types", "passages", "gates"))
+    counted = _read_step(counts, "check", ("passages", "without_entities", "types"))
+    language_name = f"{trained['lang']}_{name}"
     folder = f"{language_name}-{version}"
     with tempfile.TemporaryDirectory() as scratch, replacing_path(output_dir / folder) as target:
         staged = Path(scratch) / "model"
         copytree(model, staged)
         config = _without_paths(staged)
-        modules = list(travelling_modules(config))
-        needed = {requirement for _, requirements in modules for requirement in requirements}
-        meta["requirements"] = sorted({*meta.get("requirements", []), *needed})
-        meta["sources"] = meta.get("sources") or _base_models(config)
-        card = ModelCard(language_name, meta, str(about.get("title") or language_name), schema, metrics, counts)
+        code = list(travelling_modules(config))
+        meta = {
+            **trained,
+            **_described(told),
+            "name": name,
+            "version": version,
+            "performance": _performance(scores),
+            "requirements": sorted({*trained.get("requirements", []), *(need for _, needs in code for need in needs)}),
+            "sources": trained.get("sources") or _base_models(config),
+        }
+        card = ModelCard(language_name, meta, told.get("title") or language_name, types, scores, counted)
         srsly.write_json(staged / "meta.json", meta)
-        (staged / "README.md").write_text(card.for_spacy(), encoding="utf8", newline="\n")
+        _write(staged / "README.md", card.for_spacy())
         spacy_package(
             staged,
             Path(scratch),
-            code_paths=[file for file, _ in modules],
+            code_paths=[file for file, _ in code],
             name=name,
             version=version,
             create_sdist=False,
@@ -82,26 +92,21 @@ def package_model(
         )
         built = Path(scratch) / folder
         _without_plugin(built)
-        _build_wheel(built)
+        build_wheel(built)
         copytree(built, target)
         for model_folder in hub_models(staged):
             copytree(model_folder, target / "huggingface")
-            (target / "huggingface" / "README.md").write_text(card.for_huggingface(), encoding="utf8", newline="\n")
-    return wheel_path(output_dir, language_name, version)
-
-
-def wheel_path(output_dir: Path, language_name: str, version: str) -> Path:
-    """Where a package's wheel lies. RAISES: UserError where there is none."""
-    folder = output_dir / f"{language_name}-{version}" / "dist"
-    wheels = sorted(folder.glob("*.whl"))
-    if not wheels:
-        raise UserError(f"There is no wheel in {folder}", "Build it first: weasel run package")
-    return wheels[0]
+            _write(target / "huggingface" / "README.md", card.for_huggingface())
+    return find_wheel(output_dir / folder)
 
 
 def check_name(name: str, version: str) -> None:
-    """RAISES: UserError where a name or a version can't be a package's."""
-    # In a wheel's name capitals become small and "__" becomes "_": it would no longer tell the package's.
+    """Check that a name and a version can be a package's.
+
+    Raises:
+        UserError: One of them can't.
+    """
+    # In a wheel's name capitals become small and "__" becomes "_": it would no longer be the package's name.
     plain = name.isidentifier() and name.isascii() and name == name.lower().strip("_")
     if not plain or "__" in name:
         raise UserError(
@@ -118,8 +123,70 @@ def check_name(name: str, version: str) -> None:
     raise UserError(f"{version!r} can't be a package's version", hint)
 
 
+def _read_step(path: Path, step: str, keys: Iterable[str]) -> dict[str, Any]:
+    """Read what an earlier step of the project has written."""
+    hint = f"Run that step first: weasel run {step}"
+    data = _read_object(path, hint)
+    if missing := [key for key in keys if key not in data]:
+        raise UserError(f"{path} lacks {', '.join(missing)}", hint)
+    return data
+
+
+def _read_about(path: Path) -> dict[str, str]:
+    hint = "It is a JSON object with title, description, author, email, url and license, each of them text."
+    about = _read_object(path, hint)
+    for key, value in about.items():
+        if not isinstance(value, str):
+            raise UserError(f"{key!r} in {path} must be text", hint)
+    return about
+
+
+def _read_object(path: Path, hint: str) -> dict[str, Any]:
+    try:
+        data = srsly.read_json(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"Can't read {path}: {error}", hint) from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path} must hold a JSON object", hint)
+    return data
+
+
+def _read_meta(model: Path) -> dict[str, Any]:
+    if not (model / "meta.json").is_file():
+        raise UserError(f"There is no trained model in {model}", "Train one first: weasel run train")
+    meta: dict[str, Any] = srsly.read_json(model / "meta.json")
+    return meta
+
+
+def _described(about: Mapping[str, str]) -> dict[str, str]:
+    """What goes into the wheel's header, where a line break would end it."""
+    return {key: one_line(about[key]) for key in ("description", "author", "email", "url", "license") if about.get(key)}
+
+
+def _performance(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Scores under the keys that spaCy's own packages use."""
+    micro = metrics["micro"]
+    return {
+        "ents_p": micro["precision"],
+        "ents_r": micro["recall"],
+        "ents_f": micro["f1"],
+        "ents_per_type": {
+            label: {"p": result["precision"], "r": result["recall"], "f": result["f1"], "support": result["support"]}
+            for label, result in metrics["types"].items()
+        },
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf8", newline="\n")
+
+
 def _without_paths(model: Path) -> Config:
-    """Take the folders of the machine that trained it out of a model's files. RETURNS: The config."""
+    """Take the folders of the machine that trained it out of a model's files.
+
+    Returns:
+        The config.
+    """
     config = load_config(model / "config.cfg", interpolate=False)
     config["paths"] = dict.fromkeys(config.get("paths", {}))
     named = {}
@@ -146,36 +213,11 @@ def _base_models(config: Config) -> list[dict[str, str]]:
 
 
 def _without_plugin(built: Path) -> None:
-    """Take this plugin out of a package's requirements: spaCy adds it where a component is registered by it, but the
-    package carries that component's code."""
+    """Take this plugin out of a package's requirements.
+
+    spaCy adds it where this plugin registers a component, but the package carries that component's code.
+    """
     for path in built.rglob("meta.json"):
         meta = srsly.read_json(path)
         kept = [line for line in meta["requirements"] if Requirement(line).name != DISTRIBUTION]
         srsly.write_json(path, {**meta, "requirements": kept})
-
-
-def _build_wheel(folder: Path) -> None:
-    # Without isolation nothing is downloaded: what the build needs is among this package's requirements.
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "."]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-5:])
-        raise UserError(f"The wheel could not be built:\n{last}", "pip install --upgrade build setuptools")
-    # What the build leaves beside the wheel would be taken for the package.
-    for left_over in [folder / "build", *folder.glob("*.egg-info")]:
-        if left_over.exists():
-            rmtree(left_over)
-
-
-def _performance(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Scores under the keys that spaCy's own packages use."""
-    micro = metrics["micro"]
-    return {
-        "ents_p": micro["precision"],
-        "ents_r": micro["recall"],
-        "ents_f": micro["f1"],
-        "ents_per_type": {
-            label: {"p": result["precision"], "r": result["recall"], "f": result["f1"], "support": result["support"]}
-            for label, result in metrics["types"].items()
-        },
-    }

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import srsly
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from spacy_domain_ner.deployment.wheel import find_wheel
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.files import replacing
 
-# Runs in a Python that sees the package, and in which the plugin can't be imported and its entry points can't be seen:
-# what the model needs of it would come to light as an error here.
+# This runs in a Python that sees the package, but can neither import the plugin nor see its entry points: whatever the
+# model needs from the plugin is an error here.
 _EXTRACT = """
 import importlib.metadata, json, sys
 sys.modules["spacy_domain_ner"] = None
@@ -32,9 +35,11 @@ print(json.dumps([[[ent.text, ent.label_] for ent in doc.ents] for doc in docs])
 class Sentence(BaseModel):
     """A sentence and what the model must find in it, or must not.
 
-    entities: Surface form to type; each must be found.
-    only: Whether nothing else may be found.
-    not_entities: Surface forms that must not be found as an entity.
+    Attributes:
+        text: The sentence.
+        entities: The type of each surface form that must be found.
+        not_entities: The surface forms that must not be found as an entity.
+        only: Whether nothing else may be found.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -54,23 +59,58 @@ class Sentence(BaseModel):
 
 @dataclass
 class Outcome:
-    """What a model found in a sentence. failures: what was wrong, in words; empty where all is right."""
+    """What a model found in a sentence.
+
+    Attributes:
+        sentence: The sentence.
+        found: Each entity's surface form and type.
+        failures: What is wrong, in words; empty where all is right.
+    """
 
     sentence: Sentence
     found: list[tuple[str, str]]
     failures: list[str]
 
 
+def try_package(package: Path, sentences: Path = Path("tests"), output: Path | None = None) -> list[Outcome]:
+    """Install a package in a scratch folder, load its model without the plugin, and run sentences through it.
+
+    Args:
+        package: A wheel, or the folder of a package that has one.
+        sentences: A YAML file of sentences, or a folder of such files.
+        output: A JSON file to write the outcomes to; None writes none.
+
+    Returns:
+        An outcome for each sentence.
+
+    Raises:
+        UserError: There is no wheel, the sentences can't be read, or the wheel can't be installed or loaded.
+    """
+    wheel = find_wheel(package)
+    wanted = read_sentences(sentences)
+    outcomes = [_judge(sentence, found) for sentence, found in zip(wanted, _find(wheel, wanted), strict=True)]
+    if output is not None:
+        rows = [{"text": one.sentence.text, "found": one.found, "failures": one.failures} for one in outcomes]
+        with replacing(output) as stream:
+            stream.write(srsly.json_dumps(rows, indent=2) + "\n")
+    return outcomes
+
+
 def read_sentences(path: Path) -> list[Sentence]:
     """Read a YAML file of sentences, or every such file in a folder.
 
-    RAISES: UserError naming the problems.
+    Args:
+        path: The file or the folder.
+
+    Returns:
+        The sentences, those of a folder in the order of their files' names.
+
+    Raises:
+        UserError: The sentences can't be read; every problem is named.
     """
     files = sorted([*path.glob("*.yml"), *path.glob("*.yaml")]) if path.is_dir() else [path]
     if not files:
-        raise UserError(
-            f"The folder {path} holds no sentences", "They stand in YAML files, for instance sentences.yml."
-        )
+        raise UserError(f"The folder {path} has no sentences", "They are in YAML files, for instance sentences.yml.")
     sentences: list[Sentence] = []
     for file in files:
         try:
@@ -78,18 +118,14 @@ def read_sentences(path: Path) -> list[Sentence]:
         except ValidationError as error:
             problems = "\n".join(f"  {_place(problem['loc'])}: {problem['msg']}" for problem in error.errors())
             hint = "Each sentence has a `text` and `entities` (form: TYPE), and may have `not_entities` and `only`."
-            raise UserError(f"{file} is no list of sentences:\n{problems}", hint) from None
+            raise UserError(f"{file} is not a list of sentences:\n{problems}", hint) from None
         except (OSError, ValueError) as error:
             raise UserError(f"Can't read the sentences in {file}: {' '.join(str(error).split())}") from None
     return sentences
 
 
-def try_package(wheel: Path, sentences: list[Sentence]) -> list[Outcome]:
-    """Install a wheel into a scratch folder, load it without the plugin and run sentences through it.
-
-    RETURNS: An outcome for each sentence.
-    RAISES: UserError where the wheel can't be installed or loaded.
-    """
+def _find(wheel: Path, sentences: Sequence[Sentence]) -> list[list[tuple[str, str]]]:
+    """What the model of a wheel finds in sentences: surface forms and types."""
     language_name = wheel.name.split("-")[0]
     with tempfile.TemporaryDirectory() as site:
         install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, str(wheel)]
@@ -98,10 +134,7 @@ def try_package(wheel: Path, sentences: list[Sentence]) -> list[Outcome]:
         command = [sys.executable, "-c", _EXTRACT, site, language_name]
         output = _run(command, f"The package {wheel.name} installs, but can't be loaded without the plugin", texts)
     found: list[list[Any]] = json.loads(output.splitlines()[-1])
-    return [
-        _judge(sentence, [(form, label) for form, label in entities])
-        for sentence, entities in zip(sentences, found, strict=True)
-    ]
+    return [[(form, label) for form, label in entities] for entities in found]
 
 
 def _judge(sentence: Sentence, found: list[tuple[str, str]]) -> Outcome:

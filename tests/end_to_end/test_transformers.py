@@ -17,8 +17,7 @@ import srsly
 from helpers.tiny_transformers import KINDS
 from packaging.requirements import Requirement
 
-from spacy_domain_ner.deployment.package import package_model
-from spacy_domain_ner.schema import read_schema
+from spacy_domain_ner import package_model
 
 pytest.importorskip("spacy_transformers", reason="the transformers extra is not installed")
 pytestmark = pytest.mark.slow
@@ -65,15 +64,19 @@ def package_name(kind: str, framework: str) -> str:
 @pytest.fixture(scope="module")
 def wheel(trained, tmp_path_factory) -> Callable[[str, str], Path]:
     """The wheel of a kind and a framework."""
-    schema = read_schema(REPOSITORY / "assets/software/entity_types.yml")
     output = tmp_path_factory.mktemp("packages")
+    told = tmp_path_factory.mktemp("told")
+    files = {"schema": REPOSITORY / "assets/software/entity_types.yml"}
+    for name, value in (("metrics", METRICS), ("counts", COUNTS), ("about", {})):
+        files[name] = told / f"{name}.json"
+        srsly.write_json(files[name], value)
     built: dict[tuple[str, str], Path] = {}
 
     def wheel(kind: str, framework: str) -> Path:
         if (kind, framework) not in built:
             built[kind, framework] = package_model(
                 trained(kind, framework) / "training/model-best", output, name=package_name(kind, framework),
-                version="0.1.0", schema=schema, metrics=METRICS, counts=COUNTS, about={},
+                **files,
             )  # fmt: skip
         return built[kind, framework]
 

@@ -75,10 +75,8 @@ class Thresholds:
 
         Args:
             nlp: The trained pipeline.
-            min_confidence: The least confidence, 0 to 1: one number for all types; or numbers by type, "" being all
-                others; or texts as on the command line, `0.7` or `TEAM=0.9`.
-            precision: The precision, between 0 and 1, that each type must have reached on the early-stopping set, by
-                the thresholds that the model keeps. `min_confidence` goes before it.
+            min_confidence: The least confidence, as for an `Extractor`.
+            precision: The precision that each type must have reached, as for an `Extractor`.
 
         Raises:
             UserError: A value does not fit, or the model has no confidence or no thresholds.
@@ -135,9 +133,10 @@ class Extractor:
 
         Args:
             model: A trained model's folder, the name of its package, or a pipeline that is loaded already.
-            min_confidence: The least confidence of an entity that is kept, 0 to 1: for all types, or by type; see
-                `Thresholds.of`.
-            precision: The precision that each type must have reached on the early-stopping set, between 0 and 1.
+            min_confidence: The least confidence of an entity that is kept, 0 to 1: one number for all types; or
+                numbers by type, "" being all others; or texts as on the command line, `0.7` or `TEAM=0.9`.
+            precision: The precision that each type must have reached on the early-stopping set, between 0 and 1. The
+                model keeps the thresholds for it; `min_confidence` goes before it.
             batch_size: The most texts that the model reads at once; None takes the model's own number.
             window: The most characters of a text that are read at once; None takes the model's own limit, which is
                 also the upper limit (`nlp.max_length`, by default 1,000,000). A CNN takes about 1 MB of memory for

@@ -27,15 +27,15 @@ DISTRIBUTION = "spacy-domain-ner"
 
 
 def package_model(
-    model: Path,
-    output_dir: Path,
+    model: str | Path,
+    output_dir: str | Path,
     *,
     name: str,
     version: str = "0.1.0",
-    schema: Path = Path("entity_types.yml"),
-    metrics: Path = Path("metrics/metrics.json"),
-    counts: Path = Path("metrics/check.json"),
-    about: Path = Path("configs/about.json"),
+    schema: str | Path = "entity_types.yml",
+    metrics: str | Path = "metrics/metrics.json",
+    counts: str | Path = "metrics/check.json",
+    about: str | Path = "configs/about.json",
 ) -> Path:
     """Build a model's wheel, with a model card.
 
@@ -57,9 +57,10 @@ def package_model(
         UserError: The name or the version does not fit, a file can't be read, or the build fails.
     """
     check_name(name, version)
+    model, output_dir = Path(model), Path(output_dir)
     trained = _read_meta(model)
     told = _read_about(about)
-    types = read_schema(schema)
+    types = read_schema(Path(schema))
     scores = _read_step(metrics, "evaluate", ("micro", "types", "passages", "gates"))
     counted = _read_step(counts, "check", ("passages", "without_entities", "types"))
     language_name = f"{trained['lang']}_{name}"
@@ -123,7 +124,7 @@ def check_name(name: str, version: str) -> None:
     raise UserError(f"{version!r} can't be a package's version", hint)
 
 
-def _read_step(path: Path, step: str, keys: Iterable[str]) -> dict[str, Any]:
+def _read_step(path: str | Path, step: str, keys: Iterable[str]) -> dict[str, Any]:
     """Read what an earlier step of the project has written."""
     hint = f"Run that step first: weasel run {step}"
     data = _read_object(path, hint)
@@ -132,7 +133,7 @@ def _read_step(path: Path, step: str, keys: Iterable[str]) -> dict[str, Any]:
     return data
 
 
-def _read_about(path: Path) -> dict[str, str]:
+def _read_about(path: str | Path) -> dict[str, str]:
     hint = "It is a JSON object with title, description, author, email, url and license, each of them text."
     about = _read_object(path, hint)
     for key, value in about.items():
@@ -141,7 +142,7 @@ def _read_about(path: Path) -> dict[str, str]:
     return about
 
 
-def _read_object(path: Path, hint: str) -> dict[str, Any]:
+def _read_object(path: str | Path, hint: str) -> dict[str, Any]:
     try:
         data = srsly.read_json(path)
     except (OSError, ValueError) as error:

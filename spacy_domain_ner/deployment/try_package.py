@@ -72,7 +72,9 @@ class Outcome:
     failures: list[str]
 
 
-def try_package(package: Path, sentences: Path = Path("tests"), output: Path | None = None) -> list[Outcome]:
+def try_package(
+    package: str | Path, sentences: str | Path = "tests", output: str | Path | None = None
+) -> list[Outcome]:
     """Install a package in a scratch folder, load its model without the plugin, and run sentences through it.
 
     Args:
@@ -86,12 +88,12 @@ def try_package(package: Path, sentences: Path = Path("tests"), output: Path | N
     Raises:
         UserError: There is no wheel, the sentences can't be read, or the wheel can't be installed or loaded.
     """
-    wheel = find_wheel(package)
-    wanted = read_sentences(sentences)
+    wheel = find_wheel(Path(package))
+    wanted = read_sentences(Path(sentences))
     outcomes = [_judge(sentence, found) for sentence, found in zip(wanted, _find(wheel, wanted), strict=True)]
     if output is not None:
         rows = [{"text": one.sentence.text, "found": one.found, "failures": one.failures} for one in outcomes]
-        with replacing(output) as stream:
+        with replacing(Path(output)) as stream:
             stream.write(srsly.json_dumps(rows, indent=2) + "\n")
     return outcomes
 

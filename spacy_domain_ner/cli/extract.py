@@ -27,8 +27,7 @@ def extract_cli(
         None, "--batch-size", "-b", help="Passages that are read at once; if not given, the model's own number"
     ),
     window: int = typer.Option(
-        None,
-        help="Characters of a long passage that are read at once: fewer take less memory. It is cut at sentence ends",
+        None, help="Read a longer passage in parts of at most this many characters, cut at sentence ends: saves memory"
     ),
     file_format: str = typer.Option(None, "--format", help="jsonl or text; if not given, the files' names tell"),
     whole_files: bool = typer.Option(False, "--whole-files", help="A text file is one passage, not each of its lines"),
@@ -37,7 +36,7 @@ def extract_cli(
         [], help="Keep only entities with at least this confidence, 0 to 1; for one type: TYPE=0.8. Can be repeated"
     ),
     precision: float = typer.Option(
-        None, help="Keep only entities so sure that their type reached this precision on the early-stopping set, 0 to 1"
+        None, help="Keep only entities that are sure enough for their type to reach this precision, 0 to 1"
     ),
     strict: bool = typer.Option(False, "--strict", help="Exit with 1 if a line could not be read"),
 ) -> None:

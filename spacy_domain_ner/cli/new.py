@@ -14,7 +14,7 @@ def new_cli(
     domain: str = typer.Argument(None, help="The domain as a short name, such as billing. Without it, all is asked"),
     title: str = typer.Option(None, help="The project's title, in words"),
     pack: str = typer.Option(None, help="Starting point: software (types and a starter corpus) or blank"),
-    entity_types: str = typer.Option(None, help="The entity types, separated by commas  [default: the pack's]"),
+    entity_types: str = typer.Option(None, help="The entity types, separated by commas", show_default="the pack's"),
     base_model: str = typer.Option(None, help="A preset (domain-ner presets), owner/name on the hub, or a folder"),
     language: str = typer.Option(None, help="Language of the texts, as spaCy's code (en, de, fr, ...)"),
     author: str = typer.Option(None, help="Who trains the model"),

@@ -380,11 +380,11 @@ def test_a_wrong_token(label_studio):
 @pytest.mark.parametrize(
     ("token", "said"),
     [
-        ("", "no token"),
-        (" \n", "no token"),
+        ("", "is empty"),
+        (" \n", "is empty"),
         ("geheim\nX-Header: 1", "characters"),
         ("gehe\u0300im", "characters"),
-        ("eyJgeheim.eyJgeheim", "a part of a personal access token"),
+        ("eyJgeheim.eyJgeheim", "only part of a personal access token"),
     ],
 )
 def test_what_can_be_no_token_is_refused_without_showing_it(token, said):

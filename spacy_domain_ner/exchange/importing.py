@@ -232,11 +232,11 @@ class _Import:
             recognised = recognise(source, file_format, tag_column)
             report.files.append((source.name, recognised.title if recognised else ""))
             if recognised is None:
-                words = describe(source)
+                unknown = describe(source)
                 if len(sources) == 1:
                     known = f"Known are: {', '.join(FORMATS.values())}. If it is one of them, name it by `file_format`."
-                    raise UserError(f"{source.name} {words}", known if ":" not in words else "Nothing was imported.")
-                self._log.add_unread_file(source.name, words)
+                    raise UserError(f"{source.name} {unknown}", "Nothing was imported." if unknown.advice else known)
+                self._log.add_unread_file(source.name, str(unknown))
                 continue
             self._votes[source.name] = Counter()
             for number, version in read(source, recognised, text_key):

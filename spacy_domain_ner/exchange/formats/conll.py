@@ -85,7 +85,7 @@ class Layout:
         separator = "tabs" if self.tab else "blanks"
         key = f" after {self.key}=" if self.key else ""
         others = ", ".join(str(column + 1) for column in self.others)
-        further = f"; other tags in {others} (choose by `tag_column`)" if others else ""
+        further = f"; other tags in {others} (the column can be chosen)" if others else ""
         where = f"in column {self.tag + 1} of {self.width}{key}, separated by {separator}{further}"
         return f"{self.tagging.scheme} tags {where}"
 

@@ -41,24 +41,6 @@ _SUFFIXES = {
 }  # fmt: skip
 # A list of pairs as Python writes it, with or without its usual name.
 _PYTHON = re.compile(r"(?i)\w*TRAIN(ING)?_DATA\b|\[?\s*\(\s*['\"].*['\"]\s*,\s*[{\[]")
-_SIGNATURES = (
-    (b"%PDF", "is a PDF document"),
-    (b"\x89PNG", "is an image"),
-    (b"\xff\xd8\xff", "is an image"),
-    (b"GIF8", "is an image"),
-    (b"\x1f\x8b", "is compressed by gzip: unpack it first"),
-    (b"BZh", "is compressed by bzip2: unpack it first"),
-    (b"\xfd7zXZ", "is compressed by xz: unpack it first"),
-    (b"7z\xbc\xaf", "is a 7z archive: unpack it first"),
-    (b"Rar!", "is a RAR archive: unpack it first"),
-    (b"PK\x03\x04", "is a zip archive that is cut off or broken: export it again"),
-    (b"\xd0\xcf\x11\xe0", "is an Office document"),
-    (b"SQLite format 3", "is an SQLite database"),
-    (b"{\\rtf", "is an RTF document"),
-    (b"<!doctype html", "is a web page, perhaps one that asks to log in: export it again"),
-    (b"<html", "is a web page, perhaps one that asks to log in: export it again"),
-    (b"<?xml", "is XML"),
-)
 _DOCBIN_HEADS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
 
@@ -87,6 +69,42 @@ class Recognised:
     def title(self) -> str:
         """The format's name and variety, as messages have them."""
         return FORMATS[self.file_format] + (f" ({self.detail})" if self.detail else "")
+
+
+@dataclass(frozen=True)
+class Unrecognised:
+    """What can be said about a file whose format is not known.
+
+    Attributes:
+        what: The predicate of a sentence whose subject is the file.
+        advice: What to do about it; "" where the file may be in a known format all the same.
+    """
+
+    what: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.advice}" if self.advice else self.what
+
+
+_SIGNATURES = (
+    (b"%PDF", Unrecognised("is a PDF document")),
+    (b"\x89PNG", Unrecognised("is an image")),
+    (b"\xff\xd8\xff", Unrecognised("is an image")),
+    (b"GIF8", Unrecognised("is an image")),
+    (b"\x1f\x8b", Unrecognised("is compressed by gzip", "unpack it first")),
+    (b"BZh", Unrecognised("is compressed by bzip2", "unpack it first")),
+    (b"\xfd7zXZ", Unrecognised("is compressed by xz", "unpack it first")),
+    (b"7z\xbc\xaf", Unrecognised("is a 7z archive", "unpack it first")),
+    (b"Rar!", Unrecognised("is a RAR archive", "unpack it first")),
+    (b"PK\x03\x04", Unrecognised("is a zip archive that is cut off or broken", "export it again")),
+    (b"\xd0\xcf\x11\xe0", Unrecognised("is an Office document")),
+    (b"SQLite format 3", Unrecognised("is an SQLite database")),
+    (b"{\\rtf", Unrecognised("is an RTF document")),
+    (b"<!doctype html", Unrecognised("is a web page, perhaps one that asks to log in", "export it again")),
+    (b"<html", Unrecognised("is a web page, perhaps one that asks to log in", "export it again")),
+    (b"<?xml", Unrecognised("is XML")),
+)
 
 
 def recognise(source: Source, file_format: str | None = None, tag_column: int | None = None) -> Recognised | None:
@@ -155,37 +173,34 @@ def recognise(source: Source, file_format: str | None = None, tag_column: int | 
     return None
 
 
-def describe(source: Source) -> str:
+def describe(source: Source) -> Unrecognised:
     """Say what can be said about a file whose format is not known.
 
     Args:
         source: The file.
-
-    Returns:
-        The predicate of a sentence whose subject is the file.
     """
     with source.open() as stream:
         head = stream.read(4096)
-    if kind := _signature(head):
-        return kind
+    if known := _signature(head):
+        return known
     if b"\0" in head:
         wide = {head[::2].count(0), head[1::2].count(0)}
         if max(wide) > len(head) // 3 and min(wide) < len(head) // 10:
-            return (
-                "seems to be UTF-16 text without a byte order mark (try `encoding=utf-16-le` or `encoding=utf-16-be`)"
+            return Unrecognised(
+                "seems to be UTF-16 text without a byte order mark", "try the encodings utf-16-le and utf-16-be"
             )
-        return "has null bytes: it is binary, or was damaged"
+        return Unrecognised("has null bytes, so it is binary or damaged", "export the annotations again")
     shown = peek(source)
     if shown.layout == "empty":
-        return "is empty: export the annotations again"
+        return Unrecognised("is empty", "export the annotations again")
     if shown.layout == "text":
-        return "is not in a known format"
+        return Unrecognised("is not in a known format")
     values = [value for _, value in islice(json_values(source, shown.layout), _SAMPLE)]
     if not values:
-        return "is JSON without a record"
+        return Unrecognised("is JSON without a record")
     keys = dict.fromkeys(key for value in values if isinstance(value, dict) for key in value)
     kind = f"the keys {shorten(', '.join(keys))}" if keys else f"{shown.first_line[:20]!r} at its beginning"
-    return f"is JSON, but not in a known format: it has {kind}"
+    return Unrecognised(f"is JSON with {kind}, but not in a known format")
 
 
 def read(source: Source, recognised: Recognised, text_key: str | None = None) -> Numbered:
@@ -281,10 +296,11 @@ def _is_brat_text(source: Source) -> bool:
     return source.path.suffix == ".txt" and any(not name.startswith(".") for name in beside)
 
 
-def _signature(head: bytes) -> str:
+def _signature(head: bytes) -> Unrecognised | None:
     head = head.lstrip()
     # The letters of a tag may be in either case, those of a signature may not.
-    return next((kind for sign, kind in _SIGNATURES if head.startswith(sign) or head[:20].lower().startswith(sign)), "")
+    found = (kind for sign, kind in _SIGNATURES if head.startswith(sign) or head[:20].lower().startswith(sign))
+    return next(found, None)
 
 
 def _record_format(source: Source, layout: str) -> str | None:

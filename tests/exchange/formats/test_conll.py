@@ -273,7 +273,7 @@ def test_the_column_can_be_named(tmp_path):
     content = "Kiel\tB-ORG\tB-LOC\nBank\tI-ORG\tO\n"
     file = source(tmp_path, content)
     assert "column 2 of 3" in str(find_layout(file))
-    assert "other tags in 3 (choose by `tag_column`)" in str(find_layout(file))
+    assert "other tags in 3 (the column can be chosen)" in str(find_layout(file))
     assert sentences(tmp_path, content, tag_column=3) == [("Kiel Bank", [("Kiel", "LOC")])]
     with pytest.raises(UserError, match="There is no column 9: the lines have 3"):
         find_layout(file, 9)

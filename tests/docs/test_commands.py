@@ -39,7 +39,9 @@ def test_steps_and_variables_of_a_project_exist(page: Path) -> None:
     project = (TEMPLATE / "project.yml").read_text(encoding="utf8")
     steps = {"all", *re.findall(r"^  - name: (\S+)", project, re.MULTILINE)}
     variables = set(re.findall(r"^  (\w+):", project.partition("vars:")[2].partition("workflows:")[0], re.MULTILINE))
-    shown = [words[1] for words in commands(page, "weasel") if words[:1] == ["run"] and re.match("[a-z]", words[1])]
+    shown = [
+        words[1] for words in commands(page, "weasel") if words[0] == "run" and re.match("[a-z]", "".join(words[1:]))
+    ]
     assert {step for step in shown if step not in steps} == set()
     assert set(VARIABLES.findall(page.read_text(encoding="utf8"))) - variables == set()
 

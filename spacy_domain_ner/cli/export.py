@@ -8,7 +8,7 @@ import spacy_domain_ner as ner
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.cli._progress import progress_bar
-from spacy_domain_ner.exchange.interfaces import Tool
+from spacy_domain_ner.exchange.tools import Tool
 
 NEXT = {
     Tool.label_studio: "In Label Studio: Import, choose {output}. Or in one step: domain-ner label-studio push",

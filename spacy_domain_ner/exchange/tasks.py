@@ -14,7 +14,7 @@ from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.formats import doccano, label_studio, prodigy
 from spacy_domain_ner.exchange.formats.stream import Source, lines
-from spacy_domain_ner.exchange.interfaces import Tool
+from spacy_domain_ner.exchange.tools import Tool
 from spacy_domain_ner.files import TEXT_SUFFIXES, replacing
 
 if TYPE_CHECKING:

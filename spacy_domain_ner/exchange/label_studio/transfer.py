@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.import_report import ImportReport
 from spacy_domain_ner.exchange.importing import import_annotations, schema_of
-from spacy_domain_ner.exchange.interfaces import Tool, label_studio_interface
+from spacy_domain_ner.exchange.interfaces import label_studio_interface
 from spacy_domain_ner.exchange.label_studio.server import (
     Imported,
     LabelStudioServer,
@@ -19,6 +19,7 @@ from spacy_domain_ner.exchange.label_studio.server import (
 )
 from spacy_domain_ner.exchange.policies import Policies
 from spacy_domain_ner.exchange.tasks import model_of, read_to_label, tasks_to_label
+from spacy_domain_ner.exchange.tools import Tool
 from spacy_domain_ner.schema import EntitySchema
 
 if TYPE_CHECKING:

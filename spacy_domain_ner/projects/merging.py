@@ -1,11 +1,14 @@
 """A three-way merge of lines.
 
-It differs in one thing from git's and from that of the package `merge3` (which is GPL): changes of neighbouring lines
-do not conflict. In project.yml and in the configs each line is a setting of its own, with its comment above. With the
-others, a template that rewords a comment conflicts with every value that somebody has changed below it.
+It differs in two things from git's and from that of the package `merge3` (which is GPL). Changes of neighbouring lines
+do not conflict: in project.yml and in the configs each line is a setting of its own, with its comment above, and with
+the others a template that rewords a comment conflicts with every value that somebody has changed below it. And a line
+that both sides changed is merged by its words: an option that somebody has added to a command stays when the template
+changes how the command starts.
 """
 
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -62,6 +65,8 @@ def merge_lines(base: list[str], ours: list[str], theirs: list[str], names: tupl
             merged.lines += mine
         elif not any(change.is_ours for change in group):
             merged.lines += other
+        elif (lines := _merge_words(base[start:end], mine, other)) is not None:
+            merged.lines += lines
         else:
             _add_conflict(merged, mine, other, names)
     merged.lines += base[position:]
@@ -112,6 +117,22 @@ def _changed(base: list[str], start: int, end: int, changes: list[_Change]) -> l
         lines += base[start : change.start] + change.lines
         start = change.end
     return lines + base[start:end]
+
+
+def _merge_words(base: list[str], mine: list[str], other: list[str]) -> list[str] | None:
+    """Merge lines that both sides changed, word by word; None where words conflict or the lines are not as many."""
+    if not len(base) == len(mine) == len(other):
+        return None
+    lines = []
+    for versions in zip(base, mine, other, strict=True):
+        words = [re.findall(r"\s+|\S+", version) for version in versions]
+        if max(map(len, words)) == 1:
+            return None
+        merged = merge_lines(words[0], words[1], words[2], ("", ""))
+        if merged.conflicts:
+            return None
+        lines.append("".join(merged.lines))
+    return lines
 
 
 def _add_conflict(merged: Merged, mine: list[str], other: list[str], names: tuple[str, str]) -> None:

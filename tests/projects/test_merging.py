@@ -56,6 +56,22 @@ def test_what_overlaps_is_there_twice(base, ours, theirs, merged, places):
     assert all(result.lines[place - 1] == "<<<<<<< yours\n" for place in result.conflicts)
 
 
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "merged"),
+    [
+        ("run old a b", "run old a b --mine", "run new a b", "run new a b --mine"),
+        ("rate = 1  # old", "rate = 2  # old", "rate = 1  # new", "rate = 2  # new"),
+        ("run a b", "run A b", "run X b", None),
+        ("run a", "run a --mine", "run a --theirs", None),
+        ("run a", "walk", "run b", None),
+    ],
+)
+def test_a_line_that_both_changed_is_merged_by_its_words(base, ours, theirs, merged):
+    result = merge_lines(*([f"{line}\n"] for line in (base, ours, theirs)), NAMES)
+    assert result.lines == ([f"{merged}\n"] if merged else result.lines)
+    assert (result.conflicts == []) == (merged is not None)
+
+
 def test_a_last_line_without_a_line_end_stays_apart_from_the_markers():
     result = merge_lines(["a"], ["b"], ["c"], NAMES)
     assert result.lines == ["<<<<<<< yours\n", "b\n", "=======\n", "c\n", ">>>>>>> template\n"]

@@ -212,7 +212,7 @@ def test_the_curve_and_the_suspects_bring_the_report_up_to_date_whatever_the_sco
     [evaluate] = scripts["evaluate"]
     for name in ("learning-curve", "suspects"):
         measure, renew = scripts[name]
-        assert f"domain-ner {name} " in measure
+        assert f"spacy_domain_ner {name} " in measure
         assert f"{renew} --fail-under ${{vars.fail_under}}" == evaluate
 
 

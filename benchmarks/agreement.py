@@ -1,9 +1,9 @@
-"""How well two annotations of the starter corpus agree: python benchmarks/agreement.py
+"""Measure how well two annotations of the starter corpus agree: python benchmarks/agreement.py
 
 `agreement/` holds 320 passages as they were annotated first, and as they were annotated again from the bare text, both
-before the differences were decided. The figures are those of `domain-ner agreement`: per type the F1 of the one scored
-against the other, start, end and type all the same, and Krippendorff's alpha over words. It does not matter which of
-the two is taken for the truth. What they differ in is in results/agreement.json.
+before the differences were decided. The figures are those of `domain-ner agreement`: for each type the F1 of one
+annotation scored against the other, where start, end and type must be the same, and Krippendorff's alpha over words. It
+does not matter which of the two counts as the truth. results/agreement.json says where they differ.
 """
 
 import json

@@ -2,24 +2,23 @@
 
     python benchmarks/base_models.py --seeds 7 8
 
-The weights are those of all-MiniLM-L6-v2, or of another model by --model. All train on the same 500 passages of a
-corpus, stop early on the same 150 others, and are scored on the same held-out ones, on the annotation's own character
+The weights are those of all-MiniLM-L6-v2, or of the model that --model names. All train on the same 500 passages of a
+corpus, stop early on the same 150 others, and are scored on the same held-out ones by the annotation's own character
 offsets.
 
 - quickstart: `spacy init config --optimize accuracy --gpu` with these weights. On so few passages its patience of
   1,600 steps is hundreds of epochs, hours on a CPU: it is cut off after --quickstart-steps.
 - huggingface-3, huggingface-15: transformers' Trainer with its defaults (learning rate 5e-5 falling to 0, batches of 8)
-  over 3 and 15 epochs, all of them. Its best epoch by the early-stopping set is kept, where the usual recipe keeps
-  the last.
+  over all of 3 and 15 epochs. The best epoch by the early-stopping set is kept; the usual recipe keeps the last.
 - minilm: the template's transformer.cfg as `domain-ner configure` fills it for these weights.
-- minilm-huggingface: the same with the framework huggingface; only where --only names it.
+- minilm-huggingface: the same with the framework huggingface; only if --only names it.
 - cnn: the template's CPU config.
 
-Each run leaves a JSON file and its model in the results folder and is not repeated while that file is there: an
-interrupted benchmark goes on where it was, and --only runs a part. The summary is of all runs that are there. Seconds
-of single runs can be compared only where nothing else was running. Speeds are measured last: the seconds of three
-epochs of training, and passages per second of inference on one corpus, in turn in one process, beside transformers'
-own pipeline.
+Each run leaves a JSON file and its model in the results folder, and is not repeated while that file is there: an
+interrupted benchmark resumes where it was, and --only runs a part. The summary is made of all runs that are there.
+Seconds of single runs can be compared only if nothing else was running. Speeds are measured last: the seconds of three
+epochs of training, and passages per second of inference on one corpus, in turn in one process, beside transformers' own
+pipeline.
 """
 
 import argparse
@@ -54,7 +53,7 @@ SYSTEMS = (*COMPARED, "minilm-huggingface")
 SIZES = (500, 150, 600)
 MAX_EPOCHS = 30
 PATIENCE = 5
-# Those whose speed is measured, over a few epochs and a few rounds.
+# The systems whose speed is measured, over a few epochs and a few rounds.
 TIMED = ("cnn", "minilm", "huggingface-15")
 TIMED_EPOCHS = 3
 SPEED_ROUNDS = 3
@@ -109,7 +108,11 @@ def run(system: str, division: Division, folder: Path, seed: int, arguments: arg
 def fit(
     system: str, division: Division, folder: Path, seed: int, arguments: argparse.Namespace, epochs: int = MAX_EPOCHS
 ) -> float:
-    """Train a system. RETURNS: Seconds of wall time."""
+    """Train a system.
+
+    Returns:
+        Seconds of wall time.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     config = write_config(system, folder, arguments.model)
     nlp = load_tokenizing_pipeline(config)
@@ -136,7 +139,7 @@ def fit(
 
 
 def speed(corpus: str, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Time the training of three systems for a few epochs, one after the other, and the inference of what comes out."""
+    """Time a few epochs of training of three systems, one after the other, and the inference of the models."""
     division = divide(arguments.data / corpus, seed, SIZES)
     with TemporaryDirectory() as folder:
         folders = {system: Path(folder) / system for system in TIMED}
@@ -155,7 +158,11 @@ def speed(corpus: str, seed: int, arguments: argparse.Namespace) -> dict[str, An
 
 
 def write_config(system: str, folder: Path, model: str) -> Path:
-    """Write a system's training config. RETURNS: Its path."""
+    """Write a system's training config.
+
+    Returns:
+        Its path.
+    """
     config = folder / "config.cfg"
     if system == "cnn":
         write_template_config(config)
@@ -183,7 +190,7 @@ def write_transformer_config(config: Path, model: str, framework: str = "spacy")
 
 
 def time_inference(passages: list[Passage], models: dict[str, Path]) -> dict[str, float]:
-    """The passages per second of each model and of transformers' pipeline, in turn, so that all are slowed alike."""
+    """Measure the passages per second of each model and of transformers' pipeline, which take turns."""
     texts = [passage.text for passage in passages]
     loaded = {name: spacy.load(path) for name, path in models.items()}
     plain = models["huggingface-15"]

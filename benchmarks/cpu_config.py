@@ -6,15 +6,15 @@
 - ner: the template's config with spaCy's own recognizer on the same token network.
 - cnn: the template's config.
 
-All train on the same passages, stop early on the same others, and are scored on the same held-out ones, on the
-annotation's own character offsets: a span counts where start, end and label are all right. A corpus is a folder with
-`train.jsonl` and `dev.jsonl` in the canonical form; `dev.jsonl` is what is scored, and where there is only one of the
-two, a part of it is held out. The seed draws the passages and seeds the training. Of cnn's confidence there is the
-expected calibration error on the held-out passages, before and after the line that the early-stopping set gives, and
-what it would be by chance if confidence were exact.
+All train on the same passages, stop early on the same others, and are scored on the same held-out ones by the
+annotation's own character offsets: a span counts if its start, end and label are right. A corpus is a folder with
+`train.jsonl` and `dev.jsonl` in the canonical form. `dev.jsonl` is scored; if there is only one of the two, a part of
+it is held out. The seed draws the passages and seeds the training. For cnn's confidence, the expected calibration error
+on the held-out passages is given before and after the line that the early-stopping set gives, and what it would be by
+chance if confidence were exact.
 
-Each run leaves a JSON file and its model in the results folder and is not repeated while that file is there: an
-interrupted benchmark goes on where it was. Speeds are passages per second of CPU time, the models in turn in one
+Each run leaves a JSON file and its model in the results folder, and is not repeated while that file is there: an
+interrupted benchmark resumes where it was. Speeds are passages per second of CPU time, and the models take turns in one
 process. Run it with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1, so that threads are not what is timed.
 """
 
@@ -54,12 +54,12 @@ SUMMARY = REPOSITORY / "benchmarks" / "results" / "cpu_config.json"
 CORPORA = ("stackoverflow_ner", "wnut17", "bc5cdr", "fin_sec", "indian_legal_ner")
 TRAINING, EARLY_STOPPING, SCORED = 1000, 300, 1500
 SYSTEMS = ("quickstart", "ner", "cnn")
-# As spaCy's quickstart for the CPU has it.
+# The parser of spaCy's quickstart for the CPU.
 PARSER = {
     "@architectures": "spacy.TransitionBasedParser.v2", "state_type": "ner", "extra_state_tokens": False,
     "hidden_width": 64, "maxout_pieces": 2, "use_upper": False, "nO": None,
 }  # fmt: skip
-# Of a corpus with only one file, the part that is held out.
+# The share that is held out of a corpus with only one file.
 HELD_OUT = 0.25
 FEWEST_WORDS = 5
 MAX_EPOCHS = 30
@@ -84,8 +84,8 @@ def main() -> None:
             rows.append(compare(arguments.data / corpus, seed, arguments.results))
             print_table(rows)
     if not rows:
-        parser.error(f"no corpus in {arguments.data}; name the folder that has them with --data")
-    # What an earlier run has measured of other corpora and seeds stays.
+        parser.error(f"no corpus in {arguments.data}; name the folder of the corpora with --data")
+    # Results of earlier runs on other corpora and with other seeds stay.
     done = {(row["corpus"], row["seed"]) for row in rows}
     before = json.loads(SUMMARY.read_text("utf8"))["rows"] if SUMMARY.exists() else []
     rows += [row for row in before if (row["corpus"], row["seed"]) not in done]
@@ -96,7 +96,11 @@ def main() -> None:
 
 
 def compare(corpus: Path, seed: int, results: Path) -> dict[str, Any]:
-    """Train and score the systems on a corpus, and time them. RETURNS: A row of the table."""
+    """Train and score the systems on a corpus, and time them.
+
+    Returns:
+        A row of the table.
+    """
     division = divide(corpus, seed)
     runs = {
         name: once(results / f"{corpus.name}-{seed}-{name}.json", partial(run, name, division, corpus, seed, results))
@@ -110,7 +114,8 @@ def compare(corpus: Path, seed: int, results: Path) -> dict[str, Any]:
 def divide(corpus: Path, seed: int, sizes: tuple[int, int, int] = (TRAINING, EARLY_STOPPING, SCORED)) -> Division:
     """Draw the passages to train on, to stop early on, and to score.
 
-    RETURNS: As many as `sizes` says, or as there are; in that proportion where there are fewer.
+    Returns:
+        As many as `sizes` says, or fewer in that proportion where there are not enough.
     """
     training, early_stopping, scored = sizes
     generator = random.Random(seed)
@@ -127,7 +132,7 @@ def divide(corpus: Path, seed: int, sizes: tuple[int, int, int] = (TRAINING, EAR
 
 
 def hold_out(passages: list[Passage], generator: random.Random) -> tuple[list[Passage], list[Passage]]:
-    """Hold out a part of a corpus, whole documents where it says which passage is of which: the same names recur."""
+    """Hold out a part of a corpus, by whole documents where they are known: names recur within a document."""
     documents: dict[str, list[Passage]] = {}
     for passage in passages:
         documents.setdefault(str(passage.meta.get("doc", passage.text)), []).append(passage)
@@ -174,7 +179,7 @@ def run(name: str, division: Division, corpus: Path, seed: int, results: Path) -
 
 
 def calibration(nlp: spacy.Language, passages: list[Passage]) -> dict[str, Any]:
-    """How far a model's confidence is from its precision, and the precision of the surest 80 %."""
+    """Measure how far a model's confidence is from its precision, and the precision of the surest 80 %."""
     recognizer = find_recognizer(nlp)
     if recognizer is None:
         return {}
@@ -192,9 +197,11 @@ def calibration(nlp: spacy.Language, passages: list[Passage]) -> dict[str, Any]:
 
 
 def write_template_config(path: Path, *, plain: bool = False) -> None:
-    """Write the template's CPU config; the language is the only thing that cookiecutter fills in.
+    """Write the template's CPU config, in which cookiecutter fills in only the language.
 
-    plain: With spaCy's own recognizer on the same token network.
+    Args:
+        path: The file to write.
+        plain: Whether to take spaCy's own recognizer on the same token network.
     """
     path.write_text(TEMPLATE_CONFIG.read_text("utf8").replace("{{ cookiecutter.language }}", "en"), "utf8")
     if plain:
@@ -205,12 +212,12 @@ def write_template_config(path: Path, *, plain: bool = False) -> None:
 
 
 def time_all(corpus: Path, seed: int, passages: list[Passage], results: Path) -> dict[str, float]:
-    """The passages per second of CPU time of the models: in turn, so that a busy machine slows all alike."""
+    """Measure the passages per second of CPU time of each model, in turn, so that a busy machine slows all of them."""
     seconds: dict[str, list[float]] = {name: [] for name in SYSTEMS}
     texts = [passage.text for passage in passages]
     for _ in range(SPEED_ROUNDS):
         for name in SYSTEMS:
-            # Loaded anew, so that no word is known from the round before.
+            # Loaded again, so that no word is in memory from the round before.
             nlp = spacy.load(results / f"{corpus.name}-{seed}-{name}" / "model" / "model-best")
             started = time.process_time()
             for _ in nlp.pipe(texts):
@@ -220,7 +227,7 @@ def time_all(corpus: Path, seed: int, passages: list[Passage], results: Path) ->
 
 
 def once(path: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The result that is in a file, computed and written there where it is missing."""
+    """Read the result in a file; compute it and write the file where it is missing."""
     if not path.exists():
         result = compute()
         with replacing(path) as stream:
@@ -229,7 +236,7 @@ def once(path: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """Print what is known so far, as a Markdown table."""
+    """Print the results so far, as a Markdown table."""
     columns = [f"{name} F1 (P/R)" for name in SYSTEMS]
     print("\n| corpus | seed | passages |", " | ".join(columns), "| calibration | training s | cnn : others, speed |")
     print("|-|-|-|-|-|-|-|-|-|")

@@ -1,8 +1,9 @@
-"""How fast extraction is, against a bare `nlp.pipe` loop over the same texts: python benchmarks/extract.py MODEL
+"""Compare extraction with a bare `nlp.pipe` loop over the same texts: python benchmarks/extract.py MODEL
 
-Each repetition measures every way once, one after the other, in this process; the figure is the median of the
-repetitions, and a ratio is the median of the ratios within a repetition. Whole runs: from the command's start to the
-finished file, so loading the model and starting the workers count. Steady: from the first tenth of the passages on.
+Each repetition measures every way once, one after the other, in this process. The figure is the median of the
+repetitions, and a ratio is the median of the ratios within a repetition. A whole run lasts from the start of the
+command to the finished file, so loading the model and starting the workers count. Steady: after the first tenth of the
+passages.
 """
 
 import argparse
@@ -26,18 +27,18 @@ from spacy_domain_ner.extraction.lines import Extracted, extract_batch
 from spacy_domain_ner.extraction.workers import extract_in_workers
 
 STARTER = Path(__file__).parents[1] / "assets" / "software" / "starter.jsonl"
-# A way's name to what it is divided by and the least it may come to.
+# The lowest ratio to the bare loop that a way may have.
 BARS = {"extract, 1 worker": 0.95, "extract, 2 workers": 1.6}
 
 
 def main() -> None:
-    """Measure, print a table, and write the figures where that is asked for."""
+    """Measure, print a table, and write the figures if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="trained model's folder or package")
     parser.add_argument("--passages", type=int, default=20_000)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--texts", type=Path, nargs="+", default=[STARTER], help="JSON lines files to take texts from")
-    parser.add_argument("--words", type=int, help="cut the texts into passages of so many words")
+    parser.add_argument("--words", type=int, help="cut the texts into passages of this many words")
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     arguments = parser.parse_args()
     texts = read_texts(arguments.texts)
@@ -68,13 +69,13 @@ def main() -> None:
 
 
 def full_batches(words: list[str], size: int) -> Iterator[list[str]]:
-    """Words in batches of that size; the rest is left out."""
+    """Cut words into batches of a size; the rest is left out."""
     for start in range(0, len(words) - size + 1, size):
         yield words[start : start + size]
 
 
 def ways(model: str, texts: list[str], source: Path) -> dict[str, Callable[[], float]]:
-    """What is compared: a name to a function that runs it once and gives passages a second."""
+    """The ways to compare: for each name a function that runs it once and gives passages per second."""
     return {
         "bare nlp.pipe loop": lambda: bare(model, texts),
         "extract, 1 worker": lambda: whole(model, source, 1, len(texts)),
@@ -85,7 +86,7 @@ def ways(model: str, texts: list[str], source: Path) -> dict[str, Callable[[], f
 
 
 def bare(model: str, texts: list[str]) -> float:
-    """The loop that one would write by hand; its model is loaded before the clock starts."""
+    """The loop that people write by hand; its model is loaded before the clock starts."""
     nlp = spacy.load(model)
     start = time.perf_counter()
     for doc in nlp.pipe(texts):
@@ -105,7 +106,7 @@ def whole(model: str, source: Path, workers: int, passages: int) -> float:
 
 
 def steady(results: Iterator[Extracted], passages: int) -> float:
-    """The speed after the first tenth, when every worker is at work."""
+    """The speed after the first tenth, when all workers are busy."""
     done, started_at, start = 0, 0, 0.0
     for result in results:
         done += result.passages
@@ -127,12 +128,12 @@ def two_workers(model: str, source: Path) -> Iterator[Extracted]:
 
 
 def batches(source: Path, size: int) -> Iterator[list[Line]]:
-    """The lines of a file in batches of that size."""
+    """The lines of a file in batches of a size."""
     return in_batches(read_lines(find_inputs([str(source)])), size, lambda line: len(line.raw))
 
 
 def measure(compared: dict[str, Callable[[], float]], repetitions: int) -> dict[str, dict[str, object]]:
-    """Run every way in turn, several times over, so that what disturbs the machine for a while disturbs all of them."""
+    """Run every way in turn, several times, so that a busy machine slows all of them."""
     speeds: dict[str, list[float]] = {name: [] for name in compared}
     for repetition in range(repetitions):
         for name, run in compared.items():
@@ -152,7 +153,7 @@ def measure(compared: dict[str, Callable[[], float]], repetitions: int) -> dict[
 
 def table(figures: dict[str, dict[str, object]]) -> str:
     """The figures as Markdown."""
-    rows = ["| | passages/s | of the bare loop | at least |", "|---|---|---|---|"]
+    rows = ["| | passages/s | ratio to the bare loop | at least |", "|---|---|---|---|"]
     for name, figure in figures.items():
         rows.append(f"| {name} | {figure['passages_per_second']:,.0f} | {figure['ratio']:.2f} | {BARS.get(name, '')} |")
     return "\n".join(rows)
@@ -164,9 +165,9 @@ def read_texts(files: list[Path]) -> list[str]:
 
 
 def vary(texts: list[str], passages: int) -> list[str]:
-    """As many passages as asked for. Where texts must repeat, one word in eight is made a new one.
+    """Make as many passages as asked for. Where texts must repeat, one word in eight becomes a new word.
 
-    A word that the tokenizer has seen costs it next to nothing, and real text always has new ones.
+    A word that the tokenizer has seen costs it very little, and real text always has new words.
     """
     chance = random.Random(0)
     order = list(texts)

@@ -1,16 +1,17 @@
-"""How fast the template's recognizer is against spaCy's own `ner`, with few types and with many.
+"""Compare the speed of the template's recognizer with that of spaCy's own `ner`, with few types and with many.
 
     python benchmarks/recognizer.py
 
-Passages of 25 words a second of CPU time, with the starter corpus's 6 types and with 27 that are made of them, all in
-turn in one process, each round other passages; and what tokenizer and token network alone would allow. Three pipelines:
+Passages of 25 words per second of CPU time are measured, with the starter corpus's 6 types and with 27 that are made of
+them. All take turns in one process, with other passages in each round. The speed of tokenizer and token network alone
+is the upper limit. Three pipelines:
 
 - spaCy: `ner` and a token network of spaCy's own layers, with the template's sizes.
 - ner: `ner` on the template's token network.
 - biluo: the template's config.
 
-The models are trained for two epochs and kept in the results folder; how well they do is measured by cpu_config.py. Run
-it with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1, so that threads are not what is timed.
+The models are trained for two epochs and kept in the results folder; cpu_config.py measures how well they do. Run it
+with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1, so that threads are not what is timed.
 """
 
 import argparse
@@ -52,7 +53,11 @@ def main() -> None:
 
 
 def fit(pipeline: str, passages: list[Passage], folder: Path) -> Path:
-    """Train a pipeline for a little while. RETURNS: Its best model."""
+    """Train a pipeline for a short while.
+
+    Returns:
+        The folder of its best model.
+    """
     best = folder / "model" / "model-best"
     if best.exists():
         return best
@@ -74,7 +79,7 @@ def fit(pipeline: str, passages: list[Passage], folder: Path) -> Path:
 
 
 def measure(results: Path) -> dict[str, Any]:
-    """The passages per second of CPU time of each pipeline and number of types."""
+    """Measure the passages per second of CPU time of each pipeline and number of types."""
     starter = read_valid_passages(PACK / "starter.jsonl")
     texts = [" ".join(words) for passage in starter for words in full_batches(passage.text.split(), WORDS)]
     rounds = [texts[number :: ROUNDS + 1] for number in range(ROUNDS + 1)]
@@ -83,7 +88,7 @@ def measure(results: Path) -> dict[str, Any]:
         passages = [with_types(passage, count) for passage in starter]
         for name in PIPELINES:
             models[name, count] = spacy.load(fit(name, passages, results / f"{name}-{count}"))
-    # One more: it remembers words, and each pipeline is to meet them for itself.
+    # Another copy of the model: it remembers words, and each pipeline must compute them itself.
     nlp = spacy.load(fit("biluo", passages, results / f"biluo-{NUMBERS_OF_TYPES[-1]}"))
     tok2vec = nlp.get_pipe("ner").model.get_ref("tok2vec")
     ways: dict[str, Callable[[list[str]], Any]] = {
@@ -116,7 +121,7 @@ def measure(results: Path) -> dict[str, Any]:
 
 
 def with_types(passage: Passage, count: int) -> Passage:
-    """A passage as it is, or with as many types, a name always being of the same."""
+    """Change a passage's types to one of this many, so that a name always has the same type."""
     if count == NUMBERS_OF_TYPES[0]:
         return passage
 

@@ -1,16 +1,17 @@
-"""What the starter corpus teaches: train on 250, 500, 1,000 and all of its passages, score on real text.
+"""Measure what the starter corpus teaches: train on 250, 500, 1,000 and all of its passages, and score on real text.
 
     python benchmarks/starter_corpus.py --real ../shared/data/real-passages/open.jsonl --seeds 7 8
 
-The config is the template's for the CPU. --systems measures others: `ner` is spaCy's own recognizer on its token
-network, `minilm` the template's transformer.cfg with the weights of all-MiniLM-L6-v2, or of another model by --model.
+The config is the template's CPU config. --systems measures others: `ner` is spaCy's own recognizer on its token
+network, `minilm` the template's transformer.cfg with the weights of all-MiniLM-L6-v2, or of the model that --model
+names.
 
-Real text is passages that none of the corpus was written from, annotated by the same decisions; a span counts where its
-start, end and label are all right. Each run draws its passages and holds an eighth of them back to stop early on, never
-passages of one source on both sides. Use OMP_NUM_THREADS=1: more threads are not faster here.
+No passage of the corpus was written from the real passages, which are annotated by the same decisions. A span counts if
+its start, end and label are right. Each run draws its passages and holds back an eighth of them for early stopping;
+passages of one source are never on both sides. Use OMP_NUM_THREADS=1: more threads are not faster here.
 
-Each run leaves a JSON file and its model in the results folder and is not repeated while that file is there. The
-summary is of all that are there. Delete the folder after a change of the corpus or of the config.
+Each run leaves a JSON file and its model in the results folder, and is not repeated while that file is there. The
+summary is made of all runs that are there. Delete the folder after a change of the corpus or of the config.
 """
 
 import argparse
@@ -77,7 +78,7 @@ def write_system_config(system: str, model: str, config: Path) -> None:
 def measure(
     write_config: Callable[[Path], None], corpus: list[Passage], real: list[Passage], size: int, seed: int, folder: Path
 ) -> dict[str, Any]:
-    """Train on so many passages and score on the real ones."""
+    """Train on a number of passages, and score on the real ones."""
     training, stopping = draw(corpus, size or len(corpus), seed)
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.cfg"
@@ -100,7 +101,11 @@ def measure(
 
 
 def draw(corpus: list[Passage], size: int, seed: int) -> tuple[list[Passage], list[Passage]]:
-    """Draw passages, whole sources at a time. RETURNS: Those to train on, those to stop early on."""
+    """Draw passages, whole sources at a time.
+
+    Returns:
+        Those to train on, and those to stop early on.
+    """
     sources: dict[str, list[Passage]] = {}
     for passage in corpus:
         sources.setdefault(str(passage.meta["source"]), []).append(passage)

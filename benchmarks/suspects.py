@@ -1,11 +1,11 @@
-"""Whether planted errors are found: python benchmarks/suspects.py --corpora bc5cdr fin_sec stackoverflow_ner --seeds 7
+"""Measure whether planted errors are found: python benchmarks/suspects.py --corpora bc5cdr fin_sec --seeds 7
 
-Of a corpus' annotations 5 % are made wrong, in one of four ways by chance: another type, taken out, a word too long,
-and one put where nothing is. Then `suspects` looks for what models contradict, with the template's CPU config. The
-figure is the part of the first 20, 50 and 100 suspects that overlap a planted error; what else they show may be the
-corpus' own errors, and counts as wrong here.
+5 % of a corpus's annotations are made wrong, each in one of four ways by chance: it gets another type, is removed, is
+one word too long, or another span is put where nothing is. Then `suspects` looks for annotations that models
+contradict, with the template's CPU config. The figure is the share of the first 20, 50 and 100 suspects that overlap a
+planted error. Other suspects may be the corpus's own errors, and count as wrong here.
 
-Each run leaves a JSON file in the results folder and is not repeated while that is there.
+Each run leaves a JSON file in the results folder, and is not repeated while that file is there.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def run(corpus: Path, seed: int, folder: Path) -> dict[str, Any]:
-    """Plant errors, look for suspects, and count how many of the first are planted."""
+    """Plant errors, look for suspects, and count how many of the first ones are planted."""
     training, stopping, _ = divide(corpus, seed)
     generator = random.Random(seed)
     passages = training + stopping
@@ -83,7 +83,7 @@ def run(corpus: Path, seed: int, folder: Path) -> dict[str, Any]:
 
 
 def alter(passage: Passage, labels: list[str], generator: random.Random, planted: set[tuple[str, int, int]]) -> Passage:
-    """A passage with some of its annotations made wrong; they are added to `planted` by text, start and end."""
+    """Make some annotations of a passage wrong, and add them to `planted` by text, start and end."""
     spans = list(passage.spans)
     for span in passage.spans:
         if generator.random() >= PLANTED:
@@ -103,7 +103,7 @@ def alter(passage: Passage, labels: list[str], generator: random.Random, planted
 def plant(
     passage: Passage, spans: list[Span], span: Span, kind: str, labels: list[str], generator: random.Random
 ) -> Span | None:
-    """What a wrong annotation is instead of a right one, or beside it; None where there is no place for it."""
+    """Make the wrong annotation that takes the place of a right one or is added; None where there is no room for it."""
     if kind == "missing":
         return span
     if kind == "type":

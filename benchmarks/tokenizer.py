@@ -1,9 +1,9 @@
-"""The customised tokenizer beside spaCy's own: where tokens end, how fast, and what hostile input costs.
+"""Compare the customised tokenizer with spaCy's own: where tokens end, how fast it is, and what hostile input costs.
 
     python benchmarks/tokenizer.py [PASSAGES.jsonl] [--output FILE]
 
-Both tokenizers are as a saved model has them. They take turns on the same text in one run; of the repetitions the
-fastest counts, in processor time, so that what else the machine does matters little.
+Both tokenizers are as a saved model has them. They take turns on the same text in one run. The fastest repetition
+counts, in processor time, so that other work of the machine matters little.
 """
 
 import gc
@@ -30,7 +30,7 @@ REPETITIONS = 15
 
 
 def main(
-    passages: Path = typer.Argument(None, help="Annotated passages; the real ones, else the starter corpus"),
+    passages: Path = typer.Argument(None, help="Annotated passages  [default: the real ones, else the starter corpus]"),
     output: Path = typer.Option(None, help="Write the figures to this JSON file"),
 ) -> None:
     """Measure both tokenizers and print a table."""
@@ -59,7 +59,7 @@ def default_tokenizer() -> Language:
 
 
 def customised_tokenizer() -> Language:
-    """The same with the plugin's rules."""
+    """spaCy's English tokenizer with the plugin's rules."""
     return spacy.blank("en").from_bytes(create_customize_tokenizer()(spacy.blank("en")).to_bytes())
 
 
@@ -67,7 +67,7 @@ TOKENIZERS = {"spaCy": default_tokenizer, "customised": customised_tokenizer}
 
 
 def boundaries(nlp: Language, passages: list[Passage]) -> dict[str, float]:
-    """Spans that miss token boundaries, in a thousand; endpoints that are one token, in a hundred."""
+    """Count the spans that miss token boundaries, per thousand, and the endpoints that are one token, per hundred."""
     spans = missed = endpoints = single = 0
     for passage in passages:
         doc = nlp.make_doc(passage.text)
@@ -86,7 +86,7 @@ def boundaries(nlp: Language, passages: list[Passage]) -> dict[str, float]:
 
 
 def speeds(texts: list[str]) -> dict[str, dict[str, float]]:
-    """Tokens a second on text that is new to the tokenizer, and again with its cache filled."""
+    """Measure tokens per second on text that is new to the tokenizer, and again with its cache filled."""
     seconds: dict[tuple[str, str], float] = {}
     tokens: dict[str, int] = {}
     gc.disable()
@@ -103,11 +103,11 @@ def speeds(texts: list[str]) -> dict[str, dict[str, float]]:
 
 
 def hostile(make: Any) -> dict[str, float]:
-    """Seconds for a single word of a million characters."""
+    """Measure the seconds for a single word of a million characters."""
     taken = {}
     for name, unit in HOSTILE.items():
         nlp = make()
-        # spaCy's own takes the square of the length of some of these: a five-hundredth of it is enough to see.
+        # spaCy's own takes time by the square of the length of some of these: a five-hundredth of it shows enough.
         length = 1_000_000 if make is customised_tokenizer else 2_000
         text = ("x" + unit * length)[:length] if unit != "{" else unit * length
         start = time.process_time()
@@ -120,14 +120,14 @@ def report(figures: dict[str, Any]) -> None:
     """Print the figures side by side."""
     default, ours = figures["spaCy"], figures["customised"]
     rows: list[tuple[str, Any, Any]] = [
-        (f"spans that miss boundaries, of 1,000 ({ours['spans']} spans)", default["missed_per_thousand"],
+        (f"spans that miss boundaries, per 1,000 ({ours['spans']} spans)", default["missed_per_thousand"],
          ours["missed_per_thousand"]),
         ("endpoints that are one token, %", default["endpoints_one_token_percent"],
          ours["endpoints_one_token_percent"]),
     ]  # fmt: skip
     for phase in ("new", "cached"):
         speed = default["tokens_per_second"][phase], ours["tokens_per_second"][phase]
-        rows.append((f"tokens a second, {phase} text", f"{speed[0]:,}", f"{speed[1]:,}"))
+        rows.append((f"tokens per second, {phase} text", f"{speed[0]:,}", f"{speed[1]:,}"))
     rows += [(f"seconds for {name}", seconds, "") for name, seconds in default["hostile_seconds"].items()]
     rows += [(f"seconds for {name}", "", seconds) for name, seconds in ours["hostile_seconds"].items()]
     msg.table(rows, header=("", "spaCy", "customised"), divider=True, aligns=("l", "r", "r"), max_col=80)

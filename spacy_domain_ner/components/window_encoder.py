@@ -1,7 +1,7 @@
 """spaCy's MaxoutWindowEncoder, made faster at prediction on a CPU: the same sums, in memory that is allocated once.
 
-spaCy's own spends half of its time outside the matrix products, in arrays that each layer makes anew. At prediction,
-none of them is needed later, so all layers here use the same few. Matrix products go through NumPy's BLAS.
+spaCy's own spends half of its time outside the matrix products, in arrays that each layer allocates again. At
+prediction, none of them is needed later, so all layers here use the same few. Matrix products go through NumPy's BLAS.
 
 This module stands alone: a packaged model carries a copy of it. It needs spaCy.
 """

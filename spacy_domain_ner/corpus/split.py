@@ -148,7 +148,7 @@ def read_salt(path: str | Path) -> int | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         salt = None
     if not isinstance(salt, int) or isinstance(salt, bool):
-        raise UserError(f"{path} is not a split file", "Restore it, or delete it to divide the passages anew.")
+        raise UserError(f"{path} is not a split file", "Restore it, or delete it to divide the passages again.")
     return salt
 
 

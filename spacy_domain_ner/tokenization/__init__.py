@@ -16,17 +16,18 @@ __all__ = ["create_customize_tokenizer", "customize_tokenizer"]
 def create_customize_tokenizer() -> Callable[[Language], Language]:
     """Make the callback for `[initialize.before_init]` of a training config.
 
-    Set there, the rules are saved in the model: it loads and tokenizes the same where this plugin is not installed.
+    Set there, the rules are saved in the model, which then loads and tokenizes in the same way without this plugin.
 
-    RETURNS: A function that adds the rules to a pipeline's tokenizer and returns the pipeline. It raises a UserError
-        where the tokenizer is not spaCy's rule-based one.
+    Returns:
+        A function that adds the rules to a pipeline's tokenizer and returns the pipeline. It raises a UserError if the
+        tokenizer is not spaCy's rule-based one.
     """
 
     def customize(nlp: Language) -> Language:
         if not isinstance(nlp.tokenizer, Tokenizer):
             raise UserError(
                 f"The tokenizer of the language {nlp.lang!r} ({type(nlp.tokenizer).__name__}) has no rules to add to",
-                "Take [initialize.before_init] out of the config, or choose a language with a rule-based tokenizer.",
+                "Remove [initialize.before_init] from the config, or choose a language with a rule-based tokenizer.",
             )
         customize_tokenizer(nlp.tokenizer)
         return nlp

@@ -1,4 +1,4 @@
-"""What the lint finds in a schema, and that it says how to mend it."""
+"""What the lint finds in a schema, and that it says how to fix it."""
 
 from pathlib import Path
 

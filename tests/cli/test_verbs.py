@@ -298,7 +298,7 @@ def test_a_gate_that_is_missed_exits_with_1_and_keeps_the_scores(domain_ner, pro
 def test_strict_makes_a_warning_an_error(domain_ner, project):
     (project / "a.jsonl").write_text(LINE * 2)
     assert domain_ner("check", "a.jsonl").code == 0
-    refused(domain_ner("check", "a.jsonl", "--strict"), "a.jsonl:2: the same passage is at a.jsonl:1")
+    refused(domain_ner("check", "a.jsonl", "--strict"), "a.jsonl:2: the same passage is also at a.jsonl:1")
 
 
 def test_many_findings_are_cut_short_and_the_rest_is_pointed_to(domain_ner, project):

@@ -29,9 +29,9 @@ def find_template():
 
 TEMPLATE = find_template()
 sys.path.insert(0, str(TEMPLATE))
-from spacy_domain_ner import __version__  # noqa: E402
 from spacy_domain_ner.projects.packs import add_pack, next_steps  # noqa: E402
 from spacy_domain_ner.projects.record import make_record  # noqa: E402
+from spacy_domain_ner.version import __version__  # noqa: E402
 
 add_pack(PROJECT, TEMPLATE, ANSWERS)
 make_record(PROJECT, TEMPLATE, ANSWERS, __version__).write(PROJECT)

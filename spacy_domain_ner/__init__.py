@@ -7,6 +7,8 @@ is first asked for (PEP 562): `import spacy_domain_ner` loads neither spaCy nor 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from spacy_domain_ner.version import __version__
+
 if TYPE_CHECKING:
     from spacy_domain_ner.annotation.agreement import measure_agreement
     from spacy_domain_ner.annotation.guide import write_guide
@@ -37,8 +39,6 @@ if TYPE_CHECKING:
     from spacy_domain_ner.training import train
     from spacy_domain_ner.training.configure import configure
     from spacy_domain_ner.training.recipe import Recipe
-
-__version__ = "0.1.0"
 
 # The module of each public name.
 _MODULES = {

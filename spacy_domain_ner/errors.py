@@ -2,12 +2,14 @@
 
 
 class UserError(ValueError):
-    """Something that the user can mend: bad input, a missing file, an option that does not fit.
+    """Something that the user can fix: bad input, a missing file, a value that does not fit.
 
-    The command line prints it without a traceback and exits with 1.
+    The command line prints it without a traceback and exits with 1. A parameter that a message names in backticks is
+    shown there as the verb's option: `min_confidence` as --min-confidence, `rename=OLD=NEW` as --rename OLD=NEW.
 
-    what: What is wrong and where (file, line, id).
-    hint: What to do about it.
+    Attributes:
+        what: What is wrong and where (file, line, id).
+        hint: What to do about it.
     """
 
     def __init__(self, what: str, hint: str = "") -> None:
@@ -17,7 +19,7 @@ class UserError(ValueError):
 
 
 def reason(error: Exception) -> str:
-    """An exception of another library on one line, for a UserError's text."""
+    """Give the message of another library's exception on one line, for the text of a UserError."""
     text = " ".join(str(error).split())
     # A KeyError says no more than the key, and some say nothing.
     return f"{type(error).__name__}: {text}" if isinstance(error, KeyError) or not text else text

@@ -20,8 +20,14 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 def replacing(path: Path) -> Iterator[IO[str]]:
     """Open a text file that takes the place of `path` when the block ends without an error.
 
-    path: The file to write; its folder is made where it is missing.
-    YIELDS: A stream for UTF-8 text with `\\n` line ends.
+    Args:
+        path: The file to write; its folder is made where it is missing.
+
+    Yields:
+        A stream for UTF-8 text with `\\n` line ends.
+
+    Raises:
+        UserError: `path` can't be written.
     """
     with replacing_path(path) as beside, beside.open("w", encoding="utf8", newline="\n") as stream:
         yield stream
@@ -32,7 +38,15 @@ def replacing_path(path: Path) -> Iterator[Path]:
     """Give a path beside `path` to write a file or a folder to; renamed when the block ends without an error.
 
     A link stays a link to what is replaced, and a device (/dev/null) is written to, since it can't be replaced.
-    RAISES: UserError where `path` can't be written.
+
+    Args:
+        path: The file or folder to write; the folder that it is in is made where it is missing.
+
+    Yields:
+        The path to write to.
+
+    Raises:
+        UserError: `path` can't be written.
     """
     if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
         yield Path(path)

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperGroup
 
-from spacy_domain_ner import __version__
 from spacy_domain_ner.errors import UserError, reason
+from spacy_domain_ner.version import __version__
 
 # By step of the user's path: each verb with its module in this package, and its help in the list of the verbs.
 VERBS = {

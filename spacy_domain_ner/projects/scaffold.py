@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from spacy_domain_ner import __version__
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.files import replacing_path
 from spacy_domain_ner.projects.answers import QUESTIONS, find_problems
 from spacy_domain_ner.projects.packs import add_pack, put
 from spacy_domain_ner.projects.record import make_record
+from spacy_domain_ner.version import __version__
 
 
 class AnswersError(UserError):

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from spacy_domain_ner import __version__
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.projects.merging import merge_lines
 from spacy_domain_ner.projects.record import RECORD, Record, make_record, read_files, read_record
 from spacy_domain_ner.projects.recover import recover_record
 from spacy_domain_ner.projects.scaffold import complete_answers, find_template, rendered
+from spacy_domain_ner.version import __version__
 
 # Texts that people rewrite freely: if such a text can't be merged, the user's stays as it is.
 PROSE = ("README.md",)

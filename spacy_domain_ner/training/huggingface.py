@@ -133,7 +133,7 @@ def _check_packages() -> None:
     try:
         import transformers.trainer  # noqa: F401
 
-        import spacy_domain_ner.components.huggingface_ner  # noqa: F401
+        from spacy_domain_ner.components import huggingface_ner  # noqa: F401
     except ImportError as error:
         raise UserError(f"The framework huggingface needs more packages: {reason(error)}", INSTALL) from error
 

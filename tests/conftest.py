@@ -8,12 +8,17 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import hypothesis
 import pytest
 from helpers.outcome import Outcome
 
 from spacy_domain_ner.corpus import Passage, Span
 
 REPOSITORY = Path(__file__).parents[1]
+
+# A busy machine is not a fault: no example has a deadline.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 # No test asks a hub for anything. It is read when transformers is first imported.
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -159,7 +159,7 @@ def passages(draw) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=passages(), data=st.data(), windows=st.sampled_from([(512, 64), (24, 8), (12, 4), (24, 0)]))
 def test_spans_come_back_as_they_went_in(tokenizers, kind, text, data, windows):
     tokenizer = tokenizers[kind]

@@ -27,7 +27,7 @@ def size_of(text: str) -> int:
 
 
 @given(WORDS, st.integers(1, 60), st.integers(0, 59))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_windows_cover_every_token_fit_and_overlap(words, size, overlap):
     overlap = min(overlap, size - 1)
     doc = Doc(VOCAB, words=[word for word, _ in words], spaces=[blank for _, blank in words])

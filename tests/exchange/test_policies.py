@@ -123,7 +123,7 @@ POLICIES = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     records=st.lists(ROWS, max_size=6) | st.lists(TASKS, max_size=4) | st.lists(DOCCANO, max_size=5),
     policies=POLICIES,

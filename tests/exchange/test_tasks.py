@@ -74,7 +74,7 @@ def test_what_a_model_got_wrong_goes_to_the_tool_and_stays_there(tmp_path: Path,
 
 
 @pytest.mark.parametrize("tool", Tool)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_any_text_with_a_word_in_it_comes_back(tmp_path_factory: pytest.TempPathFactory, tool: Tool, data) -> None:
     anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

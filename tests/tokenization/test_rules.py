@@ -146,7 +146,7 @@ def test_a_token_ends_where_an_annotation_may_end(nlp, text, expected):
 
 @given(st.text())
 @example("/a/{b}?c=`d`->--e-f=g")
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_the_text_is_kept(text):
     doc = CUSTOMIZED.make_doc(text)
     assert doc.text == text
@@ -154,7 +154,7 @@ def test_the_text_is_kept(text):
 
 
 @given(st.text(alphabet="ab1A./-_@:={}<>[]()`\"'|,?*$#+ \n", max_size=60))
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 def test_the_text_is_kept_also_where_it_is_all_marks(text):
     assert CUSTOMIZED.make_doc(text).text == text
 

@@ -35,6 +35,7 @@ from spacy_domain_ner.annotation.disagreements import (
 from spacy_domain_ner.annotation.krippendorff import ObservedValues
 from spacy_domain_ner.corpus.passage import Span
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.evaluation.scores import rounded
 from spacy_domain_ner.exchange.cleaning import CleanVersion
 from spacy_domain_ner.exchange.formats.version import name_of
 from spacy_domain_ner.exchange.import_report import Entry, ImportReport
@@ -193,8 +194,8 @@ class TypeAgreement:
         """Return the figures as JSON values."""
         return {
             "mentions": self.mentions,
-            "f1": _rounded(self.f1),
-            "alpha": _rounded(self.alpha),
+            "f1": rounded(self.f1),
+            "alpha": rounded(self.alpha),
             "verdict": self.verdict,
         }
 
@@ -255,12 +256,12 @@ class Agreement:
                     "annotator": name,
                     "passages": person.passages,
                     "shared_passages": person.shared_passages,
-                    "f1": _rounded(person.against_others.f1),
+                    "f1": rounded(person.against_others.f1),
                 }
                 for name, person in self.people.items()
             ],
             "pairs_of_people": [
-                {"annotators": list(names), "passages": shared.passages, "f1": _rounded(shared.f1)}
+                {"annotators": list(names), "passages": shared.passages, "f1": rounded(shared.f1)}
                 for names, shared in self.pairs.items()
             ],
             "pairs_of_types": [confusion.to_dict() for confusion in self.confusions],
@@ -445,7 +446,3 @@ def _marked_words(words: list[tuple[int, int]], spans: list[Span]) -> Iterator[t
 def _worst_first(shared: Shared, *names: str) -> tuple[float, int, tuple[str, ...]]:
     # Those with nothing in common come last.
     return (2.0 if shared.f1 is None else shared.f1), -shared.passages, names
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

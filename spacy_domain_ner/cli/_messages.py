@@ -32,8 +32,3 @@ def fail(what: str, hint: str = "") -> NoReturn:
     if hint:
         print(hint, file=sys.stderr)
     sys.exit(1)
-
-
-def percent(value: float | None) -> str:
-    """A share as a table shows it."""
-    return "–" if value is None else f"{100 * value:.1f}"

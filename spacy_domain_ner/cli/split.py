@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from spacy_domain_ner.cli._app import verb
-from spacy_domain_ner.cli._messages import msg, percent
+from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.text import shorten
 
 
@@ -19,13 +19,14 @@ def split_cli(
 ) -> None:
     """Divide annotations into training, early-stopping and evaluation sets that stay as they are when data is added."""
     import spacy_domain_ner as ner
+    from spacy_domain_ner.evaluation.scores import percent
 
     result = ner.split(annotations, output_dir, state, eval_fraction, dev_fraction)
     for passage in result.duplicates:
         msg.warn(f"{passage.place}: left out, the same text is on another side: {shorten(passage.text)!r}")
     passages = {side: len(members) for side, members in result.sides.items()}
     rows = [
-        (name, *row.values(), percent(row["eval"] / max(1, sum(row.values()))))
+        (name, *row.values(), percent(row["eval"] / max(1, sum(row.values())), 1))
         for name, row in [("passages", passages), *result.mentions().items()]
     ]
     msg.table(rows, header=("", *passages, "eval %"), divider=True, aligns=("l", "r", "r", "r", "r"))

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from helpers.hostile import HOSTILE
 from helpers.html_page import Page
 from markdown_it import MarkdownIt
 
@@ -11,21 +12,17 @@ from spacy_domain_ner.annotation.guide import render_guide
 from spacy_domain_ner.schema import PALETTE, EntitySchema, read_schema, text_color_on
 
 SOFTWARE = read_schema(Path(__file__).parents[2] / "assets/software/entity_types.yml")
-HOSTILE = [
-    "<script>alert(1)</script>",
-    '"><img src=x onerror="alert(1)">',
-    "' & &amp; &lt;b&gt;",
-    "{{ 7*7 }} {% if x %} {# c #}",
+TEXTS = [
+    # Backticks mean something in the guide: they show a span.
+    *(text for text in HOSTILE if "`" not in text),
     "a | b \\| c",
     "**not bold [x](javascript:alert(1)) ![i](http://x.example/i.png) _a_ ~~s~~",
     "# heading",
     "- item",
     "1. item",
-    "</style><script>1</script>",
     "https://x.example/y",
     "$HOME \\ backslash",
     "two\nlines\n\nand more",
-    "Zürich 東京 🚀",
 ]
 
 
@@ -144,7 +141,7 @@ def test_without_confused_types_nothing_points_to_a_table_of_them():
     assert "### " not in guide.markdown
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", TEXTS)
 def test_text_in_the_page_is_only_text(text):
     page = Page(render_guide(hostile(text), title=text).html)
     names = {tag for tag, _ in page.tags}
@@ -156,7 +153,7 @@ def test_text_in_the_page_is_only_text(text):
     assert plain.count(words(text.replace("**", ""))) >= 6
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", TEXTS)
 def test_text_in_markdown_is_only_text(text):
     page = markdown_page(render_guide(hostile(text), title=text).markdown)
     links = [attributes.get("href", "") for tag, attributes in page.tags if tag == "a"]

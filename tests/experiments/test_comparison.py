@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy
 import pytest
+from helpers.hostile import HOSTILE
 from helpers.html_page import Page
 from markdown_it import MarkdownIt
 
@@ -23,15 +24,6 @@ from spacy_domain_ner.reports.comparison import compare
 from spacy_domain_ner.training import Recipe, train
 
 FILES = ["comparison.html", "comparison.json", "comparison.md"]
-HOSTILE = [
-    "<script>alert(1)</script>",
-    '"><img src=x onerror="alert(1)">',
-    "' & &amp; &lt;b&gt;",
-    "{{ 7*7 }} {% if x %} {# c #}",
-    "a | b \\| c `d` **e** [f](javascript:alert(1))",
-    "</style></title></svg><script>1</script>",
-    "Zürich 東京 🚀",
-]
 
 
 def lay_out(folder: Path, configs: Path, passages) -> None:

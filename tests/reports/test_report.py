@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from helpers.hostile import HOSTILE
 from helpers.html_page import Page
 from markdown_it import MarkdownIt
 
@@ -23,18 +24,6 @@ from spacy_domain_ner.rendering import escape_markdown, to_code
 from spacy_domain_ner.reports.evaluation import write_report
 from spacy_domain_ner.reports.evaluation.contents import ERRORS_SHOWN, LISTED
 from spacy_domain_ner.reports.snippets import CONTEXT, snippet
-
-HOSTILE = [
-    "<script>alert(1)</script>",
-    '"><img src=x onerror="alert(1)">',
-    "' & &amp; &lt;b&gt;",
-    "{{ 7*7 }} {% if x %} {# c #}",
-    "a | b \\| c `d` **e** [f](javascript:alert(1))",
-    "</style></title></svg><script>1</script>",
-    "</script><!--<script> --> ]]>\u2028\u2029",
-    "`` ` ``` @dora #12 https://example.org",
-    "Zürich 東京 🚀",
-]
 
 
 def make(earlier=(), **cases: int) -> Assessment:

@@ -9,6 +9,7 @@ from spacy import util
 from spacy.language import Language
 
 from spacy_domain_ner.errors import UserError, reason
+from spacy_domain_ner.files import clear_leftovers
 
 
 def load_model(model: str | Path) -> Language:
@@ -24,6 +25,9 @@ def load_model(model: str | Path) -> Language:
         UserError: Where it can't be loaded.
     """
     try:
+        if not Path(model).exists():
+            # A training that was killed while it replaced this model may have left it beside.
+            clear_leftovers(model)
         with needed_factories(_factories_of(model)):
             return util.load_model(model)
     except Exception as error:  # each file of a model has a reader with errors of its own

@@ -3,12 +3,16 @@
 import errno
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from spacy_domain_ner import files
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.files import replacing, replacing_path
+from spacy_domain_ner.files import clear_leftovers, replacing, replacing_path
 
 
 def names_below(folder: Path) -> set[str]:
@@ -78,14 +82,106 @@ def test_a_folder_that_can_not_be_moved_in_leaves_the_old_one(tmp_path, monkeypa
     real = Path.rename
 
     def rename(path: Path, target: Path) -> Path:
-        if path.suffix == ".tmp":
+        if path.name == "new":
             raise OSError(errno.EACCES, "in use", str(path))
         return real(path, target)
 
+    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
     monkeypatch.setattr(Path, "rename", rename)
     with pytest.raises(UserError, match="in use"), replacing_path(tmp_path / "out") as beside:
         beside.mkdir()
     assert names_below(tmp_path) == {"out", "out/old"}
+
+
+# A run that writes to argv[1] and is killed at argv[2]: "writing", "renaming" (nothing has the name) or "removing".
+KILLED = """
+import os, pathlib, shutil, signal, sys
+from spacy_domain_ner import files
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+rename = pathlib.Path.rename
+if sys.argv[2] == "renaming":
+    files._exchange = lambda one, other: False
+    pathlib.Path.rename = lambda path, target: die() if path.name == "new" else rename(path, target)
+if sys.argv[2] == "removing":
+    shutil.rmtree = die
+with files.replacing_path(pathlib.Path(sys.argv[1])) as beside:
+    beside.mkdir()
+    (beside / "text").write_text("of the killed run")
+    (beside.parent / "scratch").mkdir()
+    if sys.argv[2] == "writing":
+        die()
+"""
+
+
+def kill_a_run(path: Path, moment: str) -> int:
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(path), moment])
+    assert process.wait() == -signal.SIGKILL
+    return process.pid
+
+
+def write_folder(path: Path, text: str) -> None:
+    with replacing_path(path) as beside:
+        beside.mkdir()
+        (beside / "text").write_text(text)
+
+
+@pytest.mark.parametrize("moment", ["writing", "renaming", "removing"])
+def test_the_next_run_succeeds_and_removes_what_killed_ones_left_even_under_their_process_id(
+    tmp_path, moment, monkeypatch
+):
+    write_folder(tmp_path / "out", "first")
+    for _ in range(2):
+        pid = kill_a_run(tmp_path / "out", moment)
+    assert names_below(tmp_path) != {"out", "out/text"}
+    monkeypatch.setattr(os, "getpid", lambda: pid)
+    write_folder(tmp_path / "out", "next")
+    assert (tmp_path / "out/text").read_text() == "next"
+    assert names_below(tmp_path) == {"out", "out/text"}
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"), [("writing", "first"), ("renaming", "first"), ("removing", "of the killed run")]
+)
+def test_after_a_kill_the_old_folder_or_the_new_one_is_there_whole(tmp_path, moment, expected):
+    write_folder(tmp_path / "out", "first")
+    kill_a_run(tmp_path / "out", moment)
+    assert (tmp_path / "out").exists() == (moment != "renaming")
+    clear_leftovers(tmp_path / "out")
+    assert (tmp_path / "out/text").read_text() == expected
+    assert names_below(tmp_path) == {"out", "out/text"}
+
+
+def test_a_folder_is_replaced_in_one_step_where_the_system_can(tmp_path, monkeypatch):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "other").mkdir()
+    if not files._exchange(tmp_path / "one", tmp_path / "other"):
+        pytest.skip("this file system can't exchange two folders")
+    monkeypatch.setattr(Path, "rename", lambda path, target: pytest.fail("moved in two steps"))
+    write_folder(tmp_path / "one", "new")
+    assert names_below(tmp_path) == {"one", "one/text", "other"}
+
+
+def test_two_runs_at_once_leave_each_other_alone(tmp_path):
+    with replacing_path(tmp_path / "out") as first:
+        first.mkdir()
+        (first / "text").write_text("first")
+        write_folder(tmp_path / "out", "second")
+        assert (tmp_path / "out/text").read_text() == "second"
+    assert (tmp_path / "out/text").read_text() == "first"
+    assert names_below(tmp_path) == {"out", "out/text"}
+
+
+def test_names_that_only_look_like_left_over_ones_are_left_alone(tmp_path):
+    kept = {".out.tmp", ".out.more.abcd0123.tmp", ".output.abcd0123.tmp", ".out.ABCD0123.tmp", ".out.abcd0123.tmp.old"}
+    for name in kept:
+        (tmp_path / name).mkdir()
+    (tmp_path / ".out.linked_1.tmp").symlink_to(".out.tmp")
+    (tmp_path / ".out.ofauser1.tmp").write_text("a file")
+    write_folder(tmp_path / "out", "new")
+    assert names_below(tmp_path) == {*kept, ".out.linked_1.tmp", ".out.ofauser1.tmp", "out", "out/text"}
 
 
 @pytest.mark.parametrize(

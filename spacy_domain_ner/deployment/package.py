@@ -17,7 +17,7 @@ from spacy_domain_ner.components import travelling_modules
 from spacy_domain_ner.deployment.model_card import ModelCard, one_line
 from spacy_domain_ner.deployment.wheel import build_wheel, find_wheel
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.files import replacing_path
+from spacy_domain_ner.files import clear_leftovers, replacing_path
 from spacy_domain_ner.models import load_model
 from spacy_domain_ner.schema import read_schema
 from spacy_domain_ner.training.frameworks import hub_models
@@ -153,6 +153,9 @@ def _read_object(path: str | Path, hint: str) -> dict[str, Any]:
 
 
 def _read_meta(model: Path) -> dict[str, Any]:
+    if not model.exists():
+        # A training that was killed while it replaced this model may have left it beside.
+        clear_leftovers(model)
     if not (model / "meta.json").is_file():
         raise UserError(f"There is no trained model in {model}", "Train one first: weasel run train")
     meta: dict[str, Any] = srsly.read_json(model / "meta.json")

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from spacy_domain_ner.confidence.calibration import calibrate_model
 from spacy_domain_ner.files import replacing_path
@@ -42,8 +41,10 @@ def _replacing_models(output_dir: Path) -> Iterator[Path]:
     """Give a scratch folder whose `model-*` replace those of `output_dir` when the block ends without an error."""
     with ExitStack() as targets:
         best = targets.enter_context(replacing_path(output_dir / "model-best"))
-        with TemporaryDirectory(prefix=".training.", dir=output_dir) as scratch:
-            yield Path(scratch)
-            (Path(scratch) / "model-best").rename(best)
-            for other in sorted(Path(scratch).glob("model-*")):
-                other.rename(targets.enter_context(replacing_path(output_dir / other.name)))
+        # Beside it, so that a killed training's folder is removed with it.
+        scratch = best.with_name("training")
+        scratch.mkdir()
+        yield scratch
+        (scratch / "model-best").rename(best)
+        for other in sorted(scratch.glob("model-*")):
+            other.rename(targets.enter_context(replacing_path(output_dir / other.name)))

@@ -264,5 +264,6 @@ def test_a_run_that_is_killed_leaves_the_old_file(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert output.read_text(encoding="utf8") == row("old")
-    import_annotations([path], output)
+    import_annotations([path], output, report=Path(f"{output}.json"))
     assert output.read_text(encoding="utf8").startswith(row("old"))
+    assert not list(tmp_path.glob(".*"))

@@ -1,17 +1,21 @@
 """Real training with spaCy, of a small model on a few passages."""
 
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
 import spacy
 
+from spacy_domain_ner import files
 from spacy_domain_ner.confidence import read_calibration
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.corpus.spacy_docs import write_docs
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.scores import predict_spans, score
-from spacy_domain_ner.training import Recipe, gpu, train
+from spacy_domain_ner.models import load_model
+from spacy_domain_ner.training import Recipe, _replacing_models, gpu, train
 from spacy_domain_ner.training.spacy_training import steps_per_epoch
 
 
@@ -78,6 +82,41 @@ def test_an_interrupted_run_leaves_the_earlier_model(tmp_path, cnn_config, docs,
     assert len(calls) == 2
     assert contents(tmp_path / "out") == before
     assert [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("moment", ["training", "replacing"])
+def test_a_killed_run_leaves_a_model_that_loads_and_nothing_that_stays(tmp_path, monkeypatch, moment):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    spacy.blank("en").to_disk(folder / "model-best")
+    if moment == "replacing":
+        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    if (child := os.fork()) == 0:
+        try:
+            train_and_die(folder, moment)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert (folder / "model-best").exists() == (moment == "training")
+    assert load_model(folder / "model-best").lang == "en"
+    with _replacing_models(folder) as scratch:
+        spacy.blank("de").to_disk(scratch / "model-best")
+    assert load_model(folder / "model-best").lang == "de"
+    assert [path.name for path in folder.iterdir()] == ["model-best"]
+
+
+def train_and_die(folder: Path, moment: str) -> None:
+    real = Path.rename
+    if moment == "replacing":
+        Path.rename = lambda path, target: die() if path.name == "new" else real(path, target)
+    with _replacing_models(folder) as scratch:
+        (scratch / "model-best").mkdir()
+        if moment == "training":
+            die()
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_new_model_takes_the_place_of_the_earlier_one_and_of_nothing_else(tmp_path, cnn_config, docs, monkeypatch):

@@ -226,9 +226,14 @@ class HuggingFaceNER(Pipe):
         return srsly.msgpack_dumps(files)
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> "HuggingFaceNER":
-        """Load what `to_bytes` gave."""
+        """Load what `to_bytes` gave.
+
+        Raises:
+            ValueError: The bytes are something else, or name a file that would not be in the component's own folder.
+        """
+        files = _checked_files(srsly.msgpack_loads(data))
         with TemporaryDirectory() as folder:
-            for name, content in srsly.msgpack_loads(data).items():
+            for name, content in files.items():
                 path = Path(folder) / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
@@ -336,6 +341,22 @@ def _bounds(doc: Doc) -> numpy.ndarray:
     """Start and end of each token in code points; both are the same for a token of white space."""
     bounds = [(token.idx, token.idx if token.is_space else token.idx + len(token)) for token in doc]
     return numpy.array(bounds, int).reshape(-1, 2)
+
+
+def _checked_files(files: Any) -> dict[str, bytes]:
+    """The files that bytes hold, if all of them belong below a folder, on every system."""
+    if not isinstance(files, dict):
+        raise ValueError("These bytes are not those of a Hugging Face component: they do not hold files by name.")
+    for name, content in files.items():
+        parts = name.split("/") if isinstance(name, str) else [""]
+        if any(part in ("", ".", "..") or set(part) & set("\\:\0") for part in parts):
+            raise ValueError(
+                f"The bytes of this component name the file {name!r}, which is not below the component's folder: "
+                "nothing of them is loaded. Do not use them; get them again from where the model was trained."
+            )
+        if not isinstance(content, bytes):
+            raise ValueError(f"The bytes of this component hold no bytes for the file {name!r}: they are damaged.")
+    return files
 
 
 def _without_blanks(text: str, start: int, end: int) -> tuple[int, int]:

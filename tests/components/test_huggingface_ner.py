@@ -4,10 +4,12 @@ import hashlib
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 import spacy
+import srsly
 from spacy.language import Language
 
 from spacy_domain_ner.components.huggingface_ner import FACTORY, HuggingFaceNER
@@ -199,6 +201,32 @@ def test_a_component_without_a_model_says_so():
     with pytest.raises(ValueError, match="has no model yet"):
         nlp("Redis")
     assert HuggingFaceNER(nlp.vocab).from_bytes(nlp.get_pipe(FACTORY).to_bytes()).model is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{outside}", "../escaped", "a/../../escaped", "..", ".", "", "a//b", "a/", "./a", "/", "C:/escaped",
+        "C:escaped", "..\\escaped", "a\\..\\..\\escaped", "\\\\server\\share", "config.json:stream", "a\0b",
+        b"config.json", 1,
+    ],
+)  # fmt: skip
+def test_bytes_that_name_a_file_outside_of_the_folder_are_refused_and_nothing_is_written(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    if name == "{outside}":
+        name = str(tmp_path / "escaped")
+    data = srsly.msgpack_dumps({"innocent.txt": b"", name: b"escaped"})
+    with pytest.raises(ValueError, match="not below the component's folder") as raised:
+        HuggingFaceNER(spacy.blank("en").vocab).from_bytes(data)
+    assert repr(name) in str(raised.value)
+    assert [path.name for path in tmp_path.rglob("*")] == ["temporary"]
+
+
+@pytest.mark.parametrize("content", [[b"config.json"], None, {"config.json": "text"}, {"config.json": None}])
+def test_bytes_of_something_else_are_refused(content):
+    with pytest.raises(ValueError, match="bytes"):
+        HuggingFaceNER(spacy.blank("en").vocab).from_bytes(srsly.msgpack_dumps(content))
 
 
 def test_an_error_in_a_batch_goes_to_the_error_handler(nlp, texts, monkeypatch):

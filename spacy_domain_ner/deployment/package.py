@@ -158,7 +158,12 @@ def _read_meta(model: Path) -> dict[str, Any]:
         clear_leftovers(model)
     if not (model / "meta.json").is_file():
         raise UserError(f"There is no trained model in {model}", "Train one first: weasel run train")
-    meta: dict[str, Any] = srsly.read_json(model / "meta.json")
+    meta = _read_object(model / "meta.json", "Train the model again: weasel run train")
+    # Folders are named by it.
+    if not (isinstance(lang := meta.get("lang"), str) and lang.isidentifier()):
+        raise UserError(
+            f"{model / 'meta.json'} gives {lang!r} as the model's language", "It must be a code like en or grc."
+        )
     return meta
 
 

@@ -215,6 +215,17 @@ def test_a_folder_without_a_model_is_named(build: Build, tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("lang", ["../../escaped", "/escaped", "..", "", None, 1, "C:x", "a\\b"])
+def test_a_model_whose_language_would_name_a_folder_elsewhere_is_refused(
+    build: Build, tmp_path: Path, lang: object
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/meta.json").write_text(json.dumps({"lang": lang}))
+    with pytest.raises(UserError, match="as the model's language"):
+        build(tmp_path / "a/b/packages", model=tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
 def test_a_wheel_is_found_by_its_own_path_or_by_its_package_s_folder(tmp_path: Path) -> None:
     (tmp_path / "dist").mkdir()
     wheel = tmp_path / "dist/en_ner-0.1.0-py3-none-any.whl"

@@ -16,12 +16,12 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy
-from spacy.attrs import IS_SPACE
+from spacy.attrs import ENT_IOB, IS_SPACE
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span
 from spacy.training import Example, validate_get_examples
-from spacy.util import filter_spans, registry
+from spacy.util import registry
 from spacy.vocab import Vocab
 from thinc.api import Linear, Model, chain, resizable, with_array
 from thinc.layers.resizable import resize_linear_weighted, resize_model
@@ -75,6 +75,8 @@ class BiluoNER(TrainablePipe):
     """Sets `doc.ents`, as spaCy's `ner` does, and `span._.confidence` of each entity: the probability that its
     boundaries and its type are right, from 0 to 1. It is calibrated where `calibration` is set, else the model's own
     estimate.
+
+    Entities that a doc already has stay as they are, and it predicts around them. They have no confidence.
     """
 
     def __init__(
@@ -172,7 +174,7 @@ class BiluoNER(TrainablePipe):
         self.model.initialize(X=sample)
 
     def predict(self, docs: Sequence[Doc]) -> list[dict[tuple[int, int, str], float]]:
-        """Find entities.
+        """Find entities around those that the docs already have.
 
         Args:
             docs: The docs.
@@ -185,7 +187,7 @@ class BiluoNER(TrainablePipe):
     def probabilities(
         self, docs: Sequence[Doc], asked: Sequence[Iterable[tuple[int, int, str]]] | None = None
     ) -> list[dict[tuple[int, int, str], float]]:
-        """Find entities, and score others as well.
+        """Find entities around those that the docs already have, and score others as well.
 
         Args:
             docs: The docs.
@@ -199,7 +201,7 @@ class BiluoNER(TrainablePipe):
             numbers_of = {label: number for number, label in enumerate(self.labels)}
             scores = self.model.predict(docs)
             for numbers in _batches(docs):
-                lattice = self._lattice(docs, scores, numbers)
+                lattice = self._lattice(docs, scores, numbers, [_taken(docs[n]) for n in numbers])
                 entities = dict.fromkeys(lattice.best())
                 if asked:
                     for row, number in enumerate(numbers):
@@ -211,11 +213,13 @@ class BiluoNER(TrainablePipe):
                     results[numbers[entity.doc]][entity.start, entity.end, self.labels[entity.type]] = share
         return results
 
-    def _lattice(self, docs: Sequence[Doc], scores: Sequence[Floats2d], numbers: Sequence[int]) -> "Lattice":
-        return Lattice(self.model.ops.xp, [scores[n] for n in numbers], [_blanks(docs[n]) for n in numbers])
+    def _lattice(
+        self, docs: Sequence[Doc], scores: Sequence[Floats2d], numbers: Sequence[int], taken: Sequence[Any] = ()
+    ) -> "Lattice":
+        return Lattice(self.model.ops.xp, [scores[n] for n in numbers], [_blanks(docs[n]) for n in numbers], taken)
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[dict[tuple[int, int, str], float]]) -> None:
-        """Set the entities of each Doc. Entities of an earlier component stay where nothing is found.
+        """Set the entities of each Doc, beside those that it already has.
 
         Args:
             docs: The docs.
@@ -227,10 +231,10 @@ class BiluoNER(TrainablePipe):
                 span = Span(doc, start, end, label=label)
                 span._.confidence = confidence
                 spans.append(span)
-            if doc.ents:
-                taken = {token.i for span in spans for token in span}
-                spans = filter_spans([*spans, *(ent for ent in doc.ents if not any(t.i in taken for t in ent))])
-            doc.set_ents(spans)
+                for token in span:
+                    token.ent_id = 0  # of an entity that was removed
+            blocked = [doc[n : n + 1] for n in numpy.flatnonzero(_taken(doc)).tolist() if not doc[n].ent_type]
+            doc.set_ents([*doc.ents, *spans], blocked=blocked)
 
     def get_loss(self, examples: Iterable[Example], scores: Sequence[Floats2d]) -> tuple[float, list[Floats2d]]:
         """Find the negative log-likelihood of the annotation. Unannotated tokens may have any tag.
@@ -298,13 +302,14 @@ class Lattice:
     is. After a doc's last token, all tags are O.
     """
 
-    def __init__(self, xp: Any, scores: Sequence[Any], blanks: Sequence[Any]) -> None:
+    def __init__(self, xp: Any, scores: Sequence[Any], blanks: Sequence[Any], taken: Sequence[Any] = ()) -> None:
         """Lay out a batch.
 
         Args:
             xp: NumPy, or CuPy.
             scores: The tags' scores for each doc, of shape (tokens, 1 + 4 * types).
             blanks: For each doc, which tokens are white space: no entity begins or ends there.
+            taken: For each doc, which tokens are O, whatever their scores; empty where none are.
         """
         self.xp = xp
         self.lengths = [len(rows) for rows in scores]
@@ -316,6 +321,9 @@ class Lattice:
             if blank.any():
                 rows = xp.where(xp.asarray(blank)[:, None] & edges, NEVER, rows)
             self.scores[: len(rows), number] = rows
+        for number, fixed in enumerate(taken):
+            if fixed.any():
+                self.scores[: len(fixed), number, 1:][xp.asarray(fixed)] = NEVER
 
     def best(self) -> Iterator[BatchEntity]:
         """Find the most probable sequence of each doc (the Viterbi recursion).
@@ -568,6 +576,12 @@ def _blanks(doc: Doc) -> numpy.ndarray:
     return blanks
 
 
+def _taken(doc: Doc) -> numpy.ndarray:
+    """Which tokens are in an entity, or blocked (never part of one)."""
+    taken: numpy.ndarray = doc.to_array(ENT_IOB) % 2 == 1
+    return taken
+
+
 def _allowed(example: Example, numbers: dict[str, int]) -> numpy.ndarray:
     """Which tags the annotation allows for each token: one, or all where it says nothing."""
     tags = example.get_aligned_ner()
@@ -586,6 +600,21 @@ def _to_numpy(array: Any) -> numpy.ndarray:
     return array if isinstance(array, numpy.ndarray) else array.get()
 
 
+def _get_confidence(span: Span) -> float | None:
+    """A confidence belongs to a span with its type: a span that another component gave another type has none."""
+    found: float | None = span.doc.user_data.get(_key(span))
+    return found
+
+
+def _set_confidence(span: Span, confidence: float | None) -> None:
+    span.doc.user_data[_key(span)] = confidence
+
+
+def _key(span: Span) -> tuple[str, str, int, int]:
+    # Keys of this form are those of extension attributes. spaCy moves their offsets when it cuts or joins docs.
+    return "._.", f"confidence:{span.label_}", span.start_char, span.end_char
+
+
 def create_biluo_ner(
     nlp: Language,
     name: str,
@@ -597,8 +626,9 @@ def create_biluo_ner(
     return BiluoNER(nlp.vocab, model, name, incorrect_spans_key=incorrect_spans_key, scorer=scorer)
 
 
-if not Span.has_extension("confidence"):
-    Span.set_extension("confidence", default=None)
+# Also where an earlier version of this module, which registered an attribute without the type, was imported first.
+if not Span.has_extension("confidence") or not any(Span.get_extension("confidence")):
+    Span.set_extension("confidence", getter=_get_confidence, setter=_set_confidence, force=True)
 
 
 # Where this plugin and a package that carries a copy of this module are both imported, the first one stays.

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy
 import srsly
+from spacy.attrs import ENT_IOB
 from spacy.language import Language
 from spacy.pipeline import Pipe
 from spacy.scorer import get_ner_prf
 from spacy.tokens import Doc, Span
 from spacy.training import Example
-from spacy.util import filter_spans, minibatch, registry
+from spacy.util import minibatch, registry
 from spacy.vocab import Vocab
 from thinc.api import get_torch_default_device
 
@@ -28,6 +29,8 @@ CALIBRATION = "calibration.json"
 class HuggingFaceNER(Pipe):
     """Sets `doc.ents` by a model that transformers has trained for token classification, and `span._.confidence` of
     each entity: the product of its tags' probabilities, calibrated where `calibration` is set.
+
+    Entities that a doc already has stay as they are, and it predicts around them. They have no confidence.
 
     The model's labels are `O`, and `B-` and `I-` with each type. There is no model until `load` or `from_disk`.
 
@@ -100,7 +103,7 @@ class HuggingFaceNER(Pipe):
                 error_handler(self.name, self, docs, error)
 
     def predict(self, docs: Sequence[Doc]) -> list[dict[tuple[int, int, str], float]]:
-        """Find entities.
+        """Find entities around those that the docs already have.
 
         Args:
             docs: The docs.
@@ -113,7 +116,7 @@ class HuggingFaceNER(Pipe):
     def probabilities(
         self, docs: Sequence[Doc], asked: Sequence[Iterable[tuple[int, int, str]]] | None = None
     ) -> list[dict[tuple[int, int, str], float]]:
-        """Find entities, and score others as well.
+        """Find entities around those that the docs already have, and score others as well.
 
         Args:
             docs: The docs.
@@ -128,31 +131,37 @@ class HuggingFaceNER(Pipe):
         if self.model is None:
             raise ValueError(f"The component {self.name} has no model yet: load one, or load the pipeline from disk.")
         results: list[dict[tuple[int, int, str], float]] = []
-        for probabilities, starts in self._read([doc.text for doc in docs], [_bounds(doc) for doc in docs]):
+        read = self._read([doc.text for doc in docs], [_bounds(doc) for doc in docs])
+        for doc, (probabilities, starts) in zip(docs, read, strict=True):
+            taken = _taken(doc)
             tags = [self.model.config.id2label[int(best)] for best in probabilities.argmax(axis=1)]
             for number in numpy.flatnonzero((starts[1:] == starts[:-1]) & (starts[1:] >= 0)) + 1:
                 # Two tokens in one word piece, as in "()": an entity begins at the first of them.
                 tags[number] = "I" + tags[number][1:] if tags[number] != "O" else "O"
-            entities = dict.fromkeys(decode(tags, starts >= 0))
+            for number in numpy.flatnonzero(taken):
+                tags[number] = "O"
+            entities = dict.fromkeys(decode(tags, (starts >= 0) | taken))
             entities |= dict.fromkeys(asked[len(results)] if asked else ())
-            results.append({entity: self._confidence(probabilities, starts, entity) for entity in entities})
+            results.append({entity: self._confidence(probabilities, starts, taken, entity) for entity in entities})
         return results
 
-    def _confidence(self, probabilities: numpy.ndarray, starts: numpy.ndarray, entity: tuple[int, int, str]) -> float:
+    def _confidence(
+        self, probabilities: numpy.ndarray, starts: numpy.ndarray, taken: numpy.ndarray, entity: tuple[int, int, str]
+    ) -> float:
         """The probability that the first token begins the entity, the others continue it, and the next one does not."""
         start, end, label = entity
         numbers = self.model.config.label2id
-        if f"B-{label}" not in numbers:
+        if f"B-{label}" not in numbers or taken[start:end].any():
             return 0.0
         begins, continues = numbers[f"B-{label}"], numbers[f"I-{label}"]
         # A token without a word piece of its own has no tag.
         own = numpy.diff(starts, prepend=-1) != 0
         inner = [n for n in range(start + 1, end) if starts[n] >= 0 and own[n]]
-        following = next((n for n in range(end, len(starts)) if starts[n] >= 0 and own[n]), None)
+        following = next((n for n in range(end, len(starts)) if taken[n] or (starts[n] >= 0 and own[n])), None)
         # An I- that continues nothing begins an entity, too.
         share = float(probabilities[start, begins] + probabilities[start, continues])
         share *= float(probabilities[inner, continues].prod())
-        share *= 1.0 if following is None else 1 - float(probabilities[following, continues])
+        share *= 1.0 if following is None or taken[following] else 1 - float(probabilities[following, continues])
         if not self.calibration:
             return min(1.0, share)
         share = min(max(share, 1e-9), 1 - 1e-9)
@@ -160,7 +169,7 @@ class HuggingFaceNER(Pipe):
         return 1 / (1 + math.exp(-log_odds))
 
     def set_annotations(self, docs: Iterable[Doc], predictions: Iterable[dict[tuple[int, int, str], float]]) -> None:
-        """Set the entities of each Doc. Entities of an earlier component stay where nothing is found.
+        """Set the entities of each Doc, beside those that it already has.
 
         Args:
             docs: The docs.
@@ -172,8 +181,10 @@ class HuggingFaceNER(Pipe):
                 span = Span(doc, start, end, label=label)
                 span._.confidence = confidence
                 spans.append(span)
-            taken = {token.i for span in spans for token in span}
-            doc.set_ents(filter_spans([*spans, *(ent for ent in doc.ents if not any(t.i in taken for t in ent))]))
+                for token in span:
+                    token.ent_id = 0  # of an entity that was removed
+            blocked = [doc[n : n + 1] for n in numpy.flatnonzero(_taken(doc)).tolist() if not doc[n].ent_type]
+            doc.set_ents([*doc.ents, *spans], blocked=blocked)
 
     def score(self, examples: Iterable[Example], **_: Any) -> dict[str, Any]:
         """Score examples by precision, recall and F1, as spaCy does."""
@@ -359,6 +370,12 @@ def _checked_files(files: Any) -> dict[str, bytes]:
     return files
 
 
+def _taken(doc: Doc) -> numpy.ndarray:
+    """Which tokens are in an entity, or blocked (never part of one)."""
+    taken: numpy.ndarray = doc.to_array(ENT_IOB) % 2 == 1
+    return taken
+
+
 def _without_blanks(text: str, start: int, end: int) -> tuple[int, int]:
     piece = text[start:end]
     if not piece.strip():
@@ -366,13 +383,29 @@ def _without_blanks(text: str, start: int, end: int) -> tuple[int, int]:
     return start + len(piece) - len(piece.lstrip()), end - len(piece) + len(piece.rstrip())
 
 
+def _get_confidence(span: Span) -> float | None:
+    """A confidence belongs to a span with its type: a span that another component gave another type has none."""
+    found: float | None = span.doc.user_data.get(_key(span))
+    return found
+
+
+def _set_confidence(span: Span, confidence: float | None) -> None:
+    span.doc.user_data[_key(span)] = confidence
+
+
+def _key(span: Span) -> tuple[str, str, int, int]:
+    # Keys of this form are those of extension attributes. spaCy moves their offsets when it cuts or joins docs.
+    return "._.", f"confidence:{span.label_}", span.start_char, span.end_char
+
+
 def create_huggingface_ner(nlp: Language, name: str, max_length: int, overlap: int, batch_size: int) -> HuggingFaceNER:
     """Make the component, as its factory; the arguments are those of HuggingFaceNER."""
     return HuggingFaceNER(nlp.vocab, name, max_length=max_length, overlap=overlap, batch_size=batch_size)
 
 
-if not Span.has_extension("confidence"):
-    Span.set_extension("confidence", default=None)
+# Also where an earlier version of this module, which registered an attribute without the type, was imported first.
+if not Span.has_extension("confidence") or not any(Span.get_extension("confidence")):
+    Span.set_extension("confidence", getter=_get_confidence, setter=_set_confidence, force=True)
 
 # Where this plugin and a package that carries a copy of this module are both imported, the first one stays.
 if Language.get_factory_name(FACTORY) not in registry.factories:

@@ -84,7 +84,8 @@ def judge_predictions(nlp: Language, passages: Sequence[Passage]) -> list[Judged
     for passage, found in zip(passages, predict_with_probabilities(nlp, passages), strict=True):
         if found.probabilities is not None:
             right = set(passage.spans)
-            judged += [Judged(span.label, found.probabilities[span], span in right) for span in found.spans]
+            shares = found.probabilities
+            judged += [Judged(span.label, shares[span], span in right) for span in found.spans if span in shares]
     return judged
 
 

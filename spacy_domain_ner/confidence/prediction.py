@@ -25,7 +25,8 @@ class Prediction:
 
     Attributes:
         spans: The predicted spans.
-        probabilities: How probable each of the spans is, and each annotated one; None if the model can't say.
+        probabilities: How probable each of the spans is, and each annotated one; None if the model can't say. A span
+            that another component of the pipeline has set, such as a rule, has none.
     """
 
     spans: list[Span]
@@ -44,35 +45,44 @@ def predict_with_probabilities(nlp: Language, passages: Iterable[Passage]) -> It
     Yields:
         The prediction for each passage.
     """
+    name = _recognizer(nlp)
+    exact = name is not None and hasattr(nlp.get_pipe(name), METHOD)
     passages = iter(passages)
     while batch := list(islice(passages, BATCH)):
         texts = [passage.text for passage in batch]
         asked = [passage.spans for passage in batch]
-        scored = _probabilities(nlp, texts, asked)
+        scored = _probabilities(nlp, name, texts, asked) if name else None
         for number, doc in enumerate(nlp.pipe(texts)):
             spans = [Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
             if scored is None:
                 yield Prediction(spans)
                 continue
-            keys = {
-                Span(ent.start_char, ent.end_char, ent.label_): (ent.start, ent.end, ent.label_) for ent in doc.ents
-            }
-            keys |= _keys(doc, asked[number])
+            own = {Span(ent.start_char, ent.end_char, ent.label_): (ent.start, ent.end, ent.label_) for ent in doc.ents}
+            foreign = {span for span, key in own.items() if exact and key not in scored[number]}
+            keys = {span: key for span, key in (own | _keys(doc, asked[number])).items() if span not in foreign}
             yield Prediction(spans, {span: scored[number].get(key, 0.0) for span, key in keys.items()})
 
 
-def _probabilities(nlp: Language, texts: list[str], asked: Sequence[Iterable[Span]]) -> list[dict[Key, float]] | None:
+def _recognizer(nlp: Language) -> str | None:
+    """The name of the component that can say how sure it is; None where none or several can."""
     names = [name for name, pipe in nlp.pipeline if isinstance(pipe, EntityRecognizer) or hasattr(pipe, METHOD)]
-    if len(names) != 1:
-        return None
-    later = nlp.pipe_names[nlp.pipe_names.index(names[0]) :]
-    # spaCy's recognizer keeps the entities that a document already has, so it must not have run.
+    return names[0] if len(names) == 1 else None
+
+
+def _probabilities(
+    nlp: Language, name: str, texts: list[str], asked: Sequence[Iterable[Span]]
+) -> list[dict[Key, float]]:
+    later = nlp.pipe_names[nlp.pipe_names.index(name) :]
+    # Recognizers keep the entities that a document already has, so it must not have run.
     docs = list(nlp.pipe(texts, disable=later))
-    recognizer: Any = nlp.get_pipe(names[0])
+    recognizer: Any = nlp.get_pipe(name)
     if hasattr(recognizer, METHOD):
         wanted = [list(_keys(doc, spans).values()) for doc, spans in zip(docs, asked, strict=True)]
-        found: list[dict[Key, float]] = recognizer.probabilities(docs, wanted)
-        return found
+        scored: list[dict[Key, float]] = recognizer.probabilities(docs, wanted)
+        for doc, shares in zip(docs, scored, strict=True):
+            for ent in doc.ents:
+                shares.pop((ent.start, ent.end, ent.label_), None)
+        return scored
     beams = recognizer.beam_parse(docs, beam_width=BEAM_WIDTH, beam_density=BEAM_DENSITY)
     return [{key: min(1.0, score) for key, score in scored.items()} for scored in recognizer.scored_ents(beams)]
 

@@ -187,12 +187,13 @@ def _model_version(nlp: "Language") -> str:
     return f"{name}-{hashlib.blake2b(scores.encode('utf8'), digest_size=4).hexdigest()}"
 
 
-def _predicted(nlp: "Language", passages: Iterable[Passage]) -> Iterator[tuple[Passage, list[float] | None]]:
+def _predicted(nlp: "Language", passages: Iterable[Passage]) -> Iterator[tuple[Passage, list[float | None] | None]]:
     """Give passages with the model's spans, and each span's probability where the model can give one."""
     from spacy_domain_ner.confidence import predict_with_probabilities
 
     passages, unlabelled = tee(passages)
     bare = (Passage(passage.text) for passage in unlabelled)
     for passage, found in zip(passages, predict_with_probabilities(nlp, bare), strict=True):
-        scores = None if found.probabilities is None else [found.probabilities[span] for span in found.spans]
+        shares = found.probabilities
+        scores = None if shares is None else [shares.get(span) for span in found.spans]
         yield Passage(passage.text, found.spans, passage.meta, passage.extra), scores

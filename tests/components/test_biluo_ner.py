@@ -1,15 +1,18 @@
 """The tagging recognizer: its sums against counting every sequence, and what a spaCy component must do."""
 
 import itertools
+import subprocess
+import sys
 
 import numpy
 import pytest
 import spacy
 from helpers.memorized import examples_of, memorized
-from spacy.tokens import Doc
+from spacy.tokens import Doc, DocBin
+from spacy.tokens import Span as Underlying
 from spacy.training import Example
 
-from spacy_domain_ner.components.biluo_ner import FACTORY, BatchEntity, Lattice
+from spacy_domain_ner.components.biluo_ner import FACTORY, BatchEntity, BiluoNER, Lattice
 from spacy_domain_ner.corpus import Passage, Span
 
 PASSAGES = [
@@ -285,9 +288,91 @@ def test_training_goes_on_from_a_trained_pipeline(trained, tmp_path):
     assert losses[-1] < losses[0]
 
 
-def test_what_an_earlier_component_has_found_stays_where_nothing_is(trained, tmp_path):
+def loaded(trained, tmp_path):
     trained.to_disk(tmp_path / "model")
-    nlp = spacy.load(tmp_path / "model")
-    nlp.add_pipe("entity_ruler", before="ner").add_patterns([{"label": "WORD", "pattern": "calls"}])
-    [service, infra] = PASSAGES[0].spans
-    assert found([nlp(TEXTS[0])]) == [[service, Span(13, 18, "WORD"), infra]]
+    return spacy.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("factory", "config"), [("entity_ruler", {}), ("span_ruler", {"annotate_ents": True, "spans_key": None})]
+)
+def test_it_predicts_around_what_an_earlier_component_has_found(trained, tmp_path, factory, config):
+    nlp = loaded(trained, tmp_path)
+    patterns = [
+        {"label": "TEAM", "pattern": "api calls", "id": "of the rule"},
+        {"label": "LIBRARY", "pattern": "Kafka"},
+    ]
+    nlp.add_pipe(factory, before="ner", config=config).add_patterns(patterns)
+    # The rule's entity crosses the one that the model would find.
+    first, second = nlp.pipe([TEXTS[0], TEXTS[3]])
+    entities = {ent.text: ent for ent in first.ents}
+    assert {"api calls", "Redis"} <= set(entities) <= {"checkout", "-", "checkout-", "api calls", "Redis"}
+    assert (entities["api calls"].label_, entities["api calls"].ent_id_) == ("TEAM", "of the rule")
+    assert (entities["Redis"].label_, entities["Redis"].ent_id_) == ("INFRA", "")
+    assert entities["api calls"]._.confidence is None
+    assert entities["Redis"]._.confidence > 0.5
+    assert [(ent.text, ent.label_) for ent in second.ents] == [("Kafka", "LIBRARY"), ("Redis", "INFRA")]
+
+
+def test_links_and_blocked_tokens_stay_and_what_was_removed_leaves_nothing(trained):
+    doc = trained.make_doc(TEXTS[3])
+    doc.ents = [Underlying(doc, 0, 1, label="LIBRARY", kb_id="Q1", span_id="removed later")]
+    doc.ents = []
+    doc.set_ents([Underlying(doc, 1, 2, label="WORD", kb_id="Q2")], blocked=[doc[2:3]])
+    trained.get_pipe("ner")(doc)
+    assert [(ent.text, ent.label_, ent.kb_id_, ent.ent_id_) for ent in doc.ents] == [
+        ("Kafka", "INFRA", "", ""), ("and", "WORD", "Q2", ""),
+    ]  # fmt: skip
+    assert [token.ent_iob_ for token in doc] == ["B", "B", "B"]
+
+
+def test_around_taken_tokens_the_best_sequence_and_the_probabilities_are_those_of_all_that_leave_them_out(batch):
+    scores, sequences, weights = batch
+    draw = numpy.random.default_rng(2)
+    taken = [draw.random(len(rows)) < 0.4 for rows in scores]
+    around = Lattice(numpy, scores, [numpy.zeros(len(rows), "?") for rows in scores], taken)
+    best = set(around.best())
+    for number, fixed in enumerate(taken):
+        left = [place for place, tags in enumerate(sequences[number]) if not any(numpy.array(tags)[fixed])]
+        tags_of, of_weights = [sequences[number][place] for place in left], weights[number][left]
+        assert {entity[1:] for entity in best if entity.doc == number} == set(entities(tags_of[of_weights.argmax()]))
+        every = sorted({entity for tags in sequences[number] for entity in entities(tags)})
+        asked = [BatchEntity(number, *entity) for entity in every]
+        total = numpy.logaddexp.reduce(of_weights)
+        for entity, share in zip(every, around.probabilities(asked), strict=True):
+            those = of_weights[[entity in entities(tags) for tags in tags_of]]
+            wanted = numpy.exp(numpy.logaddexp.reduce(those) - total) if len(those) else 0
+            assert share == pytest.approx(wanted, abs=1e-4)
+
+
+def test_a_confidence_belongs_to_a_span_with_its_type(trained, tmp_path):
+    nlp = loaded(trained, tmp_path)
+    rules = nlp.add_pipe("entity_ruler", config={"overwrite_ents": True})
+    rules.add_patterns([{"label": "LIBRARY", "pattern": "Redis"}])
+    confidence = {ent.text: ent._.confidence for ent in nlp(TEXTS[0]).ents}
+    assert confidence == {"checkout-api": pytest.approx(0.9, abs=0.1), "Redis": None}
+
+
+def test_confidences_move_with_the_doc(trained):
+    doc = trained(f"{TEXTS[1]} {TEXTS[0]}")
+    [service, infra] = doc.ents
+    for copy in (
+        next(DocBin(docs=[doc], store_user_data=True).get_docs(trained.vocab)),
+        doc[3:].as_doc(copy_user_data=True),
+        Doc.from_docs([trained(TEXTS[1]), doc]),
+    ):
+        assert [ent._.confidence for ent in copy.ents] == [service._.confidence, infra._.confidence]
+
+
+def test_where_an_earlier_version_was_imported_first_the_type_counts_all_the_same():
+    script = (
+        "from spacy.tokens import Span\n"
+        "Span.set_extension('confidence', default=None)\n"
+        "import spacy\n"
+        f"import {BiluoNER.__module__}\n"
+        "doc = spacy.blank('en')('Redis')\n"
+        "Span(doc, 0, 1, label='INFRA')._.confidence = 0.5\n"
+        "print([Span(doc, 0, 1, label=label)._.confidence for label in ('INFRA', 'LIBRARY')])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[0.5, None]"

@@ -11,6 +11,7 @@ import pytest
 import spacy
 import srsly
 from spacy.language import Language
+from spacy.tokens import Span
 
 from spacy_domain_ner.components.huggingface_ner import FACTORY, HuggingFaceNER
 
@@ -249,3 +250,18 @@ def test_the_scores_of_a_pipeline_are_those_of_its_entities(nlp, project):
     scores = nlp.evaluate([Example(nlp.make_doc(doc.text), doc) for doc in docs])
     assert scores["ents_f"] > 0.9
     assert set(scores["ents_per_type"]) == set(nlp.get_pipe(FACTORY).labels)
+
+
+def test_it_predicts_around_what_an_earlier_component_has_found(nlp, texts):
+    text, ent = next((doc.text, doc.ents[0]) for doc in nlp.pipe(texts) if len(doc.ents) > 1 and doc.ents[0].end > 1)
+    alone = nlp(text)
+    taken = nlp.make_doc(text)
+    # It crosses the first entity's beginning, or takes it with another type.
+    first = max(0, ent.start - 1)
+    taken.ents = [Span(taken, first, ent.start + 1, label="OTHER", kb_id="Q1", span_id="of the rule")]
+    nlp.get_pipe(FACTORY)(taken)
+    [other] = [ent for ent in taken.ents if ent.label_ == "OTHER"]
+    assert (other.start, other.end, other.kb_id_, other.ent_id_) == (first, ent.start + 1, "Q1", "of the rule")
+    assert other._.confidence is None
+    assert found([taken])[0][-1] == found([alone])[0][-1]
+    assert all(0 < ent._.confidence <= 1 and ent.ent_id_ == "" for ent in taken.ents if ent != other)

@@ -47,3 +47,14 @@ def test_more_passages_than_fit_into_a_batch_come_in_their_order():
     alone = [next(predict_with_probabilities(nlp, [passage])).spans for passage in passages[:3]]
     assert len({len(spans) for spans in alone}) == 3
     assert [found.spans for found in predict_with_probabilities(nlp, iter(passages))] == alone * 50
+
+
+@pytest.mark.parametrize("place", [{"before": "ner"}, {"after": "ner"}])
+def test_what_a_rule_has_set_has_no_probability(place):
+    nlp = trained(FACTORY)
+    rules = nlp.add_pipe("entity_ruler", config={"overwrite_ents": True}, **place)
+    rules.add_patterns([{"label": "LIBRARY", "pattern": "Redis"}])
+    rule = Span(14, 19, "LIBRARY")
+    [found] = predict_with_probabilities(nlp, [Passage(TEXT, [API, rule])])
+    assert found.spans == [API, rule]
+    assert set(found.probabilities) == {API}

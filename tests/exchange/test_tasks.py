@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 import spacy
+from helpers.memorized import memorized
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.training import Example
 
+from spacy_domain_ner.components.biluo_ner import FACTORY
 from spacy_domain_ner.corpus import Passage, Span, read_passages, write_passages
 from spacy_domain_ner.evaluation.matching import pair_spans
 from spacy_domain_ner.evaluation.mistakes import find_errors, to_records
@@ -102,6 +104,17 @@ def test_a_models_spans_go_along_with_scores_and_the_models_version() -> None:
     assert prediction["score"] == min(scores)
     [row] = tasks_to_label([Passage(text)], Tool.prodigy, nlp)
     assert [span["score"] for span in row["spans"]] == pytest.approx(scores, abs=1e-3)
+
+
+def test_a_rules_span_goes_along_without_a_score() -> None:
+    nlp = memorized(FACTORY, [Passage("billing calls Redis", [Span(0, 7, "SERVICE"), Span(14, 19, "INFRA")])])
+    nlp.add_pipe("entity_ruler", before="ner").add_patterns([{"label": "LIBRARY", "pattern": "Redis"}])
+    [task] = tasks_to_label([Passage("billing calls Redis")], Tool.label_studio, nlp)
+    [prediction] = task["predictions"]
+    scores = {result["value"]["text"]: result.get("score") for result in prediction["result"]}
+    assert scores == {"billing": prediction["score"], "Redis": None}
+    [row] = tasks_to_label([Passage("billing calls Redis")], Tool.prodigy, nlp)
+    assert ["score" in span for span in row["spans"]] == [True, False]
 
 
 def test_passages_without_spans_and_model_get_no_prediction() -> None:

@@ -187,13 +187,13 @@ def find_text(data: dict[str, Any], text_key: str | None, values: list[Any]) -> 
     return text, key
 
 
-def task_to_label(passage: Passage, *, model_version: str, scores: list[float] | None = None) -> dict[str, Any]:
+def task_to_label(passage: Passage, *, model_version: str, scores: list[float | None] | None = None) -> dict[str, Any]:
     """Make a task to import, with the passage's spans as a prediction for people to correct.
 
     Args:
         passage: The passage.
         model_version: Who made the spans.
-        scores: Each span's probability, None where nobody knows it. The task's score is the lowest.
+        scores: Each span's probability, None where nobody knows it, such as a rule's. The task's score is the lowest.
 
     Returns:
         The task. Its data has `meta`, so that an import gets it back.
@@ -205,14 +205,14 @@ def task_to_label(passage: Passage, *, model_version: str, scores: list[float] |
             "id": f"span{number}", "from_name": CONTROL, "to_name": OBJECT, "type": "labels",
             "value": {"start": span.start, "end": span.end, "text": passage.surface(span), "labels": [span.label]},
         }  # fmt: skip
-        if scores is not None:
+        if scores is not None and scores[number] is not None:
             region["score"] = scores[number]
         result.append(region)
     if not result and scores is None:
         return task
     prediction: dict[str, Any] = {"model_version": model_version, "result": result}
     if scores is not None:
-        prediction["score"] = min(scores, default=1.0)
+        prediction["score"] = min((score for score in scores if score is not None), default=1.0)
     task["predictions"] = [prediction]
     return task
 

@@ -81,7 +81,7 @@ def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
     yield version
 
 
-def row_to_label(passage: Passage, scores: Sequence[float] | None = None) -> dict[str, Any]:
+def row_to_label(passage: Passage, scores: Sequence[float | None] | None = None) -> dict[str, Any]:
     """Make a task to annotate.
 
     Args:
@@ -95,7 +95,8 @@ def row_to_label(passage: Passage, scores: Sequence[float] | None = None) -> dic
     if passage.spans:
         row["spans"] = [{"start": span.start, "end": span.end, "label": span.label} for span in passage.spans]
         for span, score in zip(row["spans"], scores or (), strict=False):
-            span["score"] = round(score, 4)
+            if score is not None:
+                span["score"] = round(score, 4)
     return row
 
 

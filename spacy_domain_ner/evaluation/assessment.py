@@ -221,6 +221,8 @@ def _summary(assessment: Assessment) -> str:
     progress = assessment.progress
     if progress and progress.micro and progress.changes:
         lines.append(f"Against the run before: {in_words(progress.micro)}")
+    if progress and progress.renamed:
+        lines.append(progress.renamed_in_words)
     for label, result in assessment.types.items():
         verdict = result.verdict
         lines.append(f"\n{label}: {verdict.name}" + (f" ({verdict.certainty})" if verdict.certainty else ""))

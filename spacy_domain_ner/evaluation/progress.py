@@ -1,8 +1,8 @@
 """This run against an earlier one: what got better, what got worse, and whether that is more than chance."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,9 @@ from spacy_domain_ner.corpus.jsonl import read_valid_passages, write_passages
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.evaluation.analysis import Analysis, Predicted
 from spacy_domain_ner.evaluation.bootstrap import Estimate, count_passages, estimate_difference, signed
+
+# A type has taken the place of one that is gone if it is annotated at this share of what was predicted as that one.
+SAME_TYPE = 0.25
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,24 @@ class Progress:
         micro: How much higher F1 over all types is than in the earlier run; None where it is undefined.
         types: The same for each type.
         changes: What only one of the runs got right, in the order of the text.
+        renamed: The types that the earlier run predicted and this evaluation no longer has, each with the type that its
+            predictions are counted as; "" where they are left out, since no type has taken its place.
     """
 
     passages: int
     micro: Estimate | None
     types: dict[str, Estimate | None]
     changes: list[Change]
+    renamed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def renamed_in_words(self) -> str:
+        """How types were counted that only the earlier run had, in sentences; "" where there are none."""
+        sentences = [
+            f"{old} of the earlier run is counted as {new}." if new else f"{old} of the earlier run is left out."
+            for old, new in self.renamed.items()
+        ]
+        return " ".join(sentences)
 
     def to_dict(self) -> dict[str, Any]:
         """The differences as metrics.json holds them."""
@@ -55,6 +70,7 @@ class Progress:
             "types": {label: found.to_dict() if found else None for label, found in self.types.items()},
             "better": sum(change.better for change in self.changes),
             "worse": sum(not change.better for change in self.changes),
+            "renamed": self.renamed,
         }
 
 
@@ -75,7 +91,7 @@ def compare_runs(analysis: Analysis, earlier: Iterable[Passage]) -> Progress | N
         return None
     passages = [analysis.passages[number] for number in both]
     now = [analysis.predictions[number] for number in both]
-    then = [of_identity[passage.identity] for passage in passages]
+    then, renamed = _renamed([of_identity[passage.identity] for passage in passages], passages, analysis.types)
     none = numpy.zeros((len(both), 3), dtype=numpy.int64)
     counts_now = {label: result.counts[both] for label, result in analysis.types.items()}
     counts_then = count_passages(passages, then, analysis.types)
@@ -86,7 +102,50 @@ def compare_runs(analysis: Analysis, earlier: Iterable[Passage]) -> Progress | N
         gold = Counter(passage.spans)
         for span in sorted(Counter(new) - Counter(old) | (Counter(old) - Counter(new))):
             changes.append(Change(number, span, better=(span in gold) == (span in new), annotated=span in gold))
-    return Progress(len(both), micro, types, changes)
+    return Progress(len(both), micro, types, changes, renamed)
+
+
+def _renamed(
+    predicted: Sequence[list[Span]], passages: Sequence[Passage], types: Collection[str]
+) -> tuple[list[list[Span]], dict[str, str]]:
+    """Give an earlier run's spans today's types: what a renamed type would gain says nothing about the model.
+
+    Args:
+        predicted: The spans that the earlier run predicted for each passage.
+        passages: The passages, with today's annotation.
+        types: Today's types.
+
+    Returns:
+        The spans, and the type that has taken the place of each one that is gone: the one that today's annotation most
+        often has where it was predicted, or "". A type that is new today takes its own part of one that was divided.
+    """
+    labels = {span.label for spans in predicted for span in spans}
+    gone = sorted(labels - set(types))
+    if not gone:
+        return list(predicted), {}
+    annotated = [{(span.start, span.end): span.label for span in passage.spans} for passage in passages]
+    places: dict[str, Counter[str]] = {label: Counter() for label in gone}
+    for spans, gold in zip(predicted, annotated, strict=True):
+        for span in spans:
+            if span.label in places:
+                places[span.label][gold.get((span.start, span.end), "")] += 1
+    renamed = {label: _successor(found) for label, found in places.items()}
+    taken = {"", *labels, *renamed.values()}
+
+    def today(span: Span, gold: dict[tuple[int, int], str]) -> Span:
+        if span.label not in renamed:
+            return span
+        label, own = renamed[span.label], gold.get((span.start, span.end), "")
+        return replace(span, label=own if label and own not in taken else label)
+
+    spans_today = [[today(span, gold) for span in spans] for spans, gold in zip(predicted, annotated, strict=True)]
+    return [[span for span in spans if span.label] for spans in spans_today], renamed
+
+
+def _successor(places: Counter[str]) -> str:
+    """The type that most often is annotated where another one was predicted ("": none is); "" if it rarely is."""
+    label = max(places, key=lambda label: (label != "", places[label], label))
+    return label if places[label] >= SAME_TYPE * places.total() else ""
 
 
 def rotate_predictions(path: Path, passages: Sequence[Passage], predicted: Sequence[Predicted]) -> list[Passage]:

@@ -6,7 +6,7 @@ import srsly
 from spacy_domain_ner.corpus import Passage, Span, read_passages
 from spacy_domain_ner.evaluation.analysis import Predicted, analyse
 from spacy_domain_ner.evaluation.bootstrap import Estimate
-from spacy_domain_ner.evaluation.progress import Change, compare_runs, in_words, rotate_predictions
+from spacy_domain_ner.evaluation.progress import Change, Progress, compare_runs, in_words, rotate_predictions
 
 A, B = Span(0, 1, "A"), Span(2, 3, "B")
 
@@ -53,6 +53,49 @@ def test_the_same_predictions_are_no_change():
     assert progress.changes == []
     assert (progress.micro.value, progress.micro.low, progress.micro.high) == (0, 0, 0)
     assert now.micro.score.true_positives == 2
+
+
+def spans(text: str) -> list[Span]:
+    """The spans of "A. .B": a type's letter for each of the text's characters, "." for none."""
+    return [Span(number, number + 1, letter) for number, letter in enumerate(text) if letter != "."]
+
+
+@pytest.mark.parametrize(
+    ("gold", "now", "then", "renamed", "differences"),
+    [
+        # Renamed, and the model is as good as before, a wrong prediction included.
+        ("AAAB..", "AAAB.A", "XXXB.X", {"X": "A"}, {"A": 0, "B": 0}),
+        # Renamed, and better than before.
+        ("AAAB..", "AAAB..", "X.XB..", {"X": "A"}, {"A": 0.2, "B": 0}),
+        # Put together with one that was there.
+        ("AAAB..", "AAAB..", "AXXB..", {"X": "A"}, {"A": 0, "B": 0}),
+        # Divided into two new ones.
+        ("AABBB.", "AABBB.", "XXXXX.", {"X": "B"}, {"A": 0, "B": 0}),
+        # Put in place of two, one of which was a mistake for B.
+        ("AAAB..", "AAAB..", "XXYY..", {"X": "A", "Y": "B"}, {"A": 0.2, "B": 1 / 3}),
+        # Given up: what it predicted is not a mistake of today's types.
+        ("AA....", "AA....", "AAX.X.", {"X": ""}, {"A": 0}),
+        # Given up, and one of its mistakes was a mention of another.
+        ("AB....", "AB....", "AXXXXX", {"X": ""}, {"A": 0, "B": 1}),
+        # Nothing is gone: a type that was never found is found now.
+        ("AAB...", "AAB...", "AA....", {}, {"A": 0, "B": 1}),
+    ],
+)
+def test_a_type_that_was_renamed_is_compared_under_its_new_name(gold, now, then, renamed, differences):
+    passages = [Passage("abcdef", spans(gold), {"source": str(number)}) for number in range(20)]
+    earlier = [Passage(passage.text, spans(then), passage.meta) for passage in passages]
+    progress = compare_runs(analysis(passages, [spans(now)] * 20), earlier)
+    assert progress.renamed == progress.to_dict()["renamed"] == renamed
+    found = {label: estimate.value for label, estimate in progress.types.items() if estimate is not None}
+    assert {label: found[label] for label in differences} == pytest.approx(differences)
+    assert not set(renamed) & set(found)
+
+
+def test_how_renamed_types_are_counted_is_said():
+    progress = Progress(1, None, {}, [], {"SVC": "SERVICE", "OLD": ""})
+    assert progress.renamed_in_words == (
+        "SVC of the earlier run is counted as SERVICE. OLD of the earlier run is left out."
+    )
 
 
 def test_the_run_before_is_the_latest_that_was_another(tmp_path):

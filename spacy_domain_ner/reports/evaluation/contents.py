@@ -273,7 +273,7 @@ def _in_words(progress: Progress) -> str:
         labels = [label for label, found in progress.types.items() if direction(found) == word]
         if labels:
             said += f" {word.capitalize()}: {', '.join(labels)}."
-    return said
+    return f"{said} {progress.renamed_in_words}".strip()
 
 
 def _too_few(labels: Sequence[str]) -> str:

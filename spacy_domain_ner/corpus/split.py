@@ -23,6 +23,10 @@ SALTS = 500
 HASHES = 1_000_000
 
 
+class EmptySideError(UserError):
+    """A salt that leaves one of the sets without a passage."""
+
+
 @dataclass
 class Split:
     """The three sets, the salt that made them, and what was left out.
@@ -80,9 +84,17 @@ def split(
         UserError: The annotations can't be read or split, or a file can't be written.
     """
     salt = None if state is None else read_salt(state)
-    result = split_passages(
-        read_valid_passages(annotations), eval_fraction=eval_fraction, dev_fraction=dev_fraction, salt=salt
-    )
+    passages = read_valid_passages(annotations)
+    try:
+        result = split_passages(passages, eval_fraction=eval_fraction, dev_fraction=dev_fraction, salt=salt)
+    except EmptySideError as error:
+        if salt is None:
+            raise
+        raise UserError(
+            f"{error.what} in the split that {state} keeps",
+            f"Delete {state} to divide the passages anew, which moves passages from one set to another; or add "
+            "passages, or raise `eval_fraction` or `dev_fraction`.",
+        ) from None
     # First: sets without the salt that made them could not be made again.
     if state is not None and salt is None:
         write_salt(state, result.salt)
@@ -123,7 +135,7 @@ def split_passages(
     sides, duplicates = _assign(groups, salt, bounds)
     for side in SIDES:
         if not sides[side]:
-            raise UserError(
+            raise EmptySideError(
                 f"No passage falls into the {side} set", "Add passages, or raise `eval_fraction` or `dev_fraction`."
             )
     return Split(sides["train"], sides["dev"], sides["eval"], salt, duplicates)

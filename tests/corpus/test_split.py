@@ -1,6 +1,7 @@
 """The split: stable, disjoint, even, and with all three sides filled."""
 
 import random
+import re
 from collections import Counter
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.corpus.identity import text_identity
-from spacy_domain_ner.corpus.split import Split, read_salt, split_passages, write_salt
+from spacy_domain_ner.corpus.jsonl import write_passages
+from spacy_domain_ner.corpus.split import Split, read_salt, split, split_passages, write_salt
 from spacy_domain_ner.errors import UserError
 
 SOURCES = st.none() | st.sampled_from(["", "a", "b", "ü", 0, 1, False]) | st.integers(0, 30).map("page {}".format)
@@ -181,6 +183,20 @@ def test_a_side_that_a_kept_salt_leaves_empty_is_named():
     salt = next(salt for salt in range(50) if tried(passages, salt) is None)
     with pytest.raises(UserError, match=r"No passage falls into the (train|dev|eval) set"):
         split_passages(passages, salt=salt)
+
+
+def test_a_kept_split_that_leaves_a_side_empty_names_the_file_to_delete(tmp_path):
+    passages = [Passage(f"text {number}") for number in range(3)]
+    write_passages(tmp_path / "annotations.jsonl", passages)
+    state = tmp_path / "split.json"
+    write_salt(state, next(salt for salt in range(50) if tried(passages, salt) is None))
+    with pytest.raises(UserError, match=f"in the split that {re.escape(str(state))} keeps") as raised:
+        split(tmp_path / "annotations.jsonl", tmp_path / "out", state)
+    assert f"Delete {state}" in raised.value.hint
+    assert not (tmp_path / "out").exists()
+    state.unlink()
+    split(tmp_path / "annotations.jsonl", tmp_path / "out", state)
+    assert state.exists()
 
 
 def test_the_salt_is_kept_in_a_file(tmp_path):

@@ -27,4 +27,10 @@ def try_cli(
             f"{failed} of {len(outcomes)} sentences are not right.",
             f"Add passages like them to the annotations and train again, or correct {sentences}.",
         )
+    if not outcomes:
+        msg.warn(
+            f"The package installs and loads without this plugin. Nothing was tried: {sentences} has no sentences.",
+            "Write down what the model must get right: sentences with a `text` and `entities` (form: TYPE).",
+        )
+        return
     msg.good(f"The package installs, loads without this plugin, and gets {len(outcomes)} sentence(s) right.")

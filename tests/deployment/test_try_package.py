@@ -168,6 +168,17 @@ def test_the_command_fails_where_a_sentence_is_not_right(
     assert "1 of 2 sentences are not right." in done.err
 
 
+@pytest.mark.slow
+def test_the_command_says_that_there_is_no_sentence_to_get_right(
+    wheel: Path, sentences: Path, domain_ner: Callable[..., Outcome]
+) -> None:
+    sentences.write_text("# none yet\n")
+    done = domain_ner("try", wheel, sentences)
+    assert (done.code, done.err) == (0, "")
+    assert f"Nothing was tried: {sentences} has no sentences." in done.out
+    assert "right." not in done.out
+
+
 def test_the_command_names_a_folder_without_a_wheel(tmp_path: Path, domain_ner: Callable[..., Outcome]) -> None:
     done = domain_ner("try", tmp_path, tmp_path)
     assert (done.code, done.out) == (1, "")

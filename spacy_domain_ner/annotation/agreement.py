@@ -69,6 +69,7 @@ def measure_agreement(
     file_format: str | None = None,
     encoding: str = "utf-8",
     text_key: str | None = None,
+    texts: str | Path | None = None,
 ) -> "Agreement":
     """Measure how far people agree who annotated the same passages.
 
@@ -80,7 +81,8 @@ def measure_agreement(
         annotators: The people to compare; all where it is empty.
         file_format: The format's name, as for `import_annotations`; None recognises it by the content.
         encoding: The inputs' encoding.
-        text_key: The key of the text in the records; None finds it.
+        text_key: As for `import_annotations`.
+        texts: As for `import_annotations`.
 
     Returns:
         The figures, and every place where people differ.
@@ -93,7 +95,7 @@ def measure_agreement(
     read = ImportReport()
     groups = annotated_versions(
         inputs, policies, schema=entity_types, file_format=file_format, encoding=encoding, text_key=text_key,
-        report=read,
+        texts=texts, report=read,
     )  # fmt: skip
     people: Counter[str] = Counter()
     labels = entity_types.labels if entity_types else ()

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 SCHEMA = typer.Option(None, help="The entity types", show_default="entity_types.yml where there is one")
 FILE_FORMAT = typer.Option(None, "--format", help=f"The format, to skip its recognition: {', '.join(FORMATS)}")
 ENCODING = typer.Option("utf-8", help="The files' encoding, such as latin-1")
-TEXT_KEY = typer.Option(None, help="The key of the text in the records, where it is not found")
+TEXT_KEY = typer.Option(None, help="The key of the text in the records, where it is not found or is one of several")
+TEXTS = typer.Option(
+    None, help="Folder of the texts that Label Studio tasks refer to by URL or path; found by file name"
+)
 RENAME = typer.Option([], help="OLD=NEW renames a label, OLD= leaves its spans out (may be repeated)")
 REPORT = typer.Option(
     None,
@@ -188,7 +192,9 @@ def _print_entries(result: "ImportReport") -> None:
         ("refused", result.passages["refused"] + result.spans["refused"], msg.warn),
     ):
         for entry in result.shown[kind][:5]:  # type: ignore[index]
-            show(f"{kind}: {entry}")
+            # The reasons name the parameters of the library.
+            words = re.sub(r"`(texts|text_key)`", lambda found: "--" + found[1].replace("_", "-"), str(entry))
+            show(f"{kind}: {words}")
         if total > 5:
             show(f"... {total} {kind} in all")
 
@@ -207,7 +213,7 @@ def _print_advice(result: "ImportReport") -> None:
     for reason, count in result.reasons.most_common():
         msg.info(f"{count} left out: {reason.value}")
     for kind, count in result.ignored.most_common():
-        msg.info(f"{count} result(s) that are not spans: {kind}")
+        msg.info(f"{count} result(s) not read as spans: {kind}")
     for label, count in result.unknown_labels.most_common(10):
         advice = f"--rename {label}=... or --unknown-labels keep"
         msg.warn(f"{count} span(s) of {label}, which is not an entity type: {advice}")

@@ -56,6 +56,8 @@ def pull_cli(
         None, help="Keep Label Studio's own export here", show_default="OUTPUT with the ending .label-studio.json"
     ),
     policies: Policies = Policies(),
+    text_key: str = importing.TEXT_KEY,
+    texts: Path = importing.TEXTS,
     report: Path = importing.REPORT,
     strict: bool = importing.STRICT,
 ) -> None:
@@ -74,7 +76,7 @@ def pull_cli(
 
         result = ner.pull_annotations(
             output, url, token, project, policies, schema=importing.default_schema(schema), all_tasks=all_tasks,
-            export=export, report=report, strict=strict, downloaded=downloaded,
+            export=export, text_key=text_key, texts=texts, report=report, strict=strict, downloaded=downloaded,
             progress=lambda share: progress(share, "Importing"),
         )  # fmt: skip
     importing.print_report(result, output, report)

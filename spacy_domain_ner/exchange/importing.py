@@ -19,6 +19,7 @@ from spacy_domain_ner.exchange import offsets
 from spacy_domain_ner.exchange.cleaning import CleanVersion, clean, rebase
 from spacy_domain_ner.exchange.combining import candidates, combine
 from spacy_domain_ner.exchange.formats import FORMATS
+from spacy_domain_ner.exchange.formats.label_studio_texts import TextFolder
 from spacy_domain_ner.exchange.formats.recognise import describe, find_sources, read, recognise
 from spacy_domain_ner.exchange.formats.stream import Source
 from spacy_domain_ner.exchange.formats.version import Status, Version
@@ -45,6 +46,7 @@ def import_annotations(
     encoding: str = "utf-8",
     text_key: str | None = None,
     tag_column: int | None = None,
+    texts: str | Path | None = None,
     to_label: str | Path | None = None,
     report: str | Path | None = None,
     strict: bool = False,
@@ -62,8 +64,11 @@ def import_annotations(
         schema: The entity types or the file that has them; None takes every label.
         file_format: The format's name in `FORMATS`; None recognises it by the content.
         encoding: The inputs' encoding.
-        text_key: The key of the text in the records; None finds it.
+        text_key: The key of the text in the records; None finds it. Where people annotate several texts of a Label
+            Studio task, None takes each as a passage.
         tag_column: The column of the tags in CoNLL files, counted from 1; None finds it.
+        texts: The folder of the texts that Label Studio's tasks only refer to, by URL or path. They are found by the
+            names of the files; nothing is fetched.
         to_label: A file to write with the passages that are annotated in part, to be completed; None writes none.
         report: A JSON file to write with everything that was changed, refused or left out; None writes none.
         strict: Whether anything refused is an error.
@@ -77,6 +82,7 @@ def import_annotations(
             something is refused and `strict` is set. Only the report is written then.
     """
     entity_types = schema_of(schema)
+    folder = _text_folder(texts, encoding)
     output = Path(output)
     with ExitStack() as stack:
         bar = _Progress(progress)
@@ -85,7 +91,7 @@ def import_annotations(
         database = stack.enter_context(closing(Staging()))
         log = stack.enter_context(ImportLog(None if report is None else Path(report)))
         running = _Import(database, log, policies, entity_types)
-        running.read_all(sources, file_format, text_key, tag_column)
+        running.read_all(sources, file_format, text_key, tag_column, folder)
         versions = bar.over(database.groups(), database.count("version WHERE first = id"), 0.5, 0.85)
         running.combine_all(versions, keep_partial=to_label is not None)
         _check(log.report, entity_types, strict)
@@ -111,6 +117,7 @@ def annotated_versions(
     file_format: str | None = None,
     encoding: str = "utf-8",
     text_key: str | None = None,
+    texts: str | Path | None = None,
     report: ImportReport | None = None,
 ) -> Iterator[list[CleanVersion]]:
     """Read every version of each passage that counts, to compare what people annotated.
@@ -123,6 +130,7 @@ def annotated_versions(
         file_format: As for `import_annotations`.
         encoding: As for `import_annotations`.
         text_key: As for `import_annotations`.
+        texts: As for `import_annotations`.
         report: Filled with the files that were read, and the first entries of what could not be read.
 
     Yields:
@@ -138,7 +146,7 @@ def annotated_versions(
         database = stack.enter_context(closing(Staging()))
         log = stack.enter_context(ImportLog(None, report))
         running = _Import(database, log, policies, schema)
-        running.read_all(sources, file_format, text_key, None)
+        running.read_all(sources, file_format, text_key, None, _text_folder(texts, encoding))
         for versions in database.groups():
             comparable = []
             for version in candidates(versions, policies)[0]:
@@ -158,6 +166,12 @@ def schema_of(schema: EntitySchema | str | Path | None) -> EntitySchema | None:
         schema: The entity types, the file that has them, or None for none.
     """
     return schema if schema is None or isinstance(schema, EntitySchema) else read_schema(Path(schema))
+
+
+def _text_folder(texts: str | Path | None, encoding: str) -> TextFolder | None:
+    if texts is not None and not Path(texts).is_dir():
+        raise UserError(f"There is no folder {texts}", "`texts` names the folder of the texts that tasks refer to.")
+    return None if texts is None else TextFolder(Path(texts), encoding)
 
 
 def _check(report: ImportReport, schema: EntitySchema | None, strict: bool) -> None:
@@ -224,7 +238,12 @@ class _Import:
         self._votes: dict[str, Counter[str]] = {}
 
     def read_all(
-        self, sources: list[Source], file_format: str | None, text_key: str | None, tag_column: int | None
+        self,
+        sources: list[Source],
+        file_format: str | None,
+        text_key: str | None,
+        tag_column: int | None,
+        texts: TextFolder | None,
     ) -> None:
         """Read every file into the database."""
         report = self._log.report
@@ -239,7 +258,7 @@ class _Import:
                 self._log.add_unread_file(source.name, str(unknown))
                 continue
             self._votes[source.name] = Counter()
-            for number, version in read(source, recognised, text_key):
+            for number, version in read(source, recognised, text_key, texts):
                 report.passages["read"] += 1
                 self._stage(source, number if recognised.has_lines else 0, number, version)
         if not any(file_format for _, file_format in report.files):

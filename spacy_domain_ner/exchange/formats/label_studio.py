@@ -4,27 +4,38 @@ Offsets are code points, `end` exclusive. `value.text` is only compared with the
 and folds white space in it.
 """
 
+import contextlib
 import csv
 import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
 from spacy_domain_ner.corpus.jsonl import RefusedError
 from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.exchange.formats.label_studio_texts import (
+    Roles,
+    TextFolder,
+    looks_like_address,
+    looks_like_path,
+)
 from spacy_domain_ner.exchange.formats.version import Status, Version, name_of
 
 # The names of the controls in the interface that this package writes; an interface of the user's own may have others.
 CONTROL, OBJECT = "label", "text"
-_ADDRESS = re.compile(r"(https?|s3|gs|azure-blob)://\S+|/data/\S+")
 _MEDIA = re.compile(r"(rectangle|polygon|ellipse|brush|bitmask|keypoint|vector|video|time(series|line))\w*")
 # Keys of every result about an image, a video or a sound, whatever its type.
 _MEDIA_KEYS = ("original_width", "original_length")
 _MIN_KEYS = ("annotation_id", "annotator", "lead_time")
 _TIMES = ("updated_at", "created_at")
+# What the report calls spans of texts that were not asked for.
+_OTHER_TEXT = "labels of another text"
+# What a task or row has: its data, and the values of its regions by object or control.
+_Parts = tuple[dict[str, Any], dict[str, list[dict]]]
 
 
 def is_task(record: Any) -> bool:
@@ -46,91 +57,114 @@ def is_min_row(record: Any) -> bool:
     )
 
 
-def read_task(task: Any, text_key: str | None = None) -> Iterator[Version]:
-    """Read a task.
+def find_roles(records: Iterable[Any], are_tasks: bool, texts: TextFolder | None = None) -> Roles:
+    """Learn from all records of a file which key of the data each object or control is on.
+
+    Args:
+        records: The tasks, or the rows of JSON_MIN or CSV.
+        are_tasks: Whether they are tasks.
+        texts: Where texts are that the records only refer to.
+    """
+    roles = Roles(are_objects=are_tasks)
+    for record in records:
+        if isinstance(record, dict) and (not are_tasks or isinstance(record.get("data"), dict)):
+            data, groups = _task_parts(record) if are_tasks else _row_parts(record)
+            # What is refused is said when the record is read.
+            with contextlib.suppress(RefusedError):
+                roles.learn(groups, _strings(data, groups, texts))
+    return roles
+
+
+def read_task(
+    task: Any, text_key: str | None = None, roles: Roles | None = None, texts: TextFolder | None = None
+) -> Iterator[Version | RefusedError]:
+    """Read a task. Each of its annotated texts is a passage with its own spans.
 
     Args:
         task: The task.
-        text_key: The key of the text in `data`, None to find it.
+        text_key: The key of the one text in `data` to take; None takes every text that people annotate.
+        roles: What the file tells of its objects; None learns it from this task alone.
+        texts: Where texts are that the task only refers to.
 
     Yields:
-        Every annotator's version; if there is none, the latest prediction; if there is none either, the task as not
-        annotated.
+        Every annotator's version of each text; if there is none, the latest prediction; if there is none either, the
+        text as not annotated. And why a text is refused, beside others that are read.
 
     Raises:
         RefusedError: There is no text.
     """
     if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
         raise RefusedError("a task must be an object with 'data'")
-    data = task["data"]
-    annotations = [item for item in _list(task, "annotations", "completions") if isinstance(item, dict)]
-    # In an export of single annotations, the task itself is the annotation.
-    if not annotations and isinstance(task.get("result"), list):
-        annotations = [task]
-    predictions = [item for item in _list(task, "predictions") if isinstance(item, dict)]
+    annotations, predictions = _annotations(task), _dicts(_list(task, "predictions"))
     regions = [region for item in annotations + predictions for region in _results(item)]
     media = [str(region.get("type") or "region") for region in regions if _is_media(region)]
     if media and not any(_is_span(region) for region in regions):
         raise RefusedError(f"an image, a video or a sound is annotated, not a text ({', '.join(sorted(set(media)))})")
-    text, key = find_text(data, text_key, [region.get("value") for region in regions])
-    rendered = None
-    if any("globalOffsets" in _value(region) for region in regions):
-        rendered = text = _rendered(text)
-    meta = {name: value for name, value in data.items() if name not in (key, "meta")}
-    meta |= data["meta"] if isinstance(data.get("meta"), dict) else {}
     task_id = name_of(task.get("id"))
+    roles = roles or find_roles([task], True, texts)
+    for passage in _passages(_task_parts(task), text_key, roles, texts, task_id):
+        if isinstance(passage, RefusedError):
+            yield passage
+            continue
 
-    def version(item: dict, status: Status) -> Version:
-        made = Version(text, id=task_id, status=status, meta=dict(meta))
-        made.annotator = name_of(item.get("completed_by"))
-        made.made = _time(item)
-        made.ground_truth = item.get("ground_truth") is True
-        _add_regions(made, _results(item), rendered is not None)
-        return made
+        def version(item: dict, status: Status, passage: _Text = passage) -> Version:
+            made = Version(passage.text, id=task_id, status=status, meta=dict(passage.meta))
+            made.annotator = name_of(item.get("completed_by"))
+            made.made = _time(item)
+            made.ground_truth = item.get("ground_truth") is True
+            _add_regions(made, _results(item), passage)
+            return made
 
-    for item in annotations:
-        skipped = item.get("was_cancelled") is True or item.get("skipped") is True
-        yield version(item, Status.SKIPPED if skipped else Status.COMPLETE)
-    if not annotations and predictions:
-        latest = max(predictions, key=_time) if all(map(_time, predictions)) else predictions[-1]
-        yield version(latest, Status.PREDICTED)
-    elif not annotations:
-        yield Version(text, id=task_id, status=Status.UNANNOTATED, meta=meta)
+        for item in annotations:
+            skipped = item.get("was_cancelled") is True or item.get("skipped") is True
+            yield version(item, Status.SKIPPED if skipped else Status.COMPLETE)
+        if not annotations and predictions:
+            latest = max(predictions, key=_time) if all(map(_time, predictions)) else predictions[-1]
+            yield version(latest, Status.PREDICTED)
+        elif not annotations:
+            yield Version(passage.text, id=task_id, status=Status.UNANNOTATED, meta=passage.meta)
 
 
-def read_min_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
+def read_min_row(
+    row: Any, text_key: str | None = None, roles: Roles | None = None, texts: TextFolder | None = None
+) -> Iterator[Version | RefusedError]:
     """Read a row of JSON_MIN: one annotation, with its spans under the name of the control.
 
     Args:
         row: The row.
-        text_key: The key of the text, None to find it.
+        text_key: The key of the one text to take; None takes every text that people annotate.
+        roles: What the file tells of its controls; None learns it from this row alone.
+        texts: Where texts are that the row only refers to.
 
     Yields:
-        Its version.
+        Its version of each text, and why a text is refused, beside others that are read.
 
     Raises:
         RefusedError: There is no text.
     """
     if not isinstance(row, dict):
         raise RefusedError("a row must be an object")
-    lists = {key: value for key, value in row.items() if _is_region(value)}
+    parts = _row_parts(row)
+    lists = parts[1]
     if not lists and any(_is_media(item) for value in row.values() for item in _dicts(value)):
         raise RefusedError("an image, a video or a sound is annotated, not a text")
-    # Choices about single regions are in lists like those of spans.
-    not_own = {*lists, "annotator", "id", *_TIMES, *_MIN_KEYS}
-    own = {key: value for key, value in row.items() if key not in not_own and not _are_regions(value)}
-    text, key = find_text(own, text_key, [region for value in lists.values() for region in value])
-    meta = {name: value for name, value in own.items() if name not in (key, "meta")}
-    meta |= own["meta"] if isinstance(own.get("meta"), dict) else {}
-    version = Version(text, id=name_of(row.get("id")), annotator=name_of(row.get("annotator")), meta=meta)
-    version.made = _time(row)
-    if row.get("annotation_id") is None and not lists and any(name in row for name in _MIN_KEYS):
-        # The export of all tasks has a row for each task that nobody has annotated.
-        version.status = Status.UNANNOTATED
-    for regions in lists.values():
-        for region in regions:
-            _add_value(version, region, "labels", False)
-    yield version
+    row_id = name_of(row.get("id"))
+    roles = roles or find_roles([row], False, texts)
+    for passage in _passages(parts, text_key, roles, texts, row_id):
+        if isinstance(passage, RefusedError):
+            yield passage
+            continue
+        version = Version(passage.text, id=row_id, annotator=name_of(row.get("annotator")), meta=passage.meta)
+        version.made = _time(row)
+        if row.get("annotation_id") is None and not lists and any(name in row for name in _MIN_KEYS):
+            # The export of all tasks has a row for each task that nobody has annotated.
+            version.status = Status.UNANNOTATED
+        for region in (region for control in passage.groups for region in lists.get(control, [])):
+            kind = "hypertextlabels" if "hypertextlabels" in region else "labels"
+            _add_value(version, region, kind, passage.rendered)
+        if others := sum(len(lists[control]) for control in passage.others):
+            version.ignored[_OTHER_TEXT] = others
+        yield version
 
 
 def csv_rows(text: str) -> Iterator[dict[str, Any]]:
@@ -152,39 +186,6 @@ def csv_rows(text: str) -> Iterator[dict[str, Any]]:
             yield {"annotation_id": None} | {k: v if k == "text" else _cell(v) for k, v in cells.items()}
     finally:
         csv.field_size_limit(limit)
-
-
-def find_text(data: dict[str, Any], text_key: str | None, values: list[Any]) -> tuple[str, str]:
-    """Find the text among a task's data.
-
-    Args:
-        data: The task's data.
-        text_key: The text's key. None finds it: the string in which the spans' texts occur, else `text`, else the
-            longest string.
-        values: The results' values, with the `text` that they give.
-
-    Returns:
-        The text and its key.
-
-    Raises:
-        RefusedError: There is none.
-    """
-    claims = {v["text"] for v in values if isinstance(v, dict) and isinstance(v.get("text"), str) and v["text"]}
-    if text_key is not None:
-        if not isinstance(data.get(text_key), str):
-            raise RefusedError(f"no text under {text_key!r} (there are: {', '.join(map(str, data))})")
-        key = text_key
-    else:
-        texts = {name: value for name, value in data.items() if isinstance(value, str) and value.strip()}
-        texts = {name: value for name, value in texts.items() if not _ADDRESS.fullmatch(value.strip())} or texts
-        if not texts:
-            raise RefusedError(f"no text in the record (its keys: {', '.join(map(str, data)) or 'none'})")
-        key = max(texts, key=lambda name: (sum(c in texts[name] for c in claims), name == "text", len(texts[name])))
-    text = str(data[key])
-    # A passage may be nothing but an address: then its spans' texts occur in it.
-    if _ADDRESS.fullmatch(text.strip()) and not any(claim in text for claim in claims):
-        raise RefusedError(f"the export has only the address of the text ({text.strip()}): export the text itself")
-    return text, key
 
 
 def task_to_label(passage: Passage, *, model_version: str, scores: list[float | None] | None = None) -> dict[str, Any]:
@@ -217,16 +218,129 @@ def task_to_label(passage: Passage, *, model_version: str, scores: list[float | 
     return task
 
 
-def _add_regions(version: Version, results: list[dict], rendered: bool) -> None:
+@dataclass
+class _Text:
+    """A text of a task or row: a passage.
+
+    Attributes:
+        text: The text.
+        groups: The names of the objects or controls whose regions are on it.
+        meta: The rest of the data.
+        rendered: Whether it is what a browser shows of the HTML in the data.
+        is_first: Whether it is the first text of the task. What belongs to no text is said of it.
+        others: The names of the objects or controls that are on texts which were not asked for.
+        unreadable: The names of the objects that are not texts.
+    """
+
+    text: str
+    groups: list[str]
+    meta: dict[str, Any]
+    rendered: bool = False
+    is_first: bool = False
+    others: set[str] = field(default_factory=set)
+    unreadable: set[str] = field(default_factory=set)
+
+
+def _passages(
+    parts: _Parts, text_key: str | None, roles: Roles, folder: TextFolder | None, id: str
+) -> list[_Text | RefusedError]:
+    """Find the annotated texts of a task or row, each once, and why others are refused.
+
+    Raises:
+        RefusedError: None can be read.
+    """
+    data, groups = parts
+    strings = _strings(data, groups, folder)
+    if text_key is not None and text_key not in strings:
+        raise RefusedError(f"no text under {text_key!r} (there are: {', '.join(map(str, data))})")
+    if not strings:
+        raise RefusedError(f"no text in the record (its keys: {', '.join(map(str, data)) or 'none'})")
+    unreadable = {group for group in groups if roles.is_elsewhere(group, data)}
+    if unreadable and unreadable == set(groups):
+        raise RefusedError(f"the spans are on {', '.join(sorted(unreadable))}, which is not a text")
+    on_texts = {group: values for group, values in groups.items() if group not in unreadable}
+    found = roles.find_texts(on_texts, strings, text_key)
+    meta = {name: value for name, value in data.items() if name not in (*found, "meta")}
+    meta |= data["meta"] if isinstance(data.get("meta"), dict) else {}
+    passages: dict[str, _Text] = {}
+    refused: list[RefusedError] = []
+    for key, names in found.items():
+        text, values = strings[key], [value for name in names for value in groups.get(name, [])]
+        if roles.is_reference(key, text, values):
+            refused.append(_reference_refused(text.strip(), folder, id))
+            continue
+        rendered = any("globalOffsets" in value for value in values)
+        text = _rendered(text) if rendered else text
+        # Equal texts of one task are one passage.
+        passages.setdefault(text, _Text(text, [], dict(meta), rendered, not passages)).groups.extend(names)
+    if not passages:
+        raise refused[0]
+    first = next(iter(passages.values()))
+    first.unreadable = unreadable
+    first.others = set(on_texts) - {name for names in found.values() for name in names}
+    return [*passages.values(), *refused]
+
+
+def _reference_refused(address: str, folder: TextFolder | None, id: str) -> RefusedError:
+    reason = f"the export has only the address of the text ({address}), and nothing is fetched"
+    if folder is not None:
+        return RefusedError(f"{reason}; {folder.folder} has no file of that name", id, address)
+    return RefusedError(f"{reason}; `texts` names a folder that has the file", id, address)
+
+
+def _strings(data: dict[str, Any], groups: dict[str, list[dict]], folder: TextFolder | None) -> dict[str, str]:
+    """Give the strings of a task's data, with the texts of the folder in place of what refers to them."""
+    strings = {name: value for name, value in data.items() if isinstance(value, str) and value.strip()}
+    if folder is None:
+        return strings
+    has_prose = any(not (looks_like_address(text) or looks_like_path(text)) for text in strings.values())
+    for name, value in list(strings.items()):
+        # Beside a text, a path is more likely the name of its file.
+        if looks_like_address(value) or (looks_like_path(value) and (name in groups or not has_prose)):
+            text = folder.read(value)
+            strings[name] = value if text is None or not text.strip() else text
+    return strings
+
+
+def _task_parts(task: dict[str, Any]) -> _Parts:
+    groups: dict[str, list[dict]] = {}
+    for item in _annotations(task) + _dicts(_list(task, "predictions")):
+        for region in filter(_is_span, _results(item)):
+            groups.setdefault(_object_of(region), []).append(_value(region))
+    return task["data"], groups
+
+
+def _row_parts(row: dict[str, Any]) -> _Parts:
+    lists = {key: value for key, value in row.items() if _is_region(value)}
+    # Choices about single regions are in lists like those of spans.
+    not_own = {*lists, "annotator", "id", *_TIMES, *_MIN_KEYS}
+    return {key: value for key, value in row.items() if key not in not_own and not _are_regions(value)}, lists
+
+
+def _annotations(task: dict[str, Any]) -> list[dict]:
+    annotations = _dicts(_list(task, "annotations", "completions"))
+    # In an export of single annotations, the task itself is the annotation.
+    return [task] if not annotations and isinstance(task.get("result"), list) else annotations
+
+
+def _object_of(region: dict) -> str:
+    return name_of(region.get("to_name")) or name_of(region.get("from_name"))
+
+
+def _add_regions(version: Version, results: list[dict], passage: _Text) -> None:
     ignored: Counter[str] = Counter()
     for result in results:
         value = _value(result)
         kind = str(result.get("type") or "result")
-        if _is_span(result):
-            _add_value(version, value, kind, rendered)
-        else:
-            ignored[kind] += 1
-    version.ignored = dict(ignored)
+        if not _is_span(result):
+            ignored[kind] += passage.is_first
+        elif (group := _object_of(result)) in passage.groups:
+            _add_value(version, value, kind, passage.rendered)
+        elif group in passage.unreadable:
+            version.refused.append((str(value.get("text") or ""), f"{kind}: {group!r} is not a text"))
+        elif group in passage.others:
+            ignored[_OTHER_TEXT] += 1
+    version.ignored = dict(+ignored)
 
 
 def _is_span(result: dict) -> bool:
@@ -299,7 +413,7 @@ def _cell(value: str) -> Any:
     return value
 
 
-class _Text(HTMLParser):
+class _Shown(HTMLParser):
     """The text that a browser shows, with white space as it is in the source."""
 
     def __init__(self) -> None:
@@ -321,7 +435,7 @@ class _Text(HTMLParser):
 
 
 def _rendered(html: str) -> str:
-    parser = _Text()
+    parser = _Shown()
     parser.feed(html)
     parser.close()
     return "".join(parser.parts)

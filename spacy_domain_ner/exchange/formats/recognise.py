@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -203,13 +204,16 @@ def describe(source: Source) -> Unrecognised:
     return Unrecognised(f"is JSON with {kind}, but not in a known format")
 
 
-def read(source: Source, recognised: Recognised, text_key: str | None = None) -> Numbered:
+def read(
+    source: Source, recognised: Recognised, text_key: str | None = None, texts: label_studio.TextFolder | None = None
+) -> Numbered:
     """Read every version in a file.
 
     Args:
         source: The file.
         recognised: Its format.
         text_key: The key of the text in a record, None to find it.
+        texts: Where the texts are that Label Studio's tasks only refer to.
 
     Yields:
         The number of a record, and its version or the reason why there is none.
@@ -233,7 +237,9 @@ def read(source: Source, recognised: Recognised, text_key: str | None = None) ->
         text = _whole(source)
         if text.count('"') % 2:
             raise UserError(f"{source.name} ends in the middle of a row", "Export it again; nothing was imported.")
-        yield from _records(enumerate(label_studio.csv_rows(text), 2), label_studio.read_min_row, text_key)
+        roles = label_studio.find_roles(label_studio.csv_rows(text), False, texts)
+        read_row = partial(label_studio.read_min_row, roles=roles, texts=texts)
+        yield from _records(enumerate(label_studio.csv_rows(text), 2), read_row, text_key)
     elif recognised.layout == "python":
         try:
             pairs = train_data.python_pairs(_whole(source))
@@ -245,7 +251,14 @@ def read(source: Source, recognised: Recognised, text_key: str | None = None) ->
         if file_format == "prodigy":
             # The canonical annotation file is recognised as Prodigy's, too.
             values = _in_known_version(source, values)
-        yield from _records(values, _RECORDS[file_format][1], text_key)
+        read_record = _RECORDS[file_format][1]
+        if file_format in ("label-studio", "label-studio-min"):
+            records = (value for _, value in json_values(source.unreported(), recognised.layout))
+            are_tasks = file_format == "label-studio"
+            roles = label_studio.find_roles(records, are_tasks, texts)
+            read_labelled = label_studio.read_task if are_tasks else label_studio.read_min_row
+            read_record = partial(read_labelled, roles=roles, texts=texts)
+        yield from _records(values, read_record, text_key)
 
 
 @contextmanager

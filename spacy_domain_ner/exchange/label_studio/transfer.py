@@ -112,6 +112,8 @@ def pull_annotations(
     schema: EntitySchema | str | Path | None = None,
     all_tasks: bool = False,
     export: str | Path | None = None,
+    text_key: str | None = None,
+    texts: str | Path | None = None,
     report: str | Path | None = None,
     strict: bool = False,
     downloaded: Callable[[int], None] | None = None,
@@ -129,6 +131,8 @@ def pull_annotations(
         schema: The entity types or the file that has them; None takes every label.
         all_tasks: Whether to fetch the tasks that nobody has annotated, too.
         export: Where to keep Label Studio's own export; None keeps it beside the output, as OUTPUT.label-studio.json.
+        text_key: As for `import_annotations`.
+        texts: As for `import_annotations`.
         report: A JSON file to write with everything that was changed, refused or left out; None writes none.
         strict: Whether anything refused is an error.
         downloaded: Called with the number of bytes of each piece of the export.
@@ -150,8 +154,8 @@ def pull_annotations(
             raise UserError(f"The project {found.title!r} {what}", f"Annotate some at {server.address_of(found)}")
         server.download_export(found, path, all_tasks, downloaded or (lambda _: None))
     return import_annotations(
-        [path], output, policies, schema=entity_types, file_format="label-studio", report=report, strict=strict,
-        progress=progress,
+        [path], output, policies, schema=entity_types, file_format="label-studio", text_key=text_key, texts=texts,
+        report=report, strict=strict, progress=progress,
     )  # fmt: skip
 
 

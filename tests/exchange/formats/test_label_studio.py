@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from spacy_domain_ner.annotation.agreement import measure_agreement
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.corpus.jsonl import RefusedError
 from spacy_domain_ner.errors import UserError
@@ -341,10 +342,11 @@ def test_spans_in_html_are_found_in_the_text_that_is_shown(imported):
 
 def test_places_in_a_document_without_offsets_are_refused(imported):
     value = {"start": "/p[1]/text()[1]", "end": "/p[1]/text()[1]", "startOffset": 0, "endOffset": 5, "text": "Redis"}
-    result = imported([task(annotation({"type": "hypertextlabels", "value": {**value, "hypertextlabels": ["A"]}}))])
+    places = annotation({"type": "hypertextlabels", "value": {**value, "hypertextlabels": ["A"]}})
+    result = imported([task(places), task(annotation(), data={"text": "Kafka is up"})])
     entry, passage = result.report.shown["refused"]
     assert (entry.text, "places in a document" in entry.reason) == ("Redis", True)
-    assert (passage.of, result.passages) == ("passage", [])
+    assert (passage.of, result.texts) == ("passage", ["Kafka is up"])
 
 
 @pytest.mark.parametrize(
@@ -509,3 +511,176 @@ def test_no_value_makes_the_readers_fail_but_with_a_reason(value, results):
 def test_a_list_of_bare_annotations_has_no_texts_and_is_not_recognised(imported):
     with pytest.raises(UserError, match="not in a known format"):
         imported([annotation(region(0, 5))])
+
+
+TITLE, BODY = "Redis lost its disk", "A new disk was put in, then Redis ran, and Kafka too"
+TWO = {"title": TITLE, "body": BODY}
+ON_TITLE, ON_BODY = [(0, 5), (15, 19)], [(6, 10), (28, 33), (43, 48)]
+MENTIONS = [[("Redis", "INFRA"), ("disk", "INFRA")], [("disk", "INFRA"), ("Redis", "INFRA"), ("Kafka", "INFRA")]]
+
+
+def two_texts(first="title", second="body", claims=True, data=TWO, controls=("label_title", "label_body"), **rest):
+    """A task with two texts whose objects have these names."""
+    results = []
+    for name, control, text, spans in zip((first, second), controls, (TITLE, BODY), (ON_TITLE, ON_BODY), strict=True):
+        for start, end in spans:
+            claim = {"text": text[start:end]} if claims else {}
+            results.append(region(start, end, **claim) | {"to_name": name, "from_name": control})
+    return task(annotation(*results), data=data, **rest)
+
+
+def two_lists(first="label", second="label2", claims=True, data=TWO):
+    """A row of JSON_MIN with two texts that two controls are on."""
+    lists = {
+        control: [
+            {"start": start, "end": end, "labels": ["INFRA"], **({"text": text[start:end]} if claims else {})}
+            for start, end in spans
+        ]
+        for control, text, spans in ((first, TITLE, ON_TITLE), (second, BODY, ON_BODY))
+    }
+    return {**data, "id": 1, **lists, **REST}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param([two_texts()], id="named as the keys"),
+        pytest.param([two_texts(claims=False)], id="named as the keys, without texts"),
+        pytest.param([two_texts("t1", "t2")], id="other names"),
+        pytest.param([two_texts("t1", "t2", claims=False)], id="other names, without texts: only one has room"),
+        pytest.param([two_texts("theTitle", "body_text", claims=False)], id="names with the keys in them"),
+        pytest.param([two_texts("text", "text2", data={"text": "A ticket", **TWO})], id="a key of that name beside"),
+        pytest.param([two_texts(data={"url": ADDRESS, **TWO})], id="an address beside"),
+        pytest.param([two_lists()], id="JSON_MIN"),
+        pytest.param([two_lists("label_title", "body_label", claims=False)], id="JSON_MIN, without texts"),
+        pytest.param(table([two_lists()]), id="CSV"),
+        pytest.param(table([two_lists(data={"subject": TITLE, "text": BODY})], "\t"), id="TSV"),
+    ],
+)
+def test_each_text_of_a_task_is_a_passage_with_its_own_spans(imported, content):
+    result = imported(content)
+    found = dict(zip(result.texts, result.mentions, strict=True))
+    assert found == {TITLE: MENTIONS[0], BODY: MENTIONS[1]}
+    assert not {"title", "body", "subject", "text"} & {*result.passages[0].meta} - {"text"}
+    assert not result.report.refused
+
+
+def test_a_text_that_was_annotated_elsewhere_in_the_file_is_a_passage_without_entities_here(imported):
+    other = task(annotation(region(0, 5) | {"to_name": "t1"}), data={"title": "Kafka is up", "body": "No name in it"})
+    for content in ([two_texts("t1", "t2"), other], [other, two_texts("t1", "t2")]):
+        found = {p.text: p.spans for p in imported(content, policies=Policies(annotators=Annotators.each)).passages}
+        assert found["Kafka is up"] == [Span(0, 5, "INFRA")]
+        assert found["No name in it"] == []
+        assert len(found) == 4
+
+
+def test_a_text_that_nobody_annotates_stays_what_is_said_of_the_passage(imported):
+    on_title = annotation(*(region(start, end) | {"to_name": "title"} for start, end in ON_TITLE))
+    result = imported([task(on_title, data=TWO)])
+    assert result.mentions == [MENTIONS[0]]
+    assert result.passages[0].meta == {"body": BODY}
+
+
+@pytest.mark.parametrize("content", [two_texts(), two_texts("t1", "t2"), two_lists()])
+def test_one_text_of_several_is_taken_where_it_is_named(imported, content):
+    result = imported([content], text_key="title")
+    assert (result.texts, result.mentions) == ([TITLE], [MENTIONS[0]])
+    assert result.report.ignored == {"labels of another text": 3}
+
+
+def test_equal_texts_of_a_task_are_one_passage(imported):
+    results = [region(0, 5) | {"to_name": "a"}, region(20, 25) | {"to_name": "b"}]
+    result = imported([task(annotation(*results), data={"a": TEXT, "b": TEXT})])
+    assert result.mentions == [[REDIS, KAFKA]]
+
+
+def test_what_is_not_a_span_is_counted_once_for_a_task_with_two_texts(imported):
+    content = two_texts()
+    content["annotations"][0]["result"].append({"type": "choices", "value": {"choices": ["incident"]}})
+    assert imported([content]).report.ignored == {"choices": 1}
+
+
+def test_spans_that_may_be_on_several_texts_are_refused_until_one_is_named(imported):
+    results = [region(0, 5) | {"to_name": name, "from_name": name} for name in ("t1", "t2")]
+    content = [TASK, task(annotation(*results), data=TWO) | {"id": 77}]
+    (reason,) = imported(content).reasons("refused")
+    assert reason == "the spans of t1, t2 may be on any of the texts title, body: name one with `text_key`"
+
+
+def test_spans_on_what_is_not_a_text_are_refused_beside_those_of_a_text(imported):
+    turns = region(0, 5, text="Nginx") | {"to_name": "dialogue"}
+    result = imported([task(annotation(turns, region(20, 25)), data={"text": TEXT, "dialogue": [{"text": "Nginx"}]})])
+    assert result.mentions == [[KAFKA]]
+    assert result.reasons("refused") == ["labels: 'dialogue' is not a text"]
+
+
+LOCAL = "/data/local-files/?d=docs/a.txt"
+
+
+@pytest.mark.parametrize(
+    ("address", "claim"),
+    [
+        pytest.param("http://localhost:8081/docs/a.txt", None, id="a URL"),
+        pytest.param("https://example.org/docs/a.txt?X-Amz-Expires=90#top", "Redis", id="a signed URL"),
+        pytest.param("s3://bucket/docs/a.txt", "s", id="a bucket; the span's text is in its name, too"),
+        pytest.param(LOCAL, None, id="a local file"),
+        pytest.param("/data/upload/3/0a1b2c3d-a.txt", None, id="an upload"),
+        pytest.param("/data/upload/3/my%20notes/a.txt", "Redis", id="an upload with blanks"),
+        pytest.param("docs/a.txt", "Redis", id="a path"),
+        pytest.param("C:\\docs\\a.txt", "Redis", id="a path of Windows"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["task", "row"])
+def test_a_text_by_reference_is_refused_and_read_where_a_folder_has_it(imported, tmp_path, address, claim, kind):
+    span = {} if claim is None else {"text": claim}
+    # The spans are made on the text, and lie outside the address.
+    spans = [region(0, 5, **span), region(60, 65, **span)]
+    record = task(annotation(*spans), data={"text": address, "title": "Redis lost"}) | {"id": 77}
+    if kind == "row":
+        record = {"text": address, "id": 77, "ner": [result["value"] for result in spans], **REST}
+    good = TASK if kind == "task" else min_row(min_region(0, 5))
+    result = imported([good, record])
+    (entry,) = result.report.shown["refused"]
+    assert (entry.id, "only the address of the text" in entry.reason, "`texts`" in entry.reason) == ("77", True, True)
+    assert result.texts == [TEXT]
+    (tmp_path / "texts" / "docs").mkdir(parents=True)
+    whole = "Redis is what it was before somebody restarted the machine. Redis\n"
+    (tmp_path / "texts/docs/a.txt").write_bytes(whole.encode())
+    result = imported([record], texts=tmp_path / "texts", policies=Policies(overlaps=Overlaps.keep))
+    assert result.texts == [TEXT, whole]
+    assert [(span.start, span.end) for span in result.passages[1].spans] == [(0, 5), (60, 65)]
+
+
+def test_of_several_files_with_a_name_the_one_with_the_path_is_read_else_none(imported, tmp_path):
+    for name, text in {"a/x.txt": "Redis is up", "b/x.txt": "Kafka is up"}.items():
+        (tmp_path / "texts" / name).parent.mkdir(parents=True)
+        (tmp_path / "texts" / name).write_text(text)
+    records = [
+        task(annotation(region(0, 5)), data={"text": f"http://localhost/{path}"}) | {"id": number}
+        for number, path in enumerate(["docs/b/x.txt", "x.txt", "../../etc/passwd", "y.txt"])
+    ]
+    result = imported(records, texts=tmp_path / "texts")
+    assert result.texts == ["Kafka is up"]
+    several, *missing = result.reasons("refused")
+    assert "several files" in several
+    assert all("has no file of that name" in reason for reason in missing)
+    assert len(missing) == 2
+
+
+def test_a_passage_that_is_nothing_but_an_address_is_read_where_the_spans_are_in_it(imported):
+    url = "https://example.org/api/v2/orders"
+    result = imported([task(annotation(region(19, 33, text="/api/v2/orders")), data={"text": url})])
+    assert result.mentions == [[("/api/v2/orders", "INFRA")]]
+
+
+def test_a_folder_of_texts_that_is_not_there_is_said_before_anything_is_read(imported, tmp_path):
+    with pytest.raises(UserError, match="There is no folder"):
+        imported([TASK], texts=tmp_path / "nowhere")
+
+
+def test_the_agreement_of_two_people_is_that_on_each_text_of_a_task(tmp_path):
+    content = two_texts("t1", "t2")
+    content["annotations"].append(annotation(*content["annotations"][0]["result"], by=2))
+    (tmp_path / "export.json").write_text(json.dumps([content]))
+    agreement = measure_agreement([tmp_path / "export.json"])
+    assert (agreement.passages, agreement.measured, agreement.all.f1) == (2, 2, 1.0)

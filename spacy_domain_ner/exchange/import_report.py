@@ -94,6 +94,13 @@ class ImportReport:
         unread = sum(file_format == "" for _, file_format in self.files)
         return self.passages["refused"] + self.spans["refused"] + unread
 
+    @property
+    def nothing_could_be_read(self) -> bool:
+        """Whether every passage was refused, but those that nobody has annotated."""
+        passages = self.passages
+        left_out = passages["left out"] - self.reasons[Reason.UNANNOTATED]
+        return bool(passages["refused"]) and not passages["kept"] and not left_out
+
     def to_dict(self) -> dict[str, Any]:
         """Return the counts as JSON values, as the report's file has them."""
         return {

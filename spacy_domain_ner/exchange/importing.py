@@ -78,8 +78,8 @@ def import_annotations(
         The counts, and the first entries of each kind.
 
     Raises:
-        UserError: If a file can't be read as a whole, no format is recognised, no label is an entity type, or
-            something is refused and `strict` is set. Only the report is written then.
+        UserError: If a file can't be read as a whole, no format is recognised, no label is an entity type, every
+            passage is refused, or something is refused and `strict` is set. Only the report is written then.
     """
     entity_types = schema_of(schema)
     folder = _text_folder(texts, encoding)
@@ -185,6 +185,12 @@ def _check(report: ImportReport, schema: EntitySchema | None, strict: bool) -> N
         raise UserError(
             f"None of the labels is an entity type: {labels}; nothing was imported",
             f"The entity types are {', '.join(schema.labels)}. Rename labels with `rename=OLD=NEW`, or add types.",
+        )
+    if report.nothing_could_be_read:
+        first = "".join(f"\n{entry}" for entry in report.shown["refused"][:3])
+        raise UserError(
+            f"Every annotated passage was refused ({report.passages['refused']} in all); nothing was imported",
+            f"The `report` has each with the reason. The first are:{first}",
         )
 
 

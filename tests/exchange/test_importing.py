@@ -267,3 +267,17 @@ def test_a_run_that_is_killed_leaves_the_old_file(tmp_path):
     import_annotations([path], output, report=Path(f"{output}.json"))
     assert output.read_text(encoding="utf8").startswith(row("old"))
     assert not list(tmp_path.glob(".*"))
+
+
+def test_an_import_that_refuses_every_passage_is_an_error_that_says_why(merge, tmp_path):
+    bad = row("Redis is down", {"start": 90, "end": 95, "label": "INFRA"}, source="b")
+    with pytest.raises(UserError, match=r"Every annotated passage was refused \(2 in all\)") as raised:
+        merge(row(), bad + bad.replace("down", "slow"))
+    assert "new.jsonl:1: INFRA 90 to 95 lies outside the text" in raised.value.hint
+    assert (tmp_path / "annotations.jsonl").read_text() == row()
+    assert json.loads((tmp_path / "report.json").read_text())["counts"]["passages"]["refused"] == 2
+
+
+def test_one_passage_that_can_be_taken_is_enough(merge):
+    content, report = merge(None, row("Redis is down", {"start": 90, "end": 95, "label": "INFRA"}) + row("Kafka"))
+    assert (content, report.passages["refused"]) == (row("Kafka"), 1)

@@ -132,6 +132,6 @@ def test_an_encoding_is_that_of_both_files(read):
 
 
 def test_a_text_in_another_encoding_than_its_annotation_is_refused(read):
-    found, report = read({"a.txt": "Köln".encode("latin1"), "a.ann": ""})
-    assert found == []
+    found, report = read({"a.txt": "Köln".encode("latin1"), "a.ann": "", "b.txt": "Bonn", "b.ann": ""})
+    assert found == [[]]
     assert report.shown["refused"][0].reason == "a.txt is not UTF-8 text (invalid start byte): give its encoding"

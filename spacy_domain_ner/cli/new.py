@@ -47,6 +47,8 @@ def new_cli(
 def corrected_command(answers: dict[str, str], output_dir: Path, *, overwrite: bool) -> str:
     """The command that gives all of the answers again."""
     domain, *others = answers.items()
+    # The entity types of an unknown pack are not known: left out, they are those of the corrected one.
+    others = [(name, value) for name, value in others if value or name != "entity_types"]
     if output_dir != Path("."):
         others.append(("output_dir", str(output_dir)))
     options = []

@@ -28,6 +28,7 @@ SKELETON = """  # NAME is still to be described. `domain-ner guide` says what is
     # - 'A description without a name: "..."'
     not_entities: []
 """
+_SKELETON_LINE = r"^  # (\S+) is still to be described\."
 # Labels that a YAML reader takes for a boolean or for nothing unless they are quoted.
 _YAML_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
@@ -51,7 +52,14 @@ def add_pack(project: Path, template: Path, answers: Mapping[str, str]) -> None:
 def next_steps(project: Path) -> str:
     """Say what to do with a new project, as commands to copy."""
     labelled = (project / "assets/annotations.jsonl").stat().st_size
-    prepare = "" if labelled else "  (describe your types in entity_types.yml, annotate passages, then)\n"
+    skeletons = re.findall(_SKELETON_LINE, (project / "entity_types.yml").read_text(encoding="utf8"), re.MULTILINE)
+    prepare = ""
+    if not labelled:
+        prepare = "  (describe your types in entity_types.yml, annotate passages, then)\n"
+    elif skeletons:
+        # Passages without them would say that there are none.
+        types = ", ".join(skeletons)
+        prepare = f"  (describe {types} in entity_types.yml, annotate them in assets/annotations.jsonl, then)\n"
     return (
         f"Your project is in {project}/. Next:\n\n  cd {shlex.quote(str(project))}\n"
         f"  python -m pip install -r requirements.txt\n{prepare}  python -m weasel run all"
@@ -74,12 +82,13 @@ def entity_types(pack: Path, labels: list[str]) -> str:
 
 
 def annotations(pack: Path, labels: list[str]) -> Iterator[str]:
-    """The lines of the pack's starter corpus, with the spans of the chosen types only."""
+    """The lines of the pack's starter corpus, with the spans of the chosen types only; none if it has no such span."""
     starter = pack / "starter.jsonl"
-    for line in starter.open(encoding="utf8") if starter.exists() else []:
-        record = json.loads(line)
+    records = [json.loads(line) for line in starter.open(encoding="utf8")] if starter.exists() else []
+    for record in records:
         record["spans"] = [span for span in record["spans"] if span["label"] in labels]
-        yield json.dumps(record, ensure_ascii=False) + "\n"
+    if any(record["spans"] for record in records):
+        yield from (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
 def sentences(pack: Path, labels: list[str]) -> str:

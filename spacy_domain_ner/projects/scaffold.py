@@ -24,7 +24,8 @@ class AnswersError(UserError):
     """
 
     def __init__(self, problems: list[str], answers: dict[str, str]) -> None:
-        lines = "".join(f"\n  - {problem}" for problem in problems)
+        found = (problem.split(": ", 1) for problem in problems)
+        lines = "".join(f"\n  - `{question}`: {what}" for question, what in found)
         super().__init__(f"No project was made. These answers can't be used:{lines}", "Correct them and try again.")
         self.answers = answers
 

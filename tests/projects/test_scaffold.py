@@ -61,8 +61,8 @@ def test_a_refused_answer_ends_with_our_message_alone_and_makes_nothing(domain_n
     made = domain_ner("new", "Bad Name", "--entity-types", "GOOD, good", "--title", 'It\'s "ours"', "--license", "-x-")
     assert made.code == 1
     assert made.out == ""
-    assert "domain: 'Bad Name'" in made.err
-    assert "'GOOD' and 'good' are the same type" in made.err
+    assert "DOMAIN: 'Bad Name'" in made.err
+    assert "--entity-types: 'GOOD' and 'good'" in made.err
     assert "Traceback" not in made.err
     assert sorted(os.listdir(tmp_path)) == ["cookiecutter.yml"]
     again = shlex.split(next(line for line in made.err.splitlines() if line.startswith("  domain-ner new ")))
@@ -77,6 +77,27 @@ def test_a_domain_that_looks_like_an_option_is_refused_with_a_command_that_parse
     again = shlex.split(next(line for line in made.err.splitlines() if line.startswith("  domain-ner new ")))
     assert again[-2:] == ["--", "-x"]
     assert domain_ner(*again[1:-1], "billing").code == 0
+
+
+def test_the_entity_types_of_an_unknown_pack_are_left_to_the_corrected_one(domain_ner, tmp_path):
+    made = domain_ner("new", "billing", "--pack", "sofware")
+    again = shlex.split(next(line for line in made.err.splitlines() if line.startswith("  domain-ner new ")))
+    assert domain_ner(*["software" if word == "sofware" else word for word in again[1:]]).code == 0
+    assert len(read_schema(tmp_path / "billing/entity_types.yml").labels) == 6
+
+
+@pytest.mark.parametrize(
+    ("entity_types", "expected"),
+    [
+        ("SERVICE, TEAM", ""),
+        ("SERVICE, PRODUCT", "(describe PRODUCT in entity_types.yml, annotate them in assets/annotations.jsonl, then)"),
+        ("PRODUCT", "(describe your types in entity_types.yml, annotate passages, then)"),
+    ],
+)
+def test_what_the_starter_corpus_lacks_is_said(domain_ner, entity_types, expected):
+    made = domain_ner("new", "billing", "--pack", "software", "--entity-types", entity_types)
+    assert (expected or "requirements.txt\n  python -m weasel run all") in made.out
+    assert ("describe" in made.out) is bool(expected)
 
 
 def test_an_existing_folder_is_not_touched(domain_ner, tmp_path):
@@ -160,22 +181,22 @@ def test_every_label_of_the_schema_is_an_entity_type(label, is_label):
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        ({"domain": ""}, "domain: ''"),
-        ({"domain": "../up"}, "domain: '../up'"),
-        ({"domain": "9lives"}, "domain: '9lives'"),
-        ({"domain": "a__b"}, "domain: 'a__b'"),
-        ({"domain": "class"}, "domain: 'class'"),
-        ({"domain": "Ünicode"}, "domain: 'Ünicode'"),
+        ({"domain": ""}, "`domain`: ''"),
+        ({"domain": "../up"}, "`domain`: '../up'"),
+        ({"domain": "9lives"}, "`domain`: '9lives'"),
+        ({"domain": "a__b"}, "`domain`: 'a__b'"),
+        ({"domain": "class"}, "`domain`: 'class'"),
+        ({"domain": "Ünicode"}, "`domain`: 'Ünicode'"),
         ({"domain": "x" * 70}, "too long"),
-        ({"pack": "medicine"}, "pack: 'medicine' is not known. Choose one of: software, blank"),
-        ({"entity_types": " , "}, "entity_types: none given"),
-        ({"entity_types": []}, "entity_types: none given"),
-        ({"entity_types": "A;B"}, "entity_types: 'A;B' is not a label"),
-        ({"base_model": "bert"}, "base_model: 'bert' is not known. Choose one of: cnn, minilm"),
-        ({"language": "ja"}, "language: 'ja' is not one of spaCy's languages"),
-        ({"title": " "}, "title: it is empty"),
-        ({"author": "a\x07"}, "author: it has the control character '\\x07'"),
-        ({"license": "${vars.name}"}, "license: it has '$' before a brace"),
+        ({"pack": "medicine"}, "`pack`: 'medicine' is not known. Choose one of: software, blank"),
+        ({"entity_types": " , "}, "`entity_types`: none given"),
+        ({"entity_types": []}, "`entity_types`: none given"),
+        ({"entity_types": "A;B"}, "`entity_types`: 'A;B' is not a label"),
+        ({"base_model": "bert"}, "`base_model`: 'bert' is not known. Choose one of: cnn, minilm"),
+        ({"language": "ja"}, "`language`: 'ja' is not one of spaCy's languages"),
+        ({"title": " "}, "`title`: it is empty"),
+        ({"author": "a\x07"}, "`author`: it has the control character '\\x07'"),
+        ({"license": "${vars.name}"}, "`license`: it has '$' before a brace"),
     ],
 )
 def test_a_bad_answer_says_what_would_be_right_and_nothing_is_made(tmp_path, answer, expected):
@@ -186,7 +207,7 @@ def test_a_bad_answer_says_what_would_be_right_and_nothing_is_made(tmp_path, ans
 
 def test_a_folder_as_base_model_must_be_a_full_path(tmp_path):
     (tmp_path / "model").mkdir()
-    with pytest.raises(AnswersError, match="base_model: 'model' is not known"):
+    with pytest.raises(AnswersError, match="`base_model`: 'model' is not known"):
         ner.new_project("billing", base_model="model")
     assert ner.new_project("billing", base_model=str(tmp_path / "model")).is_dir()
 

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.exchange.tools import Tool
+from spacy_domain_ner.exchange.tools import Tool, tool_named
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.schema import EntitySchema, read_schema, text_color_on
 
@@ -39,9 +39,7 @@ def write_interface(tool: Tool | str, schema: str | Path = "entity_types.yml", o
         Tool.doccano: doccano_interface,
         Tool.prodigy: prodigy_interface,
     }
-    if tool not in [one.value for one in Tool]:
-        raise UserError(f"`tool` is {tool!r}", f"It is one of: {', '.join(one.value for one in Tool)}")
-    text = renderers[Tool(tool)](read_schema(schema))
+    text = renderers[tool_named(tool)](read_schema(schema))
     if output is not None:
         with replacing(Path(output)) as stream:
             stream.write(text)

@@ -14,7 +14,7 @@ from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.formats import doccano, label_studio, prodigy
 from spacy_domain_ner.exchange.formats.stream import Source, lines
-from spacy_domain_ner.exchange.tools import Tool
+from spacy_domain_ner.exchange.tools import Tool, tool_named
 from spacy_domain_ner.files import TEXT_SUFFIXES, replacing
 
 if TYPE_CHECKING:
@@ -57,18 +57,22 @@ def export_tasks(
         output: The file to write, for the tool to import.
         model: A trained model, or its folder or package, whose spans are filled in to be corrected; None fills in the
             passages' own spans.
-        exclude: Annotation files whose passages are left out.
+        exclude: Files whose passages are left out, such as the annotation file.
         progress: Called with the share that is done, from 0 to 1.
 
     Returns:
         How many tasks were written, and what was left out.
 
     Raises:
-        UserError: If an input can't be read or there is no passage to write.
+        UserError: If there is no such tool, an input can't be read, or there is no passage to write.
     """
-    tool = Tool(tool)
-    done = {_key(passage) for path in exclude for passage in read_passages(Path(path)).passages}
+    tool = tool_named(tool)
     exported = Exported(0, 0)
+    done = set()
+    for path in exclude:
+        annotated = read_to_label(Path(path))
+        exported.refusals += [refusal for refusal in annotated.refusals if not refusal.skipped]
+        done |= {_key(passage) for passage in annotated.passages}
     wanted: dict[bytes, Passage] = {}
     for path in passages:
         read = read_to_label(Path(path))

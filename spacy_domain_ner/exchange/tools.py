@@ -2,6 +2,8 @@
 
 from enum import Enum
 
+from spacy_domain_ner.errors import UserError
+
 
 class Tool(str, Enum):
     """A labelling tool."""
@@ -9,3 +11,15 @@ class Tool(str, Enum):
     label_studio = "label-studio"
     doccano = "doccano"
     prodigy = "prodigy"
+
+
+def tool_named(name: str) -> Tool:
+    """The labelling tool of a name.
+
+    Raises:
+        UserError: There is no such tool.
+    """
+    try:
+        return Tool(name)
+    except ValueError:
+        raise UserError(f"`tool` is {name!r}", f"It is one of: {', '.join(tool.value for tool in Tool)}") from None

@@ -13,12 +13,13 @@ from spacy.training import Example
 
 from spacy_domain_ner.components.biluo_ner import FACTORY
 from spacy_domain_ner.corpus import Passage, Span, read_passages, write_passages
+from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.matching import pair_spans
 from spacy_domain_ner.evaluation.mistakes import find_errors, to_records
 from spacy_domain_ner.exchange.importing import import_annotations
 from spacy_domain_ner.exchange.interfaces import Tool
 from spacy_domain_ner.exchange.policies import KeepOrDrop, Policies
-from spacy_domain_ner.exchange.tasks import read_to_label, tasks_to_label, write_tasks
+from spacy_domain_ner.exchange.tasks import export_tasks, read_to_label, tasks_to_label, write_tasks
 from spacy_domain_ner.files import TEXT_SUFFIXES
 
 HARD_TEXTS = {
@@ -143,6 +144,20 @@ def test_export_leaves_out_what_is_annotated_already_and_what_is_there_twice(tmp
     assert done.returncode == 0, done.stderr
     assert [json.loads(row)["text"] for row in (tmp_path / "tasks.jsonl").read_text().splitlines()] == ["two"]
     assert "1 left out as annotated already" in done.stdout
+
+
+def test_the_lines_of_a_text_file_are_left_out_like_the_passages_of_an_annotation_file(tmp_path: Path) -> None:
+    (tmp_path / "new.txt").write_text("one\ntwo\n")
+    (tmp_path / "done.jsonl").write_text('{"text": "one", "meta": {"source": "new.txt:1"}}\n{"text": 2}\n')
+    exported = export_tasks("doccano", [tmp_path / "new.txt"], tmp_path / "x", exclude=[tmp_path / "done.jsonl"])
+    assert (exported.tasks, exported.left_out, len(exported.refusals)) == (1, 1, 1)
+    with pytest.raises(UserError, match="There is no passage to label"):
+        export_tasks("doccano", [tmp_path / "new.txt"], tmp_path / "x", exclude=[tmp_path / "new.txt"])
+
+
+def test_an_unknown_tool_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="`tool` is 'paper'\nIt is one of: label-studio, doccano, prodigy"):
+        export_tasks("paper", [], tmp_path / "x")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spacy_domain_ner.deployment.try_package import try_package
     from spacy_domain_ner.errors import UserError
     from spacy_domain_ner.evaluation.assessment import Assessment, assess
+    from spacy_domain_ner.evaluation.gates import Gates
     from spacy_domain_ner.exchange.importing import import_annotations
     from spacy_domain_ner.exchange.interfaces import write_interface
     from spacy_domain_ner.exchange.label_studio.transfer import pull_annotations, push_tasks
@@ -67,6 +68,7 @@ _MODULES = {
     "convert": "corpus.spacy_docs",
     "split": "corpus.split",
     "Assessment": "evaluation.assessment",
+    "Gates": "evaluation.gates",
     "assess": "evaluation.assessment",
     "evaluate": "reports.evaluation",
     # Models
@@ -91,6 +93,7 @@ __all__ = [
     "Entity",
     "EntitySchema",
     "Extractor",
+    "Gates",
     "Passage",
     "Policies",
     "Recipe",

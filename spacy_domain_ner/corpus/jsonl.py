@@ -70,7 +70,7 @@ class Refusal:
 
 @dataclass
 class ReadResult:
-    """What a reader kept and what it refused.
+    """What a reader kept and what it refused. To iterate over it gives the passages.
 
     Attributes:
         passages: The passages, in the order of the file.
@@ -79,6 +79,12 @@ class ReadResult:
 
     passages: list[Passage] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Passage]:
+        return iter(self.passages)
+
+    def __len__(self) -> int:
+        return len(self.passages)
 
 
 def read_passages(path: str | Path) -> ReadResult:

@@ -107,7 +107,7 @@ class Assessment(Analysis):
 
 def assess(
     model: "str | Path | Language",
-    passages: Sequence[Passage],
+    passages: Iterable[Passage],
     schema: EntitySchema,
     *,
     train: Iterable[Passage] | None = None,
@@ -121,7 +121,7 @@ def assess(
 
     Args:
         model: A trained model: its folder, the name of its package, or the loaded pipeline.
-        passages: The evaluation set.
+        passages: The evaluation set, for instance `read_passages("corpus/eval.jsonl")`.
         schema: The entity types.
         train: The training set, to tell names that the model knows from others, and a type that needs examples from
             one that needs another way. None where it is not known.
@@ -137,8 +137,9 @@ def assess(
     Raises:
         UserError: The model can't be loaded, or there is not a passage.
     """
+    passages = list(passages)
     if not passages:
-        raise UserError("There is not a passage to evaluate on", "Give `passages` that the model was not trained on.")
+        raise UserError("There are no passages to evaluate on", "Give `passages` that the model was not trained on.")
     nlp = load_model(model) if isinstance(model, str | Path) else model
     return assess_predictions(
         passages,

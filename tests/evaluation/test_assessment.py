@@ -4,6 +4,7 @@ import pytest
 import spacy
 
 from spacy_domain_ner.corpus import Passage, Span
+from spacy_domain_ner.corpus.jsonl import ReadResult
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.analysis import Predicted
 from spacy_domain_ner.evaluation.assessment import Assessment, assess, assess_predictions
@@ -115,7 +116,8 @@ def test_a_loaded_pipeline_is_measured():
     found = assess(nlp, passages, schema, train=passages[:1])
     assert (found.micro.score.recall, found.types["INFRA"].trained_on) == (0.5, 1)
     assert (found.micro.seen.recall, found.micro.unseen.recall) == (1.0, 0.0)
-    with pytest.raises(UserError, match="not a passage"):
+    assert assess(nlp, ReadResult(passages), schema).micro.score == found.micro.score
+    with pytest.raises(UserError, match="no passages"):
         assess(nlp, [], schema)
     with pytest.raises(UserError, match="can't be loaded"):
         assess("missing", passages, schema)

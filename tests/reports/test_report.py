@@ -282,6 +282,11 @@ def test_a_change_is_called_progress_only_where_it_is_more_than_chance(tmp_path)
     assert "10 mentions are missed now" in html
 
 
+def test_the_short_form_says_once_that_there_are_too_few_mentions(tmp_path):
+    _, short = write(tmp_path, make(A_found=40, B_found=3))
+    assert "| 3 | too few mentions to judge |" in short
+
+
 def test_the_report_is_a_page(tmp_path):
     with pytest.raises(UserError, match=r"report\.md") as raised:
         write_report(tmp_path / "report.md", make(A_found=40))

@@ -88,5 +88,6 @@ def _error(error: Mistake, passage: Passage) -> str:
 
 
 def _in_short(verdict: Verdict) -> str:
-    certainty = f" ({verdict.certainty})" if verdict.certainty else ""
+    # An unknown verdict says the certainty itself.
+    certainty = f" ({verdict.certainty})" if verdict.certainty and verdict.name != "unknown" else ""
     return VERDICT_WORDS[verdict.name] + certainty

@@ -58,6 +58,14 @@ class Spacy:
                 spacy_train(recipe.config, folder, use_gpu=gpu, overrides=_values(recipe, gpu))
         except UserError:
             raise
+        except SystemExit as error:
+            if error.code != 1:
+                raise
+            # spaCy has printed what is wrong with a value of the config, and would end the program.
+            raise UserError(
+                f"Training with {recipe.config} failed: a value does not fit, see above",
+                "Fix that value in the config or on the command line, or name another config.",
+            ) from None
         except Exception as error:  # whatever the parts that a config names may raise
             raise UserError(
                 f"Training with {recipe.config} failed: {reason(error)}",

@@ -139,6 +139,7 @@ def test_a_new_model_takes_the_place_of_the_earlier_one_and_of_nothing_else(tmp_
         ({"overrides": {"training.batcher.size": "x"}}, "size"),
         ({"overrides": {"initialize.vectors": "no_such_vectors"}}, "no_such_vectors"),
         ({"overrides": {"training.dropout": 7}}, "dropout|iterator"),
+        ({"overrides": {"training.dropout": "much"}}, "a value does not fit"),
         ({"overrides": {"components.ner.model.tok2vec.@architectures": "no.such.v1"}}, "no.such.v1"),
         ({"overrides": {"corpora.train.path": "missing.spacy"}}, "missing.spacy"),
         ({"gpu_id": 999}, "The GPU 999 can't be used"),

@@ -73,7 +73,9 @@ def replacing_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         if not _is_about(error, target):
             raise
-        raise UserError(f"Can't write {path}: {reason(error)}", "Name another place for the output.") from None
+        # The error itself names the path beside.
+        told = error.strerror or reason(error)
+        raise UserError(f"Can't write {path}: {told}", "Name another place for the output.") from None
 
 
 def clear_leftovers(path: str | Path) -> None:
@@ -199,5 +201,5 @@ def refuse_newer_format(file: object, found: object, newest: int) -> None:
         raise UserError(
             f"{file} has format_version {found}, and this version of spacy-domain-ner reads format_version {newest} "
             "at most",
-            "Upgrade the package that reads it: pip install --upgrade spacy-domain-ner",
+            "Upgrade it: pip install --upgrade spacy-domain-ner",
         )

@@ -73,7 +73,7 @@ def split(
         annotations: An annotation file (JSON lines), or a folder of them.
         output_dir: The folder for the three files.
         state: A file that keeps the split's salt, so that the next split moves nothing: it is read where it exists,
-            else written. None to choose a salt anew.
+            else written. None to choose a new salt.
         eval_fraction: The share of the passages that is held out for evaluation.
         dev_fraction: The share of the rest that decides when training stops.
 

@@ -126,7 +126,7 @@ def check_name(name: str, version: str) -> None:
 
 def _read_step(path: str | Path, step: str, keys: Iterable[str]) -> dict[str, Any]:
     """Read what an earlier step of the project has written."""
-    hint = f"Run that step first: weasel run {step}"
+    hint = f"Make it first: weasel run {step}"
     data = _read_object(path, hint)
     if missing := [key for key in keys if key not in data]:
         raise UserError(f"{path} lacks {', '.join(missing)}", hint)
@@ -143,6 +143,8 @@ def _read_about(path: str | Path) -> dict[str, str]:
 
 
 def _read_object(path: str | Path, hint: str) -> dict[str, Any]:
+    if not Path(path).is_file():
+        raise UserError(f"There is no file {path}", hint)
     try:
         data = srsly.read_json(path)
     except (OSError, ValueError) as error:

@@ -18,8 +18,8 @@ def train(recipe: Recipe, output_dir: str | Path) -> None:
 
     Args:
         recipe: What is trained on, and how.
-        output_dir: Gets `model-best`, and from spaCy `model-last`, when training has ended. Earlier ones are replaced
-            then; whatever else is in the folder is left alone.
+        output_dir: The folder for `model-best`, and with spaCy also `model-last`. Earlier ones are replaced when
+            training has ended; whatever else is in the folder is left alone.
 
     Raises:
         UserError: If a set has no entities, a file or a package is missing, or a value can't be trained with.

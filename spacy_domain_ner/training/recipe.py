@@ -134,7 +134,8 @@ def _read_docs(path: Path) -> list[Passage]:
     try:
         docs = DocBin().from_disk(path)
     except Exception as error:  # msgpack, zlib and the file system each have errors of their own
-        raise UserError(f"Can't read {path}: {reason(error)}", "Convert the sets again: weasel run convert") from None
+        told = (isinstance(error, OSError) and error.strerror) or reason(error)
+        raise UserError(f"Can't read {path}: {told}", "Convert the sets again: weasel run convert") from None
     return [
         Passage(doc.text, [Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents])
         for doc in docs.get_docs(Vocab())

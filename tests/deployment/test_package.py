@@ -239,10 +239,10 @@ def test_a_wheel_is_found_by_its_own_path_or_by_its_package_s_folder(tmp_path: P
 @pytest.mark.parametrize(
     ("file", "content", "says"),
     [
-        ("metrics", None, "Can't read .*metrics.json"),
+        ("metrics", None, "There is no file .*metrics.json\nMake it first: weasel run evaluate"),
         ("metrics", "{", "Can't read .*metrics.json"),
         ("metrics", "[]", "metrics.json must hold a JSON object"),
-        ("metrics", "{}", "metrics.json lacks micro, types, passages, gates\nRun that step first: weasel run evaluate"),
+        ("metrics", "{}", "metrics.json lacks micro, types, passages, gates\nMake it first: weasel run evaluate"),
         ("counts", '{"types": {}}', "counts.json lacks passages, without_entities"),
         ("about", '{"author": ["a"]}', "'author' in .*about.json must be text"),
     ],

@@ -59,7 +59,7 @@ def next_steps(project: Path) -> str:
     elif skeletons:
         # Passages without them would say that there are none.
         types = ", ".join(skeletons)
-        prepare = f"  (describe {types} in entity_types.yml, annotate them in assets/annotations.jsonl, then)\n"
+        prepare = f"  (describe {types} in entity_types.yml, annotate the mentions in assets/annotations.jsonl, then)\n"
     return (
         f"Your project is in {project}/. Next:\n\n  cd {shlex.quote(str(project))}\n"
         f"  python -m pip install -r requirements.txt\n{prepare}  python -m weasel run all"

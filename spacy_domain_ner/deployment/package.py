@@ -1,18 +1,22 @@
 """From a trained model to a wheel that installs anywhere, with a model card that says how good it is."""
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from shutil import copytree
 from typing import Any
 
 import srsly
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 from spacy.cli.package import package as spacy_package
 from spacy.util import load_config
 from thinc.api import Config
 
+from spacy_domain_ner import components
 from spacy_domain_ner.components import travelling_modules
 from spacy_domain_ner.deployment.model_card import ModelCard, one_line
 from spacy_domain_ner.deployment.wheel import build_wheel, find_wheel
@@ -22,8 +26,8 @@ from spacy_domain_ner.models import load_model
 from spacy_domain_ner.schema import read_schema
 from spacy_domain_ner.training.frameworks import hub_models
 
-# This plugin, by the name that pip knows it by.
-DISTRIBUTION = "spacy-domain-ner"
+# Where the setup.py that spaCy writes names what a package registers.
+ENTRY_POINTS = "entry_points={"
 
 
 def package_model(
@@ -92,7 +96,8 @@ def package_model(
             require_parent=True,
         )
         built = Path(scratch) / folder
-        _without_plugin(built)
+        _without_providers(built)
+        _register(built, language_name, [file.stem for file, _ in code])
         build_wheel(built)
         copytree(built, target)
         for model_folder in hub_models(staged):
@@ -223,12 +228,39 @@ def _base_models(config: Config) -> list[dict[str, str]]:
     return [{"name": model["name"]} for model in models if isinstance(model, dict) and model.get("name")]
 
 
-def _without_plugin(built: Path) -> None:
-    """Take this plugin out of a package's requirements.
+def _without_providers(built: Path) -> None:
+    """Take this plugin, and other packages that carry copies of its components, out of a package's requirements.
 
-    spaCy adds it where this plugin registers a component, but the package carries that component's code.
+    spaCy adds the one whose copy is registered, but the package carries that component's code.
     """
+    providers = {canonicalize_name(name) for name, point in _entry_points() if point.name in components.MODULES}
     for path in built.rglob("meta.json"):
         meta = srsly.read_json(path)
-        kept = [line for line in meta["requirements"] if Requirement(line).name != DISTRIBUTION]
+        kept = [line for line in meta["requirements"] if canonicalize_name(Requirement(line).name) not in providers]
         srsly.write_json(path, {**meta, "requirements": kept})
+
+
+def _register(built: Path, package: str, modules: Iterable[str]) -> None:
+    """Name what a package's modules register in its setup.py.
+
+    Then spaCy finds it before the package is imported, such as for a pipeline that was made from it and saved. The
+    names are those under which this plugin registers the same functions.
+    """
+    places = {f"{components.__name__}.{module}": f"{package}.{module}" for module in modules}
+    registered = defaultdict(set)
+    for _, point in _entry_points():
+        if point.module in places:
+            registered[point.group].add(f"{point.name} = {places[point.module]}:{point.attr}")
+    setup = (built / "setup.py").read_text(encoding="utf8")
+    if ENTRY_POINTS not in setup:
+        raise UserError(
+            "This version of spaCy writes another setup.py: the package's components can't be registered in it",
+            "Install a version of spaCy that this plugin requires: pip install --upgrade spacy-domain-ner",
+        )
+    groups = "".join(f"{group!r}: {sorted(points)!r}, " for group, points in sorted(registered.items()))
+    _write(built / "setup.py", setup.replace(ENTRY_POINTS, ENTRY_POINTS + groups))
+
+
+def _entry_points() -> Iterator[tuple[str, EntryPoint]]:
+    """The entry points of all installed packages, each with the name of its package."""
+    return ((package.metadata["Name"], point) for package in distributions() for point in package.entry_points)

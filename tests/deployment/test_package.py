@@ -5,17 +5,20 @@ import email.parser
 import email.policy
 import json
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.memorized import memorized
 from helpers.outcome import Outcome
 
-from spacy_domain_ner import UserError, package_model
+from spacy_domain_ner import Passage, Span, UserError, package_model
+from spacy_domain_ner.components.biluo_ner import FACTORY
 from spacy_domain_ner.deployment import wheel as wheels
-from spacy_domain_ner.deployment.package import check_name
+from spacy_domain_ner.deployment.package import _without_providers, check_name
 from spacy_domain_ner.deployment.wheel import find_wheel
 
 SCHEMA = """
@@ -51,6 +54,21 @@ ABOUT = {
 }
 
 
+# A Python that can neither import this plugin nor see its entry points, but the packages in its first argument.
+WITHOUT_PLUGIN = """
+import importlib.metadata, sys
+sys.modules["spacy_domain_ner"] = None
+installed = importlib.metadata.distributions
+importlib.metadata.distributions = lambda **key: (d for d in installed(**key) if d.name != "spacy-domain-ner")
+"""
+WITH_PACKAGES = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import spacy
+def show(model):
+    print([(ent.text, ent.label_, ent._.confidence is not None) for ent in spacy.load(model)("Kafka calls Redis").ents])
+"""
+
 Build = Callable[..., Path]
 
 
@@ -58,9 +76,9 @@ Build = Callable[..., Path]
 def build(model: Path, told: Callable[..., dict[str, Path]]) -> Build:
     """Build the wheel of the model, or of a model, in a folder."""
 
-    def build(output_dir: Path, model: Path = model, about: dict[str, str] = ABOUT) -> Path:
+    def build(output_dir: Path, model: Path = model, about: dict[str, str] = ABOUT, name: str = "billing_ner") -> Path:
         files = told(SCHEMA, metrics=METRICS, counts=COUNTS, about=about)
-        return package_model(model, output_dir, name="billing_ner", version="0.2.0", **files)
+        return package_model(model, output_dir, name=name, version="0.2.0", **files)
 
     return build
 
@@ -271,3 +289,57 @@ def test_the_command_packages_and_names_what_it_can_not_read(
     done = domain_ner("package", model, tmp_path / "packages", "--name", "ner", *options)
     assert (done.code, done.err) == (0, "")
     assert f"pip install {tmp_path}/packages/en_ner-0.1.0/dist/en_ner-0.1.0-py3-none-any.whl" in done.out
+
+
+@pytest.fixture(scope="module")
+def site(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two installed packages of a model that carries its own code."""
+    folder = tmp_path_factory.mktemp("site")
+    nlp = memorized(FACTORY, [Passage("Kafka calls Redis", [Span(0, 5, "INFRA"), Span(12, 17, "INFRA")])])
+    nlp.to_disk(folder / "model")
+    for name in ("one_ner", "two_ner"):
+        with zipfile.ZipFile(build(folder / "packages", model=folder / "model", name=name)) as archive:
+            archive.extractall(folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blocked", [WITHOUT_PLUGIN, ""], ids=["the packages alone", "beside the plugin"])
+def test_what_was_made_from_a_package_and_saved_loads_in_a_new_process(
+    site: Path, tmp_path: Path, blocked: str
+) -> None:
+    def run(*lines: str) -> list[str]:
+        script = "\n".join([blocked, WITH_PACKAGES, *lines])
+        command = [sys.executable, "-c", script, str(site)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    run(
+        "nlp = spacy.load('en_one_ner')",
+        "nlp.add_pipe('entity_ruler', before='ner').add_patterns([{'label': 'TEAM', 'pattern': 'calls'}])",
+        "nlp.to_disk('saved')",
+        "sourced = spacy.blank('en')",
+        "sourced.add_pipe('ner', source=spacy.load('en_two_ner'))",
+        "sourced.to_disk('sourced')",
+    )
+    stores = "('Kafka', 'INFRA', True), ('Redis', 'INFRA', True)"
+    with_rule = stores.replace("), (", "), ('calls', 'TEAM', False), (")
+    shown = run(*(f"show({model!r})" for model in ("saved", "sourced", "en_one_ner", "en_two_ner")))
+    assert shown == [f"[{with_rule}]", *[f"[{stores}]"] * 3]
+
+
+def test_a_package_requires_no_other_package_that_carries_the_same_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "site" / "en_other_ner-0.1.0.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: en_other_ner\nVersion: 0.1.0\n")
+    (other / "entry_points.txt").write_text(f"[spacy_factories]\n{FACTORY} = en_other_ner.biluo_ner:create_biluo_ner\n")
+    monkeypatch.syspath_prepend(other.parent)
+    built = tmp_path / "built"
+    built.mkdir()
+    required = ["spacy>=3.8", "en-other-ner>=0.1.0,<0.2.0", "spacy-domain-ner>=0.1.0", "en_unlike_ner>=1"]
+    (built / "meta.json").write_text(json.dumps({"requirements": required}))
+    _without_providers(built)
+    assert json.loads((built / "meta.json").read_text())["requirements"] == [required[0], required[3]]

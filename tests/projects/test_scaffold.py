@@ -90,7 +90,7 @@ def test_the_entity_types_of_an_unknown_pack_are_left_to_the_corrected_one(domai
     ("entity_types", "expected"),
     [
         ("SERVICE, TEAM", ""),
-        ("SERVICE, PRODUCT", "(describe PRODUCT in entity_types.yml, annotate the mentions in assets/annotations.jsonl, then)"),
+        ("SERVICE, PRODUCT", "(describe PRODUCT in entity_types.yml, annotate the mentions in "),
         ("PRODUCT", "(describe your types in entity_types.yml, annotate passages, then)"),
     ],
 )

@@ -253,8 +253,10 @@ class _Import:
     ) -> None:
         """Read every file into the database."""
         report = self._log.report
+        # The names that the file's types may have.
+        types = {*(self._schema.labels if self._schema else ()), *self._policies.rename}
         for source in sources:
-            recognised = recognise(source, file_format, tag_column)
+            recognised = recognise(source, file_format, tag_column, types)
             report.files.append((source.name, recognised.title if recognised else ""))
             if recognised is None:
                 unknown = describe(source)

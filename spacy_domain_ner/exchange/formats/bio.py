@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -55,11 +55,13 @@ class Tagging:
         return _canonical(value, self.style, self.lower)
 
 
-def find_tagging(values: Sequence[str]) -> Tagging | None:
+def find_tagging(values: Sequence[str], types: Collection[str] = ()) -> Tagging | None:
     """Find out how a column's tags are written.
 
     Args:
         values: The column in many sentences, with "" after each sentence.
+        types: The entity types that are known. A value that is one of them is a type, even if it looks like a tag with
+            a prefix (`B-cell`) or like a prefix alone (`S`).
 
     Returns:
         How they are written, None where the column does not hold tags.
@@ -74,7 +76,7 @@ def find_tagging(values: Sequence[str]) -> Tagging | None:
         return Tagging("outside", "no tags but O", outside) if counts[outside] >= 0.5 * total else None
     for style in ("prefixes", "suffixes", "bare"):
         for lower in (False, True):
-            read = {value: tag for value in others if (tag := _canonical(value, style, lower))}
+            read = {value: tag for value in others if value not in types and (tag := _canonical(value, style, lower))}
             fitting = sum(others[value] for value in read)
             # A rare type may happen to look like a tag with a prefix ("E-mail").
             if 2 * fitting < other or fitting + total - other < _MOST * total:

@@ -7,7 +7,7 @@ of blanks and tabs. Each sentence becomes a passage.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -115,12 +115,13 @@ class Layout:
         return tag
 
 
-def find_layout(source: Source, tag_column: int | None = None) -> Layout | None:
+def find_layout(source: Source, tag_column: int | None = None, types: Collection[str] = ()) -> Layout | None:
     """Find out how a file of tokens and tags is laid out.
 
     Args:
         source: The file.
         tag_column: The column of the tags, counted from 1; None to find it.
+        types: The entity types that are known: one that is named like a tag is read as a type.
 
     Returns:
         The layout, None where the file does not hold tokens and tags.
@@ -132,7 +133,7 @@ def find_layout(source: Source, tag_column: int | None = None) -> Layout | None:
     rows = [line for line in sample if line.strip() and not line.startswith(DOCUMENT_START)]
     if not rows:
         return None
-    return _piped_layout(rows) or _column_layout(sample, tag_column)
+    return _piped_layout(rows, types) or _column_layout(sample, tag_column, types)
 
 
 def read_sentences(source: Source, layout: Layout) -> Iterator[tuple[int, Version | RefusedError]]:
@@ -364,19 +365,19 @@ def _item(item: str, width: int) -> list[str]:
     return [part or "|" for part in item.rsplit("|", width - 1)]
 
 
-def _piped_layout(rows: list[str]) -> Layout | None:
+def _piped_layout(rows: list[str], types: Collection[str]) -> Layout | None:
     items = [item for row in rows[:200] for item in row.split()]
     width, _ = Counter(len(item.split("|")) for item in items).most_common(1)[0]
     if width not in (2, 3) or sum(item.count("|") >= width - 1 for item in items) < 0.9 * len(items):
         return None
     table = [_item(item, width) for row in rows for item in row.split()]
-    tagging = find_tagging([item[-1] for item in table if len(item) == width])
+    tagging = find_tagging([item[-1] for item in table if len(item) == width], types)
     if tagging is None:
         return None
     return Layout(True, False, width, 0, width - 1, tagging, Spacing(item[0] for item in table))
 
 
-def _column_layout(sample: list[str], tag_column: int | None) -> Layout | None:
+def _column_layout(sample: list[str], tag_column: int | None, types: Collection[str]) -> Layout | None:
     filled = [line for line in sample if line.strip() and not line.startswith(DOCUMENT_START)]
     tab = 2 * sum("\t" in line for line in filled) > len(filled)
     # Comments do not count, except where all lines begin with "#": then that is a token.
@@ -397,13 +398,13 @@ def _column_layout(sample: list[str], tag_column: int | None) -> Layout | None:
     header = bool(first) and len(split) > 1 and bool(_HEADER.fullmatch(first[0]))
     if header:
         headless = [row for row in table if row is not first]
-        found = _find_columns(table, width, places), _find_columns(headless, width, places)
+        found = _find_columns(table, width, places, types), _find_columns(headless, width, places, types)
         # A file may begin with the word "Text" as a token: then that line has a tag.
         header = found[1] is not None and (
             found[0] is None or found[0][:2] != found[1][:2] or found[1][2].read(first[found[1][1]]) is None
         )
         table = headless if header else table
-    columns = _find_columns(table, width, places)
+    columns = _find_columns(table, width, places, types)
     if columns is None:
         return None
     token, tag, tagging, key, others = columns
@@ -437,7 +438,7 @@ def _is_numbered(table: list[list[str]], width: int) -> bool:
 
 
 def _find_columns(
-    table: list[list[str]], width: int, places: Sequence[int]
+    table: list[list[str]], width: int, places: Sequence[int], types: Collection[str]
 ) -> tuple[int, int, Tagging, str, tuple[int, ...]] | None:
     """Find the columns of the token and of the tag, how the tags are written, their key, and other columns of tags."""
     token = int(_is_numbered(table, width))
@@ -446,7 +447,7 @@ def _find_columns(
     found = {
         place: tagging
         for place in places
-        if place > token and (tagging := find_tagging([row[place] for row in rows])) is not None
+        if place > token and (tagging := find_tagging([row[place] for row in rows], types)) is not None
     }
     # Some files give the token a second time, with tags of another kind.
     again = {place for place in found if place > token + 1 and all(row[place - 1] == row[token] for row in rows)}
@@ -455,7 +456,8 @@ def _find_columns(
         # This is a table of Markdown.
         return None
     tagged = [place for place, tagging in found.items() if tagging.style not in ("types", "outside")]
-    no_chunks = [place for place in tagged if not _labels(rows, place, found[place]) <= _CHUNKS]
+    labels = {place: _labels(rows, place, found[place]) for place in tagged}
+    no_chunks = [place for place in tagged if not labels[place] <= _CHUNKS or labels[place] <= set(types)]
     # In a file of a few sentences, perhaps only chunks are tagged.
     others = [place for place in found if place not in tagged]
     for candidates in (no_chunks, others, tagged):
@@ -465,7 +467,7 @@ def _find_columns(
     for place in places:
         for key, tagging in _keyed(rows, place):
             return token, place, tagging, key, ()
-    if width == 2 and 0 in places and (tagging := find_tagging([row[0] for row in rows])) is not None:
+    if width == 2 and 0 in places and (tagging := find_tagging([row[0] for row in rows], types)) is not None:
         return (1, 0, tagging, "", ()) if tagging.style == "prefixes" else None
     return None
 

@@ -4,7 +4,7 @@ import codecs
 import re
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -108,13 +108,16 @@ _SIGNATURES = (
 )
 
 
-def recognise(source: Source, file_format: str | None = None, tag_column: int | None = None) -> Recognised | None:
+def recognise(
+    source: Source, file_format: str | None = None, tag_column: int | None = None, types: Collection[str] = ()
+) -> Recognised | None:
     """Find out in which format a file is.
 
     Args:
         source: The file.
         file_format: The format to take it for, None to recognise it by its content.
         tag_column: The column of the tags, counted from 1, None to find it.
+        types: The entity types that are known, which help to tell types from tags.
 
     Returns:
         The format, None where no known one fits.
@@ -156,7 +159,7 @@ def recognise(source: Source, file_format: str | None = None, tag_column: int | 
     if file_format in (None, "train-data") and (file_format or _PYTHON.match(shown.first_line)):
         return Recognised("train-data", "Python source", layout="python")
     if file_format in (None, "conll"):
-        columns = conll.find_layout(source, tag_column)
+        columns = conll.find_layout(source, tag_column, types)
         if columns is not None:
             return Recognised("conll", str(columns), columns=columns)
     if file_format is None and _is_brat_text(source):

@@ -99,3 +99,18 @@ def test_whatever_scheme_spans_are_written_in_they_come_back(lengths, scheme):
         tags += [f"{prefix}-{label}" for prefix in prefixes]
     assert decode_tags(tags) == (spans, 0)
     assert all(parse_tag(tag)[0] in "BIESLUMO" for tag in tags)
+
+
+@pytest.mark.parametrize(
+    ("column", "types", "style"),
+    [
+        pytest.param("O O B-cell B-cell O", {"B-cell", "T-cell"}, "types", id="a type that begins like a tag"),
+        pytest.param("O O B-cell B-cell O", {"cell"}, "prefixes", id="the same with another type"),
+        pytest.param("O O B S O B O", {"B", "S"}, "types", id="types of one letter"),
+        pytest.param("O O B I O B O", {"INFRA"}, "bare", id="prefixes alone"),
+        pytest.param("O O B-E-mail I-E-mail O", {"E-mail"}, "prefixes", id="a tag of such a type"),
+        pytest.param("O O E-mail E-mail O PER O", {"E-mail", "PER"}, "types", id="among others"),
+    ],
+)
+def test_a_known_type_that_is_named_like_a_tag_is_a_type(column, types, style):
+    assert find_tagging(column.split(), types).style == style

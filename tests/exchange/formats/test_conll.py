@@ -324,3 +324,19 @@ def test_a_file_cut_off_anywhere_gives_the_sentences_before_the_cut(tmp_path, se
         texts = [json.loads(line)["text"] for line in out.read_text(encoding="utf8").splitlines()]
         complete = whole[:place].count("\n\n")
         assert texts[:complete] == [f"Ann{number} sat here" for number in range(complete)]
+
+
+def test_the_schema_tells_types_from_tags(imported, tmp_path):
+    schema = tmp_path / "entity_types.yml"
+    schema.write_text("entity_types:\n  - {name: B-cell}\n  - {name: T-cell}\n")
+    content = "the O\nplasma B-cell\ncells B-cell\nand O\nhelpers T-cell\nwere O\nseen O\n"
+    result = imported(content, name="cells.conll", schema=schema)
+    assert result.mentions == [[("plasma cells", "B-cell"), ("helpers", "T-cell")]]
+
+
+def test_types_that_are_named_like_phrases_are_types_where_the_schema_has_them(imported, tmp_path):
+    schema = tmp_path / "entity_types.yml"
+    schema.write_text("entity_types:\n  - {name: AC}\n  - {name: PC}\n")
+    content = "the O B-THING\nheater B-AC O\nruns O O\nbeside O O\nthe O O\ndesktop B-PC O\n"
+    result = imported(content, name="devices.conll", schema=schema)
+    assert result.mentions == [[("heater", "AC"), ("desktop", "PC")]]

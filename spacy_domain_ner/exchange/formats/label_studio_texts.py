@@ -171,11 +171,15 @@ class Roles:
         occurring = {key: sum(claim in text for claim in claims) for key, text in texts.items()}
         # A few may stand at their offsets in another text by chance.
         most_stand = 2 * best >= self._claims[group]
+        if self.are_objects and looks_like_address(texts.get(group, "")):
+            # Where the text itself is not at hand, what stands in another one tells nothing.
+            return group
         if self.are_objects and group in texts and not (most_stand and best > 2 * placed[group]):
             elsewhere = claims and not occurring[group] and max(occurring.values()) == len(claims)
             if not elsewhere or placed[group]:
                 return group
-        if not most_stand and (address := _address(texts)):
+        has_room = any(placed[key] == best and all(_fits(v, text) for v in values) for key, text in texts.items())
+        if not (most_stand and has_room) and (address := _address(texts)):
             # The text that was annotated is not among the strings.
             return address
         likely = [key for key in texts if placed[key] == best] if best else list(texts)

@@ -651,6 +651,21 @@ def test_a_text_by_reference_is_refused_and_read_where_a_folder_has_it(imported,
     assert [(span.start, span.end) for span in result.passages[1].spans] == [(0, 5), (60, 65)]
 
 
+@pytest.mark.parametrize(
+    ("name", "spans"),
+    [
+        pytest.param("doc", [(0, 5)], id="named as the key"),
+        pytest.param("t1", [(0, 5), (60, 65)], id="of another name, and too long for the title"),
+    ],
+)
+def test_spans_on_a_text_by_reference_never_land_on_a_text_beside_it(imported, name, spans):
+    on_text = annotation(*(region(start, end, text="Redis") | {"to_name": name} for start, end in spans))
+    data = {"doc": "https://example.org/a.txt", "title": "Redis lost"}
+    result = imported([TASK, task(on_text, data=data) | {"id": 77}])
+    assert result.texts == [TEXT]
+    assert "only the address of the text" in result.reasons("refused")[0]
+
+
 def test_of_several_files_with_a_name_the_one_with_the_path_is_read_else_none(imported, tmp_path):
     for name, text in {"a/x.txt": "Redis is up", "b/x.txt": "Kafka is up"}.items():
         (tmp_path / "texts" / name).parent.mkdir(parents=True)

@@ -11,6 +11,7 @@ of types, and one step handles a whole batch.
 This module stands alone: a packaged model carries a copy of it. It needs spaCy.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -47,6 +48,12 @@ CERTAIN = -1e-3
 BEGIN, IN, LAST, UNIT = range(4)
 # Docs of about the same length are padded to the longest of them, up to this many tokens per batch.
 PADDED = 20_000
+OTHER_TOKENS = (
+    "The component {name!r} was taken from another pipeline, whose tokenizer did not come along: texts are divided "
+    "into other tokens than those that it was trained on, so it misses names. Load the trained pipeline and add the "
+    "other components to it, or copy its tokenizer: "
+    "nlp.tokenizer.from_bytes(trained.tokenizer.to_bytes(exclude=['vocab']))"
+)
 
 
 @registry.architectures(ARCHITECTURE)
@@ -104,6 +111,8 @@ class BiluoNER(TrainablePipe):
         self.scorer = scorer
         self.incorrect_spans_key = incorrect_spans_key
         self.cfg: dict[str, Any] = {"labels": [], "calibration": None}
+        # That of the pipeline in which the component was made; None after the warning that texts come from another one.
+        self.own_tokenizer: Any = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -196,6 +205,7 @@ class BiluoNER(TrainablePipe):
         Returns:
             What `predict` gives, with the entities that were asked for.
         """
+        self._compare_tokens(docs)
         results: list[dict[tuple[int, int, str], float]] = [{} for _ in docs]
         if any(len(doc) for doc in docs):
             numbers_of = {label: number for number, label in enumerate(self.labels)}
@@ -212,6 +222,17 @@ class BiluoNER(TrainablePipe):
                 for entity, share in zip(entities, shares, strict=True):
                     results[numbers[entity.doc]][entity.start, entity.end, self.labels[entity.type]] = share
         return results
+
+    def _compare_tokens(self, docs: Sequence[Doc]) -> None:
+        """Warn once where docs come from a pipeline whose tokenizer divides them in another way than this component's.
+
+        The component was taken from its pipeline into that one, and the tokenizer does not come along.
+        """
+        for doc in docs if self.own_tokenizer else ():
+            if doc.vocab is not self.vocab and _words(self.own_tokenizer(doc.text)) != _words(doc):
+                warnings.warn(OTHER_TOKENS.format(name=self.name), stacklevel=2)
+                self.own_tokenizer = None
+                return
 
     def _lattice(
         self, docs: Sequence[Doc], scores: Sequence[Floats2d], numbers: Sequence[int], taken: Sequence[Any] = ()
@@ -571,6 +592,10 @@ def _batches(docs: Sequence[Doc]) -> Iterator[list[int]]:
         yield batch
 
 
+def _words(doc: Doc) -> list[str]:
+    return [token.text for token in doc]
+
+
 def _blanks(doc: Doc) -> numpy.ndarray:
     blanks: numpy.ndarray = doc.to_array(IS_SPACE).astype("?")
     return blanks
@@ -623,7 +648,9 @@ def create_biluo_ner(
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> BiluoNER:
     """Make the component, as its factory; the arguments are those of BiluoNER."""
-    return BiluoNER(nlp.vocab, model, name, incorrect_spans_key=incorrect_spans_key, scorer=scorer)
+    component = BiluoNER(nlp.vocab, model, name, incorrect_spans_key=incorrect_spans_key, scorer=scorer)
+    component.own_tokenizer = nlp.tokenizer
+    return component
 
 
 # Also where an earlier version of this module, which registered an attribute without the type, was imported first.

@@ -4,6 +4,7 @@ This module stands alone: a packaged model carries a copy of it. It needs spaCy,
 """
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +25,12 @@ from thinc.api import get_torch_default_device
 FACTORY = "spacy_domain_ner_huggingface"
 # Beside the model's own files.
 CALIBRATION = "calibration.json"
+OTHER_TOKENS = (
+    "The component {name!r} was taken from another pipeline, whose tokenizer did not come along: texts are divided "
+    "into other tokens than those that it was trained on, so it misses names. Load the trained pipeline and add the "
+    "other components to it, or copy its tokenizer: "
+    "nlp.tokenizer.from_bytes(trained.tokenizer.to_bytes(exclude=['vocab']))"
+)
 
 
 class HuggingFaceNER(Pipe):
@@ -57,6 +64,8 @@ class HuggingFaceNER(Pipe):
         self.calibration: dict[str, Any] | None = None
         self.model: Any = None
         self.tokenizer: Any = None
+        # That of the pipeline in which the component was made; None after the warning that texts come from another one.
+        self.own_tokenizer: Any = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -130,6 +139,7 @@ class HuggingFaceNER(Pipe):
         """
         if self.model is None:
             raise ValueError(f"The component {self.name} has no model yet: load one, or load the pipeline from disk.")
+        self._compare_tokens(docs)
         results: list[dict[tuple[int, int, str], float]] = []
         read = self._read([doc.text for doc in docs], [_bounds(doc) for doc in docs])
         for doc, (probabilities, starts) in zip(docs, read, strict=True):
@@ -144,6 +154,17 @@ class HuggingFaceNER(Pipe):
             entities |= dict.fromkeys(asked[len(results)] if asked else ())
             results.append({entity: self._confidence(probabilities, starts, taken, entity) for entity in entities})
         return results
+
+    def _compare_tokens(self, docs: Sequence[Doc]) -> None:
+        """Warn once where docs come from a pipeline whose tokenizer divides them in another way than this component's.
+
+        The component was taken from its pipeline into that one, and the tokenizer does not come along.
+        """
+        for doc in docs if self.own_tokenizer else ():
+            if doc.vocab is not self.vocab and _words(self.own_tokenizer(doc.text)) != _words(doc):
+                warnings.warn(OTHER_TOKENS.format(name=self.name), stacklevel=2)
+                self.own_tokenizer = None
+                return
 
     def _confidence(
         self, probabilities: numpy.ndarray, starts: numpy.ndarray, taken: numpy.ndarray, entity: tuple[int, int, str]
@@ -376,6 +397,10 @@ def _taken(doc: Doc) -> numpy.ndarray:
     return taken
 
 
+def _words(doc: Doc) -> list[str]:
+    return [token.text for token in doc]
+
+
 def _without_blanks(text: str, start: int, end: int) -> tuple[int, int]:
     piece = text[start:end]
     if not piece.strip():
@@ -400,7 +425,9 @@ def _key(span: Span) -> tuple[str, str, int, int]:
 
 def create_huggingface_ner(nlp: Language, name: str, max_length: int, overlap: int, batch_size: int) -> HuggingFaceNER:
     """Make the component, as its factory; the arguments are those of HuggingFaceNER."""
-    return HuggingFaceNER(nlp.vocab, name, max_length=max_length, overlap=overlap, batch_size=batch_size)
+    component = HuggingFaceNER(nlp.vocab, name, max_length=max_length, overlap=overlap, batch_size=batch_size)
+    component.own_tokenizer = nlp.tokenizer
+    return component
 
 
 # Also where an earlier version of this module, which registered an attribute without the type, was imported first.

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+import warnings
 
 import numpy
 import pytest
@@ -14,6 +15,7 @@ from spacy.training import Example
 
 from spacy_domain_ner.components.biluo_ner import FACTORY, BatchEntity, BiluoNER, Lattice
 from spacy_domain_ner.corpus import Passage, Span
+from spacy_domain_ner.tokenization import customize_tokenizer
 
 PASSAGES = [
     Passage("checkout-api calls Redis", [Span(0, 12, "SERVICE"), Span(19, 24, "INFRA")]),
@@ -376,3 +378,20 @@ def test_where_an_earlier_version_was_imported_first_the_type_counts_all_the_sam
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[0.5, None]"
+
+
+def test_taken_into_another_pipeline_it_warns_once_that_the_tokenizer_does_not_come_along(trained, tmp_path):
+    nlp = loaded(trained, tmp_path)
+    customize_tokenizer(nlp.tokenizer)
+    same, other = spacy.blank("en"), spacy.blank("en")
+    same.tokenizer.from_bytes(nlp.tokenizer.to_bytes(exclude=["vocab"]))
+    same.add_pipe("ner", source=nlp)
+    other.add_pipe("ner", source=nlp)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert found(same.pipe(TEXTS)) == found(nlp.pipe(TEXTS))
+        # Both tokenizers divide this text in the same way.
+        other(TEXTS[3])
+    with pytest.warns(UserWarning, match="tokenizer did not come along") as warned:
+        found(map(other, [*TEXTS, *TEXTS]))
+    assert len(warned) == 1

@@ -127,4 +127,8 @@ class _Progress:
         if kind is None and (done := self._extraction) is not None:
             speed = f"{self._speed(done)} passages per second" if done.passages > done.resumed else "nothing new"
             refused = f", {done.refused} line(s) not read" if done.refused else ""
-            print(f"{done.passages} passages, {done.entities} entities{refused} ({speed})", file=sys.stderr)
+            entities = "1 entity" if done.entities == 1 else f"{done.entities} entities"
+            print(
+                f"{done.passages} passage{'' if done.passages == 1 else 's'}, {entities}{refused} ({speed})",
+                file=sys.stderr,
+            )

@@ -36,7 +36,7 @@ def test_the_command_reads_standard_input_of_both_kinds(model: Path, command: Co
     assert code == 0
     assert json.loads(output)["id"] == 1
     assert "<stdin>:2: not valid JSON" in errors
-    assert "1 passages, 1 entities, 1 line(s) not read (" in errors
+    assert "1 passage, 1 entity, 1 line(s) not read (" in errors
 
 
 @pytest.mark.slow

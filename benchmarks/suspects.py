@@ -103,7 +103,7 @@ def alter(passage: Passage, labels: list[str], generator: random.Random, planted
 def plant(
     passage: Passage, spans: list[Span], span: Span, kind: str, labels: list[str], generator: random.Random
 ) -> Span | None:
-    """Make the wrong annotation that takes the place of a right one or is added; None where there is no room for it."""
+    """Make a wrong annotation, to replace a right one or to be added; None if the passage has no room for it."""
     if kind == "missing":
         return span
     if kind == "type":

@@ -83,7 +83,7 @@ _POLICIES: dict[str, tuple[Any, Any]] = {
     ),
     "empty": (
         KeepOrDrop,
-        typer.Option(Policies.empty, help="Passages without a span; kept, they say that there is no entity"),
+        typer.Option(Policies.empty, help="Passages without a span: keep them as having no entity, or drop them"),
     ),
     "offset_unit": (
         str,

@@ -1,5 +1,6 @@
 """What a verb prints: messages, tables, and how it fails."""
 
+import os
 import sys
 from typing import Any, NoReturn
 
@@ -12,7 +13,8 @@ class Messages(wasabi.Printer):
     def text(self, title: Any = "", text: Any = "", icon: str | None = None, **_: Any) -> str:
         """Print a message, or return it where the printer prints nothing."""
         message = f"{self.icons.get(icon, '')} {title}".strip()
-        if self.show_color:
+        # https://no-color.org; wasabi itself knows only variables of its own.
+        if self.show_color and not os.environ.get("NO_COLOR"):
             message = wasabi.color(message, fg=self.colors.get(icon))
         if text:
             message += f"\n{text}"

@@ -384,7 +384,7 @@ def _checked_files(files: Any) -> dict[str, bytes]:
         if any(part in ("", ".", "..") or set(part) & set("\\:\0") for part in parts):
             raise ValueError(
                 f"The bytes of this component name the file {name!r}, which is not below the component's folder: "
-                "nothing of them is loaded. Do not use them; get them again from where the model was trained."
+                "nothing was loaded. Do not use these bytes; get the model again from where it was trained."
             )
         if not isinstance(content, bytes):
             raise ValueError(f"The bytes of this component hold no bytes for the file {name!r}: they are damaged.")

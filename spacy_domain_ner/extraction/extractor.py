@@ -163,7 +163,7 @@ class Extractor:
             The entities of each text, in the order of the texts and in the order in which they stand there.
 
         Raises:
-            UserError: A text is not Unicode text, since it has half of a surrogate pair.
+            UserError: A text is not a string, or not Unicode text, since it has half of a surrogate pair.
         """
         if isinstance(texts, str):
             raise TypeError("An extractor takes several texts. Write extractor([text]) for a single one.")
@@ -222,6 +222,8 @@ class Extractor:
 
     def _pieces(self, texts: Iterable[str]) -> Iterator["_Piece"]:
         for number, text in enumerate(texts, 1):
+            if not isinstance(text, str):
+                raise UserError(f"Text {number} is not a text but of the type {type(text).__name__}", "Leave it out.")
             if (lone := lone_surrogate(text)) is not None:
                 raise UserError(f"Text {number} is not Unicode text: half of a surrogate pair at offset {lone}")
             if len(text) <= self.window:

@@ -11,6 +11,7 @@ import typer
 from spacy_domain_ner import UserError
 from spacy_domain_ner.cli import _app
 from spacy_domain_ner.cli._app import VERBS, app, verb
+from spacy_domain_ner.cli._messages import msg
 
 NAMES = [name for verbs in VERBS.values() for name in verbs]
 COMMANDS = typer.main.get_command(app)
@@ -43,6 +44,14 @@ def test_a_message_names_options_where_the_library_names_parameters(capsys, monk
     what, hint = capsys.readouterr().err.splitlines()
     assert "✘ --format is 'x', and MODEL or `other` is too" in what
     assert hint == "Give --format jsonl."
+
+
+@pytest.mark.parametrize(("value", "is_plain"), [("1", True), ("", False)])
+def test_no_color_is_heeded(monkeypatch, capsys, value, is_plain):
+    monkeypatch.setenv("NO_COLOR", value)
+    monkeypatch.setattr(msg, "show_color", True)
+    msg.good("done")
+    assert ("\x1b" not in capsys.readouterr().out) == is_plain
 
 
 # Runs verbs in one process, and says after each which of these packages are imported.

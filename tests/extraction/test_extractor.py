@@ -84,6 +84,11 @@ def test_one_text_in_place_of_several_is_an_error_at_once(nlp: Language) -> None
         Extractor(nlp)("Redis")
 
 
+def test_what_is_not_a_text_is_named_with_its_place(nlp: Language) -> None:
+    with pytest.raises(UserError, match="Text 2 is not a text but of the type NoneType"):
+        list(Extractor(nlp)(["Redis", None]))  # type: ignore[list-item]
+
+
 def test_a_text_that_is_not_unicode_is_named(nlp: Language) -> None:
     with pytest.raises(UserError, match="Text 2 is not Unicode text: half of a surrogate pair at offset 1"):
         list(Extractor(nlp)(["Redis", "a\ud83d"]))

@@ -1,4 +1,4 @@
-"""Files: which ones are text, and writing so that an interrupted run leaves the old file or the new, never a half."""
+"""Writing files so that an interrupted run leaves the old file or the new, never a half."""
 
 import errno
 import os
@@ -12,9 +12,6 @@ from tempfile import mkdtemp
 from typing import IO
 
 from spacy_domain_ner.errors import UserError, reason
-
-# Files with these endings are text, one passage per line, wherever text files are read.
-TEXT_SUFFIXES = (".txt", ".text", ".md", ".rst", ".log")
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 

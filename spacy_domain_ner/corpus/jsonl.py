@@ -18,6 +18,7 @@ from typing import Any
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import refuse_newer_format, replacing
+from spacy_domain_ner.reading.records import RefusedError, parse_json, with_text
 from spacy_domain_ner.text import lone_surrogate, shorten
 
 # The form of the records that are written, and the newest one that can be read.
@@ -27,22 +28,6 @@ SUFFIXES = (".jsonl", ".ndjson")
 MAX_LENGTH = 1_000_000
 _READ_KEYS = ("text", "spans", "meta", "answer", "format_version")
 _ANSWERS = (None, "accept", "reject", "ignore")
-
-
-class RefusedError(Exception):
-    """A record that can't be read.
-
-    Attributes:
-        reason: Why not.
-        id: The record's own id, "" where it has none.
-        text: The record's text, "" where it has none.
-    """
-
-    def __init__(self, reason: str, id: str = "", text: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.id = id
-        self.text = text
 
 
 @dataclass(frozen=True)
@@ -258,60 +243,6 @@ def read_line(line: str, file: str, number: int) -> Passage | Refusal:
         return Refusal(file, number, error.reason, text)
     extra = {key: value for key, value in record.items() if key not in _READ_KEYS}
     return Passage(text=text, spans=spans, meta=meta, extra=extra, file=file, line=number)
-
-
-def parse_json(line: str | bytes) -> Any:
-    """Read one JSON value.
-
-    Raises:
-        RefusedError: The line is not JSON.
-    """
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise RefusedError(f"not valid JSON ({error.msg.removesuffix(' at')} at column {error.colno})") from None
-    except UnicodeDecodeError as error:
-        raise RefusedError(f"not UTF-8 text ({error.reason} at byte {error.start})") from None
-    except RecursionError:
-        raise RefusedError("JSON that is nested too deeply") from None
-    except ValueError:
-        raise RefusedError("a number of thousands of digits") from None
-
-
-def parse_record(line: str | bytes, text_key: str = "text") -> dict[str, Any]:
-    """Read one JSON line that holds a text.
-
-    Args:
-        line: The line.
-        text_key: The key of the text.
-
-    Returns:
-        The record.
-
-    Raises:
-        RefusedError: The line is not a JSON object with a Unicode text that has more than white space.
-    """
-    return with_text(parse_json(line), text_key)
-
-
-def with_text(record: Any, text_key: str = "text") -> dict[str, Any]:
-    """Check that a JSON value is an object with a text, and return it.
-
-    Raises:
-        RefusedError: It is not, or the text has only white space, or is not Unicode text.
-    """
-    if not isinstance(record, dict):
-        raise RefusedError(f"a record must be a JSON object with a key {text_key!r}")
-    text = record.get(text_key)
-    if text is None:
-        raise RefusedError(f"no {text_key!r} in the record")
-    if not isinstance(text, str):
-        raise RefusedError(f"{text_key!r} must be a string")
-    if not text.strip():
-        raise RefusedError("an empty text")
-    if (lone := lone_surrogate(text)) is not None:
-        raise RefusedError(f"half of a surrogate pair at offset {lone}: this is not Unicode text")
-    return record
 
 
 def _spans(value: Any) -> list[Span]:

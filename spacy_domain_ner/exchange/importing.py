@@ -20,14 +20,14 @@ from spacy_domain_ner.exchange.cleaning import CleanVersion, clean, rebase
 from spacy_domain_ner.exchange.combining import candidates, combine
 from spacy_domain_ner.exchange.formats import FORMATS
 from spacy_domain_ner.exchange.formats.label_studio_texts import TextFolder
-from spacy_domain_ner.exchange.formats.recognise import describe, find_sources, read, recognise
-from spacy_domain_ner.exchange.formats.stream import Source
+from spacy_domain_ner.exchange.formats.recognise import describe, find_exports, read, recognise
 from spacy_domain_ner.exchange.formats.version import Status, Version
 from spacy_domain_ner.exchange.import_report import ImportLog, ImportReport
 from spacy_domain_ner.exchange.policies import Annotators, KeepOrDrop, Policies
 from spacy_domain_ner.exchange.reasons import Note, Reason
 from spacy_domain_ner.exchange.staging import Staging
 from spacy_domain_ner.files import replacing
+from spacy_domain_ner.reading.source import Source
 from spacy_domain_ner.schema import EntitySchema, read_schema
 from spacy_domain_ner.text import lone_surrogate
 
@@ -86,7 +86,7 @@ def import_annotations(
     output = Path(output)
     with ExitStack() as stack:
         bar = _Progress(progress)
-        sources = stack.enter_context(find_sources(inputs, encoding, bar.read))
+        sources = stack.enter_context(find_exports(inputs, encoding, bar.read))
         bar.bytes_in_all = sum(source.path.stat().st_size for source in sources)
         database = stack.enter_context(closing(Staging()))
         log = stack.enter_context(ImportLog(None if report is None else Path(report)))
@@ -140,7 +140,7 @@ def annotated_versions(
         UserError: If a file can't be read as a whole.
     """
     with ExitStack() as stack:
-        sources = stack.enter_context(find_sources(inputs, encoding))
+        sources = stack.enter_context(find_exports(inputs, encoding))
         if len(sources) > 1:
             sources = [replace(source, annotator=source.annotator or source.name) for source in sources]
         database = stack.enter_context(closing(Staging()))

@@ -13,9 +13,11 @@ from spacy_domain_ner.corpus.jsonl import ReadResult, Refusal, read_passages
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.formats import doccano, label_studio, prodigy
-from spacy_domain_ner.exchange.formats.stream import Source, lines
 from spacy_domain_ner.exchange.tools import Tool, tool_named
-from spacy_domain_ner.files import TEXT_SUFFIXES, replacing
+from spacy_domain_ner.files import replacing
+from spacy_domain_ner.reading.finding import TEXT_SUFFIXES
+from spacy_domain_ner.reading.source import Source
+from spacy_domain_ner.reading.stream import lines
 
 if TYPE_CHECKING:
     from spacy.language import Language

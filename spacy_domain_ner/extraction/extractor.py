@@ -12,10 +12,10 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_domain_ner.confidence import least_confidences
-from spacy_domain_ner.corpus.jsonl import RefusedError, parse_record, with_text
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.batches import in_batches, windows
 from spacy_domain_ner.models import load_model
+from spacy_domain_ner.reading.records import RefusedError, parse_record, with_text
 from spacy_domain_ner.text import lone_surrogate
 
 # Words that the vocabulary learns before a batch's words are forgotten again; enough to fill the tokenizer's cache.

@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 
 from spacy_domain_ner.corpus.jsonl import SUFFIXES as JSONL_SUFFIXES
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.files import TEXT_SUFFIXES
+from spacy_domain_ner.reading.finding import TEXT_SUFFIXES
 
 STDIN = "-"
 # The byte order mark that some editors put before a UTF-8 text.

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from spacy_domain_ner.corpus.jsonl import RefusedError, parse_record
 from spacy_domain_ner.extraction.extractor import Extractor
 from spacy_domain_ner.extraction.inputs import Line
+from spacy_domain_ner.reading.records import RefusedError, parse_record
 
 
 @dataclass

@@ -20,7 +20,7 @@ from spacy_domain_ner.exchange.importing import import_annotations
 from spacy_domain_ner.exchange.interfaces import Tool
 from spacy_domain_ner.exchange.policies import KeepOrDrop, Policies
 from spacy_domain_ner.exchange.tasks import export_tasks, read_to_label, tasks_to_label, write_tasks
-from spacy_domain_ner.files import TEXT_SUFFIXES
+from spacy_domain_ner.reading.finding import TEXT_SUFFIXES
 
 HARD_TEXTS = {
     "emoji": "🚀 checkout-api 👩‍🔬 needs Redis 🇫🇷 now",

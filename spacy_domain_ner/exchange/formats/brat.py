@@ -4,9 +4,10 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
-from spacy_domain_ner.corpus.jsonl import RefusedError
-from spacy_domain_ner.exchange.formats.stream import Source, lines
 from spacy_domain_ner.exchange.formats.version import Status, Version
+from spacy_domain_ner.reading.records import RefusedError
+from spacy_domain_ner.reading.source import Source
+from spacy_domain_ner.reading.stream import lines
 from spacy_domain_ner.text import shorten
 
 _LINE = re.compile(r"[TREAMN#*]\S*\t")

@@ -13,12 +13,13 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
-from spacy_domain_ner.corpus.jsonl import RefusedError
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.formats.bio import BadTagError, Tagging, decode_tags, find_tagging, parse_tag
 from spacy_domain_ner.exchange.formats.spacing import Spacing, align_tokens, join_tokens
-from spacy_domain_ner.exchange.formats.stream import Source, lines
 from spacy_domain_ner.exchange.formats.version import Status, Version
+from spacy_domain_ner.reading.records import RefusedError
+from spacy_domain_ner.reading.source import Source
+from spacy_domain_ner.reading.stream import lines
 from spacy_domain_ner.text import shorten
 
 # Lines that are looked at to find a file's layout.

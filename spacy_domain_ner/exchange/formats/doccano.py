@@ -7,9 +7,10 @@ which unit the offsets count: the browser interface stores UTF-16 units, uploads
 from collections.abc import Iterator
 from typing import Any
 
-from spacy_domain_ner.corpus.jsonl import RefusedError, shown
+from spacy_domain_ner.corpus.jsonl import shown
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.exchange.formats.version import Status, Version, name_of
+from spacy_domain_ner.reading.records import RefusedError
 
 _SPAN_KEYS = ("label", "labels", "entities", "annotations", "column_label")
 _TEXT_KEYS = ("text", "data", "column_data", "content", "sentence")

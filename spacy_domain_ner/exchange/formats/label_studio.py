@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
-from spacy_domain_ner.corpus.jsonl import RefusedError
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.exchange.formats.label_studio_texts import (
     Roles,
@@ -24,6 +23,7 @@ from spacy_domain_ner.exchange.formats.label_studio_texts import (
     looks_like_path,
 )
 from spacy_domain_ner.exchange.formats.version import Status, Version, name_of
+from spacy_domain_ner.reading.records import RefusedError
 
 # The names of the controls in the interface that this package writes; an interface of the user's own may have others.
 CONTROL, OBJECT = "label", "text"

@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from spacy_domain_ner.corpus.jsonl import RefusedError, is_offset
+from spacy_domain_ner.corpus.jsonl import is_offset
+from spacy_domain_ner.reading.records import RefusedError
 
 # The values of the regions of one task, by the name of their object or control. "" where they name none.
 Groups = Mapping[str, list[dict[str, Any]]]

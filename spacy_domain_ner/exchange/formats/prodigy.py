@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from spacy_domain_ner.corpus.jsonl import RefusedError, is_offset, shown
+from spacy_domain_ner.corpus.jsonl import is_offset, shown
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.exchange.formats.version import Status, Version, name_of, text_of
+from spacy_domain_ner.reading.records import RefusedError
 
 _OWN_KEYS = (
     "text", "spans", "tokens", "answer", "meta", "relations", "html", "options", "accept",

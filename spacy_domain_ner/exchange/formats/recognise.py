@@ -1,23 +1,24 @@
 """Recognising the format of a file by its content, and reading it."""
 
-import codecs
 import re
-import tempfile
-import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from spacy_domain_ner.corpus.jsonl import FORMAT_VERSION, RefusedError
+from spacy_domain_ner.corpus.jsonl import FORMAT_VERSION
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.formats import FORMATS, brat, conll, doccano, label_studio, prodigy, train_data
-from spacy_domain_ner.exchange.formats.stream import UTF_8, Source, json_values, peek
 from spacy_domain_ner.exchange.formats.version import Version
 from spacy_domain_ner.files import refuse_newer_format
+from spacy_domain_ner.reading.finding import find_sources
+from spacy_domain_ner.reading.kinds import Unrecognised, signature
+from spacy_domain_ner.reading.records import RefusedError
+from spacy_domain_ner.reading.source import UTF_8, Source
+from spacy_domain_ner.reading.stream import json_values, peek
 from spacy_domain_ner.text import shorten
 
 # The number of a record in its file (its line, where records are lines), and what it holds.
@@ -72,42 +73,6 @@ class Recognised:
         return FORMATS[self.file_format] + (f" ({self.detail})" if self.detail else "")
 
 
-@dataclass(frozen=True)
-class Unrecognised:
-    """What can be said about a file whose format is not known.
-
-    Attributes:
-        what: The predicate of a sentence whose subject is the file.
-        advice: What to do about it; "" where the file may be in a known format all the same.
-    """
-
-    what: str
-    advice: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.what}: {self.advice}" if self.advice else self.what
-
-
-_SIGNATURES = (
-    (b"%PDF", Unrecognised("is a PDF document")),
-    (b"\x89PNG", Unrecognised("is an image")),
-    (b"\xff\xd8\xff", Unrecognised("is an image")),
-    (b"GIF8", Unrecognised("is an image")),
-    (b"\x1f\x8b", Unrecognised("is compressed by gzip", "unpack it first")),
-    (b"BZh", Unrecognised("is compressed by bzip2", "unpack it first")),
-    (b"\xfd7zXZ", Unrecognised("is compressed by xz", "unpack it first")),
-    (b"7z\xbc\xaf", Unrecognised("is a 7z archive", "unpack it first")),
-    (b"Rar!", Unrecognised("is a RAR archive", "unpack it first")),
-    (b"PK\x03\x04", Unrecognised("is a zip archive that is cut off or broken", "export it again")),
-    (b"\xd0\xcf\x11\xe0", Unrecognised("is an Office document")),
-    (b"SQLite format 3", Unrecognised("is an SQLite database")),
-    (b"{\\rtf", Unrecognised("is an RTF document")),
-    (b"<!doctype html", Unrecognised("is a web page, perhaps one that asks to log in", "export it again")),
-    (b"<html", Unrecognised("is a web page, perhaps one that asks to log in", "export it again")),
-    (b"<?xml", Unrecognised("is XML")),
-)
-
-
 def recognise(
     source: Source, file_format: str | None = None, tag_column: int | None = None, types: Collection[str] = ()
 ) -> Recognised | None:
@@ -136,7 +101,7 @@ def recognise(
         return Recognised("docbin")
     if source.path.suffix == ".py" and file_format in (None, "train-data"):
         return Recognised("train-data", "Python source", layout="python")
-    if b"\0" in head or _signature(head):
+    if b"\0" in head or signature(head):
         return None
     shown = peek(source)
     if shown.layout == "empty":
@@ -185,7 +150,7 @@ def describe(source: Source) -> Unrecognised:
     """
     with source.open() as stream:
         head = stream.read(4096)
-    if known := _signature(head):
+    if known := signature(head):
         return known
     if b"\0" in head:
         wide = {head[::2].count(0), head[1::2].count(0)}
@@ -265,10 +230,10 @@ def read(
 
 
 @contextmanager
-def find_sources(
+def find_exports(
     paths: Iterable[str | Path], encoding: str = UTF_8, advance: Callable[[int], None] | None = None
 ) -> Iterator[list[Source]]:
-    """List the files that paths stand for. Archives are unpacked for as long as the block lasts.
+    """List the files of annotations that paths stand for. Archives are unpacked for as long as the block lasts.
 
     Args:
         paths: Files, folders and zip archives.
@@ -281,42 +246,18 @@ def find_sources(
     Raises:
         UserError: There is nothing to read, or the encoding is not known.
     """
-    try:
-        # One name for each encoding, whichever of its names the user knows: "utf-8" for "UTF8".
-        options: dict[str, Any] = {"encoding": codecs.lookup(encoding).name}
-        "".encode(encoding)
-    except LookupError:
-        raise UserError(f"`encoding` is {encoding!r}, which is not known", "Try utf-8, latin-1 or cp1252.") from None
-    if advance is not None:
-        options["advance"] = advance
-    with tempfile.TemporaryDirectory(prefix="domain-ner-") as scratch:
-        found: list[Source] = []
-        for path in map(Path, paths):
-            if path.is_dir():
-                found += [Source(file, str(file), **options) for file in _in_folder(path)]
-            elif not path.exists():
-                raise UserError(f"There is no file or folder {path}", "Name the export of your labelling tool.")
-            elif zipfile.is_zipfile(path):
-                found += _unpacked(path, Path(scratch) / str(len(found)), options)
-            elif path.suffix == ".txt" and path.with_suffix(".ann").is_file():
-                ann = path.with_suffix(".ann")
-                found.append(Source(ann, str(ann), **options))
-            else:
-                found.append(Source(path, str(path), **options))
-        yield found
+    annotations = (
+        path.with_suffix(".ann") if path.suffix == ".txt" and path.with_suffix(".ann").is_file() else path
+        for path in map(Path, paths)
+    )
+    with find_sources(annotations, _SUFFIXES | {".ann"}, _in_folder, encoding, advance) as sources:
+        yield [replace(source, annotator=_person(source)) for source in sources]
 
 
 def _is_brat_text(source: Source) -> bool:
     """Whether a file is a text without its annotation, beside others that have theirs."""
     beside = (file.name for file in source.path.parent.glob("*.ann"))
     return source.path.suffix == ".txt" and any(not name.startswith(".") for name in beside)
-
-
-def _signature(head: bytes) -> Unrecognised | None:
-    head = head.lstrip()
-    # The letters of a tag may be in either case, those of a signature may not.
-    found = (kind for sign, kind in _SIGNATURES if head.startswith(sign) or head[:20].lower().startswith(sign))
-    return next(found, None)
 
 
 def _record_format(source: Source, layout: str) -> str | None:
@@ -386,18 +327,7 @@ def _in_folder(folder: Path) -> list[Path]:
     return known
 
 
-def _unpacked(path: Path, scratch: Path, options: dict[str, Any]) -> list[Source]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if Path(name).suffix.lower() in _SUFFIXES | {".ann"}]
-            if not names:
-                raise UserError(f"The archive {path} has no annotation file", "Name the export of your labelling tool.")
-            archive.extractall(scratch, names)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
-        raise UserError(f"The archive {path} can't be unpacked: {error}", "Export it again.") from None
-    sources = []
-    for file in _in_folder(scratch):
-        # doccano puts each person's rows into a file with that person's name.
-        person = "" if file.stem in ("all", "unknown") or file.suffix != ".jsonl" else file.stem
-        sources.append(Source(file, f"{path}/{file.relative_to(scratch)}", person, **options))
-    return sources
+def _person(source: Source) -> str:
+    """Whose rows a file in an archive has: doccano puts each person's into a file with that person's name."""
+    name = Path(source.member)
+    return "" if name.suffix != ".jsonl" or name.stem in ("all", "unknown") else name.stem

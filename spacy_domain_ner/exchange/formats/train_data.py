@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from spacy_domain_ner.corpus.jsonl import RefusedError, is_offset, shown
+from spacy_domain_ner.corpus.jsonl import is_offset, shown
 from spacy_domain_ner.exchange.formats.bio import BadTagError, decode_tags
 from spacy_domain_ner.exchange.formats.spacing import align_tokens, join_tokens
 from spacy_domain_ner.exchange.formats.version import Status, Version, name_of, text_of
+from spacy_domain_ner.reading.records import RefusedError
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Span

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from spacy_domain_ner.corpus.jsonl import RefusedError, is_offset, shown
+from spacy_domain_ner.corpus.jsonl import is_offset, shown
+from spacy_domain_ner.reading.records import RefusedError
 
 
 class Status(str, Enum):

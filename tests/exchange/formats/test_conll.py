@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.formats.conll import find_layout, read_sentences
 from spacy_domain_ner.exchange.formats.recognise import recognise
-from spacy_domain_ner.exchange.formats.stream import Source
 from spacy_domain_ner.exchange.formats.version import Status, Version
 from spacy_domain_ner.exchange.importing import import_annotations
+from spacy_domain_ner.reading.source import Source
 
 
 def source(folder: Path, content: str | bytes, **options: str) -> Source:

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spacy_domain_ner.corpus import Passage, Span
-from spacy_domain_ner.corpus.jsonl import RefusedError
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.cleaning import clean
 from spacy_domain_ner.exchange.formats import prodigy
 from spacy_domain_ner.exchange.policies import Annotators, KeepOrDrop, Overlaps, Policies
+from spacy_domain_ner.reading.records import RefusedError
 
 TEXT = "Redis is down since Kafka restarted"
 REDIS, KAFKA = ("Redis", "INFRA"), ("Kafka", "INFRA")

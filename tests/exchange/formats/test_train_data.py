@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from spacy.tokens import DocBin
 
 from spacy_domain_ner.corpus import Span
-from spacy_domain_ner.corpus.jsonl import RefusedError
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.cleaning import clean
 from spacy_domain_ner.exchange.formats import train_data
 from spacy_domain_ner.exchange.policies import Overlaps, Policies
+from spacy_domain_ner.reading.records import RefusedError
 
 TEXT = "Redis is down since Kafka restarted"
 REDIS, KAFKA = ("Redis", "INFRA"), ("Kafka", "INFRA")

@@ -19,6 +19,7 @@ _TOKEN = typer.Option(
     help="Personal access token or legacy token; in the variable, other users of the machine don't see it",
 )  # fmt: skip
 _PROJECT = typer.Option(..., "--project", "-p", help="The project's number or title")
+_TIMEOUT = typer.Option(3600.0, help="Seconds to wait for the server in all")
 
 
 @verb("push", label_studio)
@@ -30,13 +31,16 @@ def push_cli(
     schema: Path = typer.Option("entity_types.yml", help="The entity types"),
     model: str = typer.Option(None, "--model", "-m", help="Trained model whose predictions annotators correct"),
     again: bool = typer.Option(False, "--again", help="Also create the tasks that the project has already"),
+    timeout: float = _TIMEOUT,
 ) -> None:
     """Make a task of each passage, in an existing project or in one made from the entity types.
 
     Passages that the project has already (same text, same source) are left out: an interrupted push can be repeated.
     """
     with progress_bar("Creating tasks") as progress:
-        pushed = ner.push_tasks(passages, url, token, project, schema, model=model, again=again, progress=progress)
+        pushed = ner.push_tasks(
+            passages, url, token, project, schema, model=model, again=again, timeout=timeout, progress=progress
+        )
     for warning in pushed.warnings:
         msg.warn(warning)
     skipped = f", {pushed.skipped} left out that were there already" if pushed.skipped else ""
@@ -60,6 +64,7 @@ def pull_cli(
     texts: Path = importing.TEXTS,
     report: Path = importing.REPORT,
     strict: bool = importing.STRICT,
+    timeout: float = _TIMEOUT,
 ) -> None:
     """Fetch what was annotated in a project, and import it as `domain-ner import` does.
 
@@ -76,7 +81,7 @@ def pull_cli(
 
         result = ner.pull_annotations(
             output, url, token, project, policies, schema=importing.default_schema(schema), all_tasks=all_tasks,
-            export=export, text_key=text_key, texts=texts, report=report, strict=strict, downloaded=downloaded,
-            progress=lambda share: progress(share, "Importing"),
+            export=export, text_key=text_key, texts=texts, report=report, strict=strict, timeout=timeout,
+            downloaded=downloaded, progress=lambda share: progress(share, "Importing"),
         )  # fmt: skip
     importing.print_report(result, output, report)

@@ -45,4 +45,5 @@ def passage_key(text: str, meta: Mapping[str, Any], with_annotator: bool = False
     parts = [text_identity(text), "" if source is None else str(source)]
     if with_annotator:
         parts.append(str(meta.get("annotator", "")))
-    return blake2b("\0".join(parts).encode("utf8"), digest_size=16).digest()
+    # Another tool may give halves of surrogate pairs.
+    return blake2b("\0".join(parts).encode("utf8", "surrogatepass"), digest_size=16).digest()

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +11,21 @@ from typing import Any
 
 from spacy_domain_ner.corpus.identity import passage_key
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.exchange.label_studio.connection import ANSWER_SECONDS, TIMED_OUT, Connection, ServerError
+from spacy_domain_ner.exchange.label_studio.answers import (
+    Control,
+    Form,
+    ImportBegun,
+    ImportDone,
+    ImportJob,
+    Job,
+    ProjectAnswer,
+    ProjectRow,
+    ProjectsPage,
+    TasksPage,
+    read,
+)
+from spacy_domain_ner.exchange.label_studio.connection import ANSWER_SECONDS, TIMEOUT_SECONDS, Connection
+from spacy_domain_ner.exchange.label_studio.failures import TIMED_OUT, ServerError, shown
 from spacy_domain_ner.files import replacing_path
 
 # How long a project's title may be.
@@ -25,10 +38,8 @@ _NO_ANSWER_IN_TIME = (TIMED_OUT, 502, 503, 504)
 # Label Studio Enterprise answers 404.
 _NO_DIRECT_EXPORT = (404, 500, *_NO_ANSWER_IN_TIME)
 _POLL_SECONDS = 2.0
-_INTERFACE_HINT = (
-    "domain-ner interface label-studio writes the whole labelling interface: put it into the project's settings "
-    "(Labeling Interface, Code), or name a new project."
-)
+_ENDED = ("completed", "failed")
+_GOES_ON = ("created", "queued", "pending", "in_progress")
 
 
 @dataclass(frozen=True)
@@ -38,31 +49,16 @@ class Project:
     Attributes:
         id: Its number.
         title: Its title.
-        controls: Its labelling interface as the server has parsed it: what each control is and what it labels.
+        controls: The controls of its labelling interface by their names.
         tasks: How many tasks it has.
         annotated_tasks: How many of them somebody has annotated or skipped.
     """
 
     id: int
     title: str
-    controls: dict[str, Any]
+    controls: dict[str, Control]
     tasks: int = 0
     annotated_tasks: int = 0
-
-
-@dataclass(frozen=True)
-class LabelControl:
-    """The control with which a project's annotators mark spans.
-
-    Attributes:
-        name: The `from_name` of a result.
-        to_name: The `to_name` of a result.
-        further_labels: The labels that the schema does not have.
-    """
-
-    name: str
-    to_name: str
-    further_labels: list[str]
 
 
 @dataclass(frozen=True)
@@ -84,18 +80,21 @@ class LabelStudioServer:
     All methods raise a UserError if the server can't be reached or refuses the request.
     """
 
-    def __init__(self, url: str, token: str, answer_seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(
+        self, url: str, token: str, answer_seconds: float = ANSWER_SECONDS, timeout: float = TIMEOUT_SECONDS
+    ) -> None:
         """Make a server; nothing is sent yet.
 
         Args:
             url: Its address, such as http://localhost:8080.
             token: A legacy token or a personal access token.
-            answer_seconds: How long to wait for an answer.
+            answer_seconds: How long to wait for a whole answer, or for the next piece of an export.
+            timeout: How many seconds to wait for the server in all.
 
         Raises:
-            UserError: If `url` is not an address or `token` can't be a token.
+            UserError: If `url` is not an address, `token` can't be a token, or `timeout` is not above 0.
         """
-        self._connection = Connection(url, token, answer_seconds)
+        self._connection = Connection(url, token, answer_seconds, timeout)
 
     def __enter__(self) -> "LabelStudioServer":
         return self
@@ -124,17 +123,17 @@ class LabelStudioServer:
             raise UserError("`project` is empty", "Give a project's number or title.")
         if re.fullmatch(r"[0-9]{1,9}", wanted):
             try:
-                return _project(self._connection.get(f"/api/projects/{int(wanted)}/"))
+                return self._project(self._connection.get(f"/api/projects/{int(wanted)}/"))
             except ServerError as error:
                 if error.status != 404:
                     raise
-        found = sorted(row["id"] for row in self._projects_like(wanted) if row["title"] == wanted)
+        found = sorted(row.id for row in self._projects_like(wanted) if row.title == wanted)
         if len(found) > 1:
             raise UserError(
                 f"{len(found)} projects have the title {wanted!r}",
                 f"Give the number of one as `project`: {', '.join(map(str, found))}",
             )
-        return _project(self._connection.get(f"/api/projects/{found[0]}/")) if found else None
+        return self._project(self._connection.get(f"/api/projects/{found[0]}/")) if found else None
 
     def existing_project(self, id_or_title: str) -> Project:
         """Find a project that must exist.
@@ -178,7 +177,7 @@ class LabelStudioServer:
             raise UserError(
                 "The token's user belongs to no organization of Label Studio", "Ask its owner for an invitation."
             )
-        return _project(self._connection.post("/api/projects/", {"title": title, "label_config": label_config}))
+        return self._project(self._connection.post("/api/projects/", {"title": title, "label_config": label_config}))
 
     def import_tasks(
         self,
@@ -232,22 +231,25 @@ class LabelStudioServer:
         parameters = {"exportType": "JSON", "download_all_tasks": "true" if all_tasks else "false"}
         base = f"/api/projects/{project.id}"
         try:
-            self._save(path, f"{base}/export", parameters, report)
+            # Where the server fails at this, it would fail again: a snapshot helps.
+            self._save(path, f"{base}/export", parameters, report, once=True)
         except ServerError as error:
             if error.status not in _NO_DIRECT_EXPORT:
                 raise
             # A large project takes too long for one request.
             snapshot = self._make_snapshot(base, all_tasks)
             try:
-                self._save(path, f"{snapshot}/download", {"exportType": "JSON"}, report)
+                self._save(path, f"{snapshot}/download", {"exportType": "JSON"}, report, once=False)
             finally:
                 # The snapshot was made for this download only.
                 with suppress(ServerError):
                     self._connection.delete(snapshot)
 
-    def _save(self, path: Path, source: str, parameters: dict[str, str], report: Callable[[int], None]) -> None:
+    def _save(
+        self, path: Path, source: str, parameters: dict[str, str], report: Callable[[int], None], once: bool
+    ) -> None:
         with (
-            self._connection.download(source, **parameters) as pieces,
+            self._connection.download(source, once, **parameters) as pieces,
             replacing_path(path) as beside,
             beside.open("wb") as stream,
         ):
@@ -259,39 +261,44 @@ class LabelStudioServer:
         title = f"domain-ner {os.urandom(4).hex()}"
         options = {"title": title, "task_filter_options": {"only_with_annotations": not all_tasks}}
         try:
-            snapshot = self._connection.post(f"{base}/exports/", options)
+            snapshot = self._read(Job, self._connection.post(f"{base}/exports/", options))
         except ServerError as error:
             # The Community Edition makes the snapshot before it answers, and continues when nobody waits any more.
             made = self._connection.get(f"{base}/exports/") if error.status in _NO_ANSWER_IN_TIME else []
-            snapshot = next((each for each in made if each.get("title") == title), None)
-            if snapshot is None:
+            rows = made if isinstance(made, list) else []
+            found = [each for each in rows if isinstance(each, dict) and each.get("title") == title]
+            if not found:
                 raise
-        place = f"{base}/exports/{_part(snapshot, 'id')}"
-        while _part(snapshot, "status") not in ("completed", "failed"):
-            time.sleep(_POLL_SECONDS)
-            snapshot = self._connection.get(place)
-        if snapshot["status"] == "failed":
+            snapshot = self._read(Job, found[0])
+        place = f"{base}/exports/{snapshot.id}"
+        while not self._has_ended(snapshot):
+            self._connection.pause(_POLL_SECONDS)
+            snapshot = self._read(Job, self._connection.get(place))
+        if snapshot.status == "failed":
             raise ServerError("Label Studio could not make the export", "Its own log says why.")
         return place
 
     def _create(self, project: Project, batch: bytes) -> int:
         base = f"/api/projects/{project.id}"
         answer = self._connection.post(f"{base}/import", batch)
-        if isinstance(answer, dict) and "import" in answer:
-            # Label Studio Enterprise answers at once and imports afterwards.
-            place = f"{base}/imports/{answer['import']}/"
+        if not (isinstance(answer, dict) and "import" in answer):
+            return self._read(ImportDone, answer).task_count
+        # Label Studio Enterprise answers at once and imports afterwards.
+        place = f"{base}/imports/{self._read(ImportBegun, answer).number}/"
+        answer = self._connection.get(place)
+        while not self._has_ended(self._read(ImportJob, answer)):
+            self._connection.pause(_POLL_SECONDS)
             answer = self._connection.get(place)
-            while _part(answer, "status") not in ("completed", "failed"):
-                time.sleep(_POLL_SECONDS)
-                answer = self._connection.get(place)
-            if _part(answer, "status") == "failed":
-                raise ServerError(f"Label Studio could not import the tasks: {answer.get('error')}")
-        return int(_part(answer, "task_count"))
+        job = self._read(ImportJob, answer)
+        if job.status == "failed":
+            raise ServerError(f"Label Studio could not import the tasks: {shown(str(job.error))}")
+        return self._read(ImportDone, answer).task_count
 
     def _passage_keys(self, project: Project) -> set[bytes]:
         """Return the keys of the passages that the project has."""
         found: set[bytes] = set()
-        page = seen = 0
+        seen: set[int] = set()
+        page = 0
         while True:
             page += 1
             # This is eight times as fast with the task's data alone.
@@ -299,96 +306,54 @@ class LabelStudioServer:
             answer = self._connection.get(
                 "/api/tasks/", project=project.id, page=page, page_size=_TASKS_PAGE, **options
             )
-            tasks = _part(answer, "tasks")
-            found.update(_passage_key(task["data"]) for task in tasks)
-            seen += len(tasks)
-            if seen >= _part(answer, "total") or not tasks:
+            part = self._read(TasksPage, answer)
+            found.update(_passage_key(task.data) for task in part.tasks)
+            before = len(seen)
+            seen.update(task.id for task in part.tasks)
+            if len(seen) >= part.total or not part.tasks:
                 return found
+            if len(seen) == before:
+                raise self._connection.failures.unknown_form(
+                    f"page {page} of the tasks has nothing new, and more are said to follow", answer
+                )
 
-    def _projects_like(self, title: str) -> Iterator[dict[str, Any]]:
+    def _projects_like(self, title: str) -> Iterator[ProjectRow]:
         page = 0
+        seen: set[int] = set()
         while True:
             page += 1
             # Old servers know neither the filter nor `include`, and send all projects, page by page.
             options = {"include": "id,title", "page_size": _PROJECTS_PAGE}
             answer = self._connection.get("/api/projects/", title=title, page=page, **options)
-            yield from _part(answer, "results")
-            if not _part(answer, "next"):
+            part = self._read(ProjectsPage, answer)
+            new = [row for row in part.results if row.id not in seen]
+            yield from new
+            if not part.next:
                 return
+            if not new:
+                raise self._connection.failures.unknown_form(
+                    f"page {page} of the projects has nothing new, and names a page after it", answer
+                )
+            seen.update(row.id for row in new)
 
-
-def label_control(project: Project, labels: Iterable[str]) -> LabelControl:
-    """Find the control that marks spans of the tasks' `text` with the schema's labels.
-
-    Args:
-        project: The project.
-        labels: The schema's labels.
-
-    Returns:
-        The control that has most of the labels.
-
-    Raises:
-        UserError: If the project's labelling interface lacks something. It names what.
-    """
-    name = f"The project {project.title!r} ({project.id})"
-    if not project.controls:
-        raise UserError(f"{name} has no labelling interface yet", _INTERFACE_HINT)
-    wanted = list(labels)
-    candidates = []
-    for from_name, control in project.controls.items():
-        for to_name, shown in zip(control.get("to_name", []), control.get("inputs", []), strict=False):
-            if control.get("type") == "Labels" and shown.get("type") == "Text":
-                candidates.append((from_name, to_name, shown.get("value"), control))
-    if not candidates:
-        there = ", ".join(f"{control.get('type')} {key!r}" for key, control in project.controls.items())
-        raise UserError(f"{name} is not made to mark spans: it has no Labels on a Text, only {there}", _INTERFACE_HINT)
-    with_text = [candidate for candidate in candidates if candidate[2] == "text"]
-    if not with_text:
-        shown = ", ".join(f"${value}" for _, _, value, _ in candidates)
-        raise UserError(f"{name} shows {shown}, but the tasks have their text in $text", _INTERFACE_HINT)
-    from_name, to_name, _, control = max(with_text, key=lambda it: len(set(wanted) & set(it[3].get("labels", []))))
-    has = control.get("labels", [])
-    missing = [label for label in wanted if label not in has]
-    # Labels that come with each task can't be checked here.
-    if missing and not control.get("dynamic_labels"):
-        raise UserError(f"{name} lacks the label(s) {', '.join(missing)} of the schema", _INTERFACE_HINT)
-    return LabelControl(from_name, to_name, [label for label in has if label not in wanted])
-
-
-def for_control(tasks: Iterable[dict[str, Any]], control: LabelControl) -> Iterator[dict[str, Any]]:
-    """Give tasks whose predictions are for a control, whatever it is called in the project.
-
-    Args:
-        tasks: The tasks.
-        control: The control.
-    """
-    for task in tasks:
-        for prediction in task.get("predictions", []):
-            for result in prediction["result"]:
-                result["from_name"], result["to_name"] = control.name, control.to_name
-        yield task
-
-
-def _part(answer: Any, key: str) -> Any:
-    """Return a part of the server's answer; a ServerError if the answer does not have Label Studio's form."""
-    if not isinstance(answer, dict) or key not in answer:
-        raise ServerError(
-            f"Label Studio answers in a form that is not known: there is no {key!r}",
-            "Check whether `url` is the address of Label Studio, and which version it is: 1.23 is known to work.",
+    def _project(self, answer: object) -> Project:
+        found = self._read(ProjectAnswer, answer)
+        return Project(
+            id=found.id,
+            title=found.title or "",
+            controls=found.parsed_label_config or {},
+            tasks=found.task_number or 0,
+            annotated_tasks=(found.num_tasks_with_annotations or 0) + (found.skipped_annotations_number or 0),
         )
-    return answer[key]
 
+    def _has_ended(self, job: Job | ImportJob) -> bool:
+        if job.status not in _ENDED + _GOES_ON:
+            why = f"the status '{shown(job.status)}' says neither that it continues nor that it has ended"
+            raise self._connection.failures.unknown_form(why, job.model_dump())
+        return job.status in _ENDED
 
-def _project(answer: dict[str, Any]) -> Project:
-    return Project(
-        id=_part(answer, "id"),
-        title=_part(answer, "title"),
-        controls=answer.get("parsed_label_config") or {},
-        tasks=answer.get("task_number") or 0,
-        annotated_tasks=sum(
-            answer.get(key) or 0 for key in ("num_tasks_with_annotations", "skipped_annotations_number")
-        ),
-    )
+    def _read(self, form: type[Form], answer: object) -> Form:
+        return read(form, answer, self._connection.failures)
 
 
 def _passage_key(data: dict[str, Any]) -> bytes:

@@ -10,12 +10,12 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.import_report import ImportReport
 from spacy_domain_ner.exchange.importing import import_annotations, schema_of
 from spacy_domain_ner.exchange.interfaces import label_studio_interface
+from spacy_domain_ner.exchange.label_studio.connection import TIMEOUT_SECONDS
+from spacy_domain_ner.exchange.label_studio.controls import for_control, label_control
 from spacy_domain_ner.exchange.label_studio.server import (
     Imported,
     LabelStudioServer,
     Project,
-    for_control,
-    label_control,
 )
 from spacy_domain_ner.exchange.policies import Policies
 from spacy_domain_ner.exchange.tasks import model_of, read_to_label, tasks_to_label
@@ -52,6 +52,7 @@ def push_tasks(
     *,
     model: "str | Path | Language | None" = None,
     again: bool = False,
+    timeout: float = TIMEOUT_SECONDS,
     progress: Callable[[float], None] | None = None,
 ) -> Pushed:
     """Make a task of each passage in a Label Studio project.
@@ -66,6 +67,7 @@ def push_tasks(
         schema: The entity types or the file that has them.
         model: A trained model, or its folder or package, whose predictions annotators correct.
         again: Whether to create the tasks that the project has already, too.
+        timeout: How many seconds to wait for the server in all; what else takes time does not count.
         progress: Called with the share that is done, from 0 to 1.
 
     Returns:
@@ -88,7 +90,7 @@ def push_tasks(
         if progress is not None:
             progress((done.created + done.skipped) / len(read.passages))
 
-    with LabelStudioServer(url, token) as server:
+    with LabelStudioServer(url, token, timeout=timeout) as server:
         found = server.find_project(project) or _make_project(server, project, label_studio_interface(entity_types))
         control = label_control(found, entity_types.labels)
         if control.further_labels:
@@ -116,6 +118,7 @@ def pull_annotations(
     texts: str | Path | None = None,
     report: str | Path | None = None,
     strict: bool = False,
+    timeout: float = TIMEOUT_SECONDS,
     downloaded: Callable[[int], None] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> ImportReport:
@@ -135,6 +138,7 @@ def pull_annotations(
         texts: As for `import_annotations`.
         report: A JSON file to write with everything that was changed, refused or left out; None writes none.
         strict: Whether anything refused is an error.
+        timeout: How many seconds to wait for the server in all.
         downloaded: Called with the number of bytes of each piece of the export.
         progress: Called with the share of the import that is done, from 0 to 1.
 
@@ -147,7 +151,7 @@ def pull_annotations(
     # What is wrong with the entity types is said before anything is fetched.
     entity_types = schema_of(schema)
     path = Path(output).with_suffix(".label-studio.json") if export is None else Path(export)
-    with LabelStudioServer(url, token) as server:
+    with LabelStudioServer(url, token, timeout=timeout) as server:
         found = server.existing_project(project)
         if not (found.tasks if all_tasks else found.annotated_tasks):
             what = "has no task" if all_tasks else "has no annotated task yet"

@@ -10,12 +10,11 @@ import pytest
 
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.label_studio import connection as label_studio_connection
+from spacy_domain_ner.exchange.label_studio.controls import for_control, label_control
 from spacy_domain_ner.exchange.label_studio.server import (
     Imported,
     LabelStudioServer,
     Project,
-    for_control,
-    label_control,
 )
 
 pytestmark = pytest.mark.slow
@@ -27,6 +26,11 @@ INTERFACE = (
 )
 LEGACY = "f" * 40
 PAGE = (200, {"Content-Type": "text/html"}, b"<!doctype html><title>Router</title>")
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch) -> None:
+    monkeypatch.setattr(label_studio_connection, "PAUSES", (0.01, 0.01))
 
 
 @pytest.fixture

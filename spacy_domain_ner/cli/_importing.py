@@ -29,6 +29,11 @@ SCHEMA = typer.Option(None, help="The entity types", show_default="entity_types.
 FILE_FORMAT = typer.Option(None, "--format", help=f"The format, to skip its recognition: {', '.join(FORMATS)}")
 ENCODING = typer.Option("utf-8", help="The files' encoding, such as latin-1")
 TEXT_KEY = typer.Option(None, help="The key of the text in the records, where it is not found or is one of several")
+TAG_NAMES = typer.Option(
+    None,
+    help="Names of tags that are numbers: O,B-NAME,I-NAME in their order, or a file that has them (dataset_info.json "
+    "or README.md of a data set, config.json of a model)",
+)
 TEXTS = typer.Option(
     None, help="Folder of the texts that Label Studio tasks refer to by URL or path; found by file name"
 )
@@ -214,6 +219,8 @@ def _print_advice(result: "ImportReport") -> None:
         msg.info(f"{count} left out: {reason.value}")
     for kind, count in result.ignored.most_common():
         msg.info(f"{count} result(s) not read as spans: {kind}")
+    for (label, known), count in result.spellings.most_common(10):
+        msg.info(f"{count} span(s) of {label!r} taken as {known}, which is the same name in another spelling")
     for label, count in result.unknown_labels.most_common(10):
         advice = f"--rename {label}=... or --unknown-labels keep"
         msg.warn(f"{count} span(s) of {label}, which is not an entity type: {advice}")

@@ -22,12 +22,13 @@ def import_cli(
     encoding: str = importing.ENCODING,
     text_key: str = importing.TEXT_KEY,
     tag_column: int = typer.Option(None, help="The column of the tags in CoNLL files, counted from 1"),
+    tag_names: str = importing.TAG_NAMES,
     texts: Path = importing.TEXTS,
     to_label: Path = typer.Option(None, help="File for the passages annotated in part (binary answers), to complete"),
     report: Path = importing.REPORT,
     strict: bool = importing.STRICT,
 ) -> None:
-    """Import annotations of Label Studio, doccano, Prodigy, CoNLL/BIO, brat and spaCy's own forms.
+    """Import annotations of Label Studio, doccano, Prodigy, CoNLL/BIO, Hugging Face, brat and spaCy's own forms.
 
     The format is recognised by the content. Passages that the annotation file has stay; one with the same text and
     source gets the imported annotation. Everything that is changed or refused is listed with its place.
@@ -36,7 +37,7 @@ def import_cli(
     with progress_bar("Importing") as progress:
         result = ner.import_annotations(
             inputs, output, policies, schema=importing.default_schema(schema), file_format=file_format,
-            encoding=encoding, text_key=text_key, tag_column=tag_column, texts=texts, to_label=to_label,
-            report=report, strict=strict, progress=progress,
+            encoding=encoding, text_key=text_key, tag_column=tag_column, tag_names=tag_names, texts=texts,
+            to_label=to_label, report=report, strict=strict, progress=progress,
         )  # fmt: skip
     importing.print_report(result, output, report)

@@ -31,6 +31,7 @@ class CleanVersion:
         changed: What was changed in a span.
         refused: The spans that could not be taken.
         left_out: The spans that the user does not want.
+        spellings: How often a label was taken for an entity type whose name is spelt differently, by both.
         problem: Why the whole version is refused; None where it is not.
     """
 
@@ -39,6 +40,7 @@ class CleanVersion:
     changed: list[Note] = field(default_factory=list)
     refused: list[Note] = field(default_factory=list)
     left_out: list[Note] = field(default_factory=list)
+    spellings: Counter[tuple[str, str]] = field(default_factory=Counter)
     problem: Note | None = None
 
     @property
@@ -72,6 +74,9 @@ def clean(
         if (start, end) != place:
             cleaned.changed.append(Reason.TRIMMED.note(mention, label=raw.label))
         label = policies.rename.get(raw.label, raw.label)
+        if schema is not None and label not in schema.labels and (known := _same_name(label, schema)) is not None:
+            cleaned.spellings[label, known] += 1
+            label = known
         if not label:
             cleaned.left_out.append(Reason.RENAMED_TO_NOTHING.note(mention, label=raw.label))
         elif schema is not None and label not in schema.labels and policies.unknown_labels is not UnknownLabels.keep:
@@ -166,6 +171,16 @@ def _no_place(text: str, raw: RawSpan, place: tuple[int, int] | None) -> Note:
     if raw.start == raw.end and 0 <= raw.start <= len(text):
         return Reason.EMPTY.note(raw.claim or "", **details)
     return Reason.OUTSIDE.note(raw.claim or "", length=len(text), **details)
+
+
+def _same_name(label: str, schema: EntitySchema) -> str | None:
+    """The entity type whose name differs from a label only in capitals, blanks, hyphens and the like; None for none."""
+
+    def plain(name: str) -> str:
+        return "".join(character for character in name if character.isalnum()).casefold()
+
+    alike = [name for name in schema.labels if plain(name) == plain(label)]
+    return alike[0] if len(alike) == 1 and plain(label) else None
 
 
 def _trimmed(text: str, place: tuple[int, int]) -> tuple[int, int]:

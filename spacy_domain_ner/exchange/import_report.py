@@ -71,6 +71,7 @@ class ImportReport:
         reasons: How many passages were left out, by reason.
         labels: How many spans of each label were kept.
         unknown_labels: How many spans of each label were refused because the label is not an entity type.
+        spellings: How many spans have a label that was taken for an entity type with another spelling, by both.
         ignored: How many results that are not spans (relations, choices) there were, by kind.
         offset_units: For each file with other offsets than code points, how many spans count which unit.
         without_spans: How many of the kept passages have no span.
@@ -83,6 +84,7 @@ class ImportReport:
     reasons: Counter[Reason] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
     unknown_labels: Counter[str] = field(default_factory=Counter)
+    spellings: Counter[tuple[str, str]] = field(default_factory=Counter)
     ignored: Counter[str] = field(default_factory=Counter)
     offset_units: dict[str, dict[str, int]] = field(default_factory=dict)
     without_spans: int = 0
@@ -108,6 +110,7 @@ class ImportReport:
             **{
                 name: dict(getattr(self, name)) for name in ("passages", "spans", "labels", "unknown_labels", "ignored")
             },
+            "spellings": {f"{label} -> {known}": count for (label, known), count in self.spellings.items()},
             "left_out": {reason.value: count for reason, count in self.reasons.items()},
             "without_spans": self.without_spans,
             "offset_units": self.offset_units,

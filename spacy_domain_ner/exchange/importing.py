@@ -21,6 +21,7 @@ from spacy_domain_ner.exchange.combining import candidates, combine
 from spacy_domain_ner.exchange.formats import FORMATS
 from spacy_domain_ner.exchange.formats.label_studio_texts import TextFolder
 from spacy_domain_ner.exchange.formats.recognise import describe, find_exports, read, recognise
+from spacy_domain_ner.exchange.formats.tag_names import read_tag_names
 from spacy_domain_ner.exchange.formats.version import Status, Version
 from spacy_domain_ner.exchange.import_report import ImportLog, ImportReport
 from spacy_domain_ner.exchange.policies import Annotators, KeepOrDrop, Policies
@@ -46,6 +47,7 @@ def import_annotations(
     encoding: str = "utf-8",
     text_key: str | None = None,
     tag_column: int | None = None,
+    tag_names: str | Path | None = None,
     texts: str | Path | None = None,
     to_label: str | Path | None = None,
     report: str | Path | None = None,
@@ -67,6 +69,8 @@ def import_annotations(
         text_key: The key of the text in the records; None finds it. Where people annotate several texts of a Label
             Studio task, None takes each as a passage.
         tag_column: The column of the tags in CoNLL files, counted from 1; None finds it.
+        tag_names: The names of tags that are numbers, in their order and divided by commas, or a file that has them: a
+            data set's dataset_info.json or README.md, a model's config.json, or one name per line.
         texts: The folder of the texts that Label Studio's tasks only refer to, by URL or path. They are found by the
             names of the files; nothing is fetched.
         to_label: A file to write with the passages that are annotated in part, to be completed; None writes none.
@@ -83,6 +87,7 @@ def import_annotations(
     """
     entity_types = schema_of(schema)
     folder = _text_folder(texts, encoding)
+    names = None if tag_names is None else read_tag_names(tag_names)
     output = Path(output)
     with ExitStack() as stack:
         bar = _Progress(progress)
@@ -91,7 +96,7 @@ def import_annotations(
         database = stack.enter_context(closing(Staging()))
         log = stack.enter_context(ImportLog(None if report is None else Path(report)))
         running = _Import(database, log, policies, entity_types)
-        running.read_all(sources, file_format, text_key, tag_column, folder)
+        running.read_all(sources, file_format, text_key, tag_column, folder, names)
         versions = bar.over(database.groups(), database.count("version WHERE first = id"), 0.5, 0.85)
         running.combine_all(versions, keep_partial=to_label is not None)
         _check(log.report, entity_types, strict)
@@ -117,6 +122,7 @@ def annotated_versions(
     file_format: str | None = None,
     encoding: str = "utf-8",
     text_key: str | None = None,
+    tag_names: str | Path | None = None,
     texts: str | Path | None = None,
     report: ImportReport | None = None,
 ) -> Iterator[list[CleanVersion]]:
@@ -130,6 +136,7 @@ def annotated_versions(
         file_format: As for `import_annotations`.
         encoding: As for `import_annotations`.
         text_key: As for `import_annotations`.
+        tag_names: As for `import_annotations`.
         texts: As for `import_annotations`.
         report: Filled with the files that were read, and the first entries of what could not be read.
 
@@ -146,7 +153,8 @@ def annotated_versions(
         database = stack.enter_context(closing(Staging()))
         log = stack.enter_context(ImportLog(None, report))
         running = _Import(database, log, policies, schema)
-        running.read_all(sources, file_format, text_key, None, _text_folder(texts, encoding))
+        names = None if tag_names is None else read_tag_names(tag_names)
+        running.read_all(sources, file_format, text_key, None, _text_folder(texts, encoding), names)
         for versions in database.groups():
             comparable = []
             for version in candidates(versions, policies)[0]:
@@ -250,13 +258,14 @@ class _Import:
         text_key: str | None,
         tag_column: int | None,
         texts: TextFolder | None,
+        tag_names: Any = None,
     ) -> None:
         """Read every file into the database."""
         report = self._log.report
         # The names that the file's types may have.
         types = {*(self._schema.labels if self._schema else ()), *self._policies.rename}
         for source in sources:
-            recognised = recognise(source, file_format, tag_column, types)
+            recognised = recognise(source, file_format, tag_column, types, tag_names)
             report.files.append((source.name, recognised.title if recognised else ""))
             if recognised is None:
                 unknown = describe(source)
@@ -344,6 +353,7 @@ class _Import:
         for note in cleaned.left_out:
             self._log.add_span("left out", version, note)
         report.unknown_labels.update(cleaned.unknown_labels)
+        report.spellings.update(cleaned.spellings)
         report.spans["merged"] += sum(note.reason is Reason.MERGED for note in cleaned.changed)
 
     def _keep(self, versions: list[CleanVersion]) -> None:

@@ -7,6 +7,8 @@ FORMATS = {
     "label-studio-csv": "Label Studio CSV or TSV",
     "doccano": "doccano JSONL",
     "prodigy": "Prodigy JSONL",
+    "huggingface": "Hugging Face tokens and tags",
+    "gliner": "GLiNER JSON",
     "conll": "CoNLL / BIO",
     "brat": "brat stand-off",
     "docbin": "spaCy DocBin",

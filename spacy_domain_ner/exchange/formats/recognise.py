@@ -11,7 +11,17 @@ from typing import Any
 
 from spacy_domain_ner.corpus.jsonl import FORMAT_VERSION
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.exchange.formats import FORMATS, brat, conll, doccano, label_studio, prodigy, train_data
+from spacy_domain_ner.exchange.formats import (
+    FORMATS,
+    brat,
+    conll,
+    doccano,
+    gliner,
+    huggingface,
+    label_studio,
+    prodigy,
+    train_data,
+)
 from spacy_domain_ner.exchange.formats.version import Version
 from spacy_domain_ner.files import refuse_newer_format
 from spacy_domain_ner.reading.finding import find_sources
@@ -26,12 +36,14 @@ Numbered = Iterator[tuple[int, Version | RefusedError]]
 ReadRecord = Callable[[Any, str | None], Iterator[Version] | Iterator[Version | RefusedError]]
 
 # In this order: formats with keys of their own come before those that have few.
-_RECORDS: dict[str, tuple[Callable[[Any], bool], ReadRecord]] = {
+_RECORDS: dict[str, tuple[Callable[[Any], bool], Callable[..., Any]]] = {
     "label-studio": (label_studio.is_task, label_studio.read_task),
     "spacy-json": (train_data.is_training_json, train_data.read_training_json),
     "train-data": (train_data.is_pair, train_data.read_pair),
     "dataturks": (train_data.is_dataturks, train_data.read_dataturks),
     "prodigy": (prodigy.is_row, prodigy.read_row),
+    "gliner": (gliner.is_row, gliner.read_row),
+    "huggingface": (huggingface.is_record, huggingface.read_record),
     "label-studio-min": (label_studio.is_min_row, label_studio.read_min_row),
     "doccano": (doccano.is_row, doccano.read_row),
 }
@@ -55,12 +67,14 @@ class Recognised:
         detail: The variety, for the report.
         layout: How its JSON is laid out, as `peek` gives it; "python" for Python source.
         columns: How its columns are laid out, for tokens and tags.
+        lists: How its records are laid out, for lists of tokens and tags.
     """
 
     file_format: str
     detail: str = ""
     layout: str = field(default="", repr=False)
     columns: conll.Layout | None = field(default=None, repr=False)
+    lists: huggingface.Layout | None = field(default=None, repr=False)
 
     @property
     def has_lines(self) -> bool:
@@ -74,7 +88,11 @@ class Recognised:
 
 
 def recognise(
-    source: Source, file_format: str | None = None, tag_column: int | None = None, types: Collection[str] = ()
+    source: Source,
+    file_format: str | None = None,
+    tag_column: int | None = None,
+    types: Collection[str] = (),
+    tag_names: Any = None,
 ) -> Recognised | None:
     """Find out in which format a file is.
 
@@ -83,6 +101,7 @@ def recognise(
         file_format: The format to take it for, None to recognise it by its content.
         tag_column: The column of the tags, counted from 1, None to find it.
         types: The entity types that are known, which help to tell types from tags.
+        tag_names: The names of tags that are numbers, as `read_tag_names` gives them; None where the user names none.
 
     Returns:
         The format, None where no known one fits.
@@ -110,6 +129,10 @@ def recognise(
         found = file_format or _record_format(source, shown.layout)
         if found is None or shown.layout != "text":
             layouts = {"lines": "a record a line", "list": "one list", "objects": "one object or several"}
+            if found == "huggingface":
+                records = (value for _, value in json_values(source, shown.layout))
+                lists = huggingface.find_layout(source.name, records, types, tag_names)
+                return Recognised(found, str(lists), layout=shown.layout, lists=lists)
             return None if found is None else Recognised(found, layouts[shown.layout], layout=shown.layout)
         if found != "train-data":
             raise UserError(
@@ -219,7 +242,12 @@ def read(
         if file_format == "prodigy":
             # The canonical annotation file is recognised as Prodigy's, too.
             values = _in_known_version(source, values)
-        read_record = _RECORDS[file_format][1]
+        read_record: ReadRecord = _RECORDS[file_format][1]
+        if recognised.lists is not None:
+            read_record = partial(huggingface.read_record, layout=recognised.lists)
+        if file_format == "gliner":
+            records = (value for _, value in json_values(source.unreported(), recognised.layout))
+            read_record = partial(gliner.read_row, spacing=gliner.find_spacing(records))
         if file_format in ("label-studio", "label-studio-min"):
             records = (value for _, value in json_values(source.unreported(), recognised.layout))
             are_tasks = file_format == "label-studio"

@@ -129,6 +129,23 @@ def join_tokens(tokens: Sequence[str], spacing: Spacing | None = None) -> tuple[
     return "".join(parts), offsets
 
 
+def join_spaced(tokens: Sequence[str], spaced: Sequence[bool]) -> tuple[str, list[tuple[int, int]]]:
+    """Join tokens where it is known after which of them a space stands.
+
+    Args:
+        tokens: The tokens of a sentence.
+        spaced: For each token, whether a space follows it.
+
+    Returns:
+        The text, and each token's start and end in it, in code points, `end` exclusive.
+    """
+    text, offsets = "", []
+    for token, space in zip(tokens, spaced, strict=True):
+        offsets.append((len(text), len(text) + len(token)))
+        text += token + " " * space
+    return text, offsets
+
+
 def align_tokens(tokens: Sequence[str], text: str, start: int = 0) -> list[tuple[int, int]] | None:
     """Find tokens in the text that they come from.
 

@@ -10,6 +10,7 @@ FORMATS = {
     "huggingface": "Hugging Face tokens and tags",
     "gliner": "GLiNER JSON",
     "conll": "CoNLL / BIO",
+    "webanno-tsv": "WebAnno TSV 3",
     "brat": "brat stand-off",
     "docbin": "spaCy DocBin",
     "spacy-json": "spaCy 2 training JSON",

@@ -21,6 +21,7 @@ from spacy_domain_ner.exchange.formats import (
     label_studio,
     prodigy,
     train_data,
+    webanno,
 )
 from spacy_domain_ner.exchange.formats.version import Version
 from spacy_domain_ner.files import refuse_newer_format
@@ -68,6 +69,7 @@ class Recognised:
         layout: How its JSON is laid out, as `peek` gives it; "python" for Python source.
         columns: How its columns are laid out, for tokens and tags.
         lists: How its records are laid out, for lists of tokens and tags.
+        layers: Where its entities are, for a file that has annotations of several kinds.
     """
 
     file_format: str
@@ -75,11 +77,12 @@ class Recognised:
     layout: str = field(default="", repr=False)
     columns: conll.Layout | None = field(default=None, repr=False)
     lists: huggingface.Layout | None = field(default=None, repr=False)
+    layers: webanno.Layers | None = field(default=None, repr=False)
 
     @property
     def has_lines(self) -> bool:
         """Whether the number of a record is that of its line."""
-        return self.layout == "lines" or self.columns is not None
+        return self.layout == "lines" or self.columns is not None or self.layers is not None
 
     @property
     def title(self) -> str:
@@ -146,6 +149,9 @@ def recognise(
         return Recognised("label-studio-csv")
     if file_format in (None, "train-data") and (file_format or _PYTHON.match(shown.first_line)):
         return Recognised("train-data", "Python source", layout="python")
+    if file_format in (None, "webanno-tsv") and shown.first_line.startswith(webanno.FIRST_LINE):
+        layers = webanno.find_layers(source, types)
+        return Recognised("webanno-tsv", str(layers), layers=layers)
     if file_format in (None, "conll"):
         columns = conll.find_layout(source, tag_column, types)
         if columns is not None:
@@ -215,6 +221,8 @@ def read(
     file_format = recognised.file_format
     if recognised.columns is not None:
         yield from conll.read_sentences(source, recognised.columns)
+    elif recognised.layers is not None:
+        yield from webanno.read_sentences(source, recognised.layers)
     elif file_format == "brat":
         yield from _one(lambda: [brat.read_document(source)])
     elif file_format == "docbin":

@@ -69,6 +69,7 @@ def measure_agreement(
     file_format: str | None = None,
     encoding: str = "utf-8",
     text_key: str | None = None,
+    columns: str | None = None,
     tag_names: str | Path | None = None,
     texts: str | Path | None = None,
 ) -> "Agreement":
@@ -83,6 +84,7 @@ def measure_agreement(
         file_format: The format's name, as for `import_annotations`; None recognises it by the content.
         encoding: The inputs' encoding.
         text_key: As for `import_annotations`.
+        columns: As for `import_annotations`.
         tag_names: As for `import_annotations`.
         texts: As for `import_annotations`.
 
@@ -97,7 +99,7 @@ def measure_agreement(
     read = ImportReport()
     groups = annotated_versions(
         inputs, policies, schema=entity_types, file_format=file_format, encoding=encoding, text_key=text_key,
-        tag_names=tag_names, texts=texts, report=read,
+        columns=columns, tag_names=tag_names, texts=texts, report=read,
     )  # fmt: skip
     people: Counter[str] = Counter()
     labels = entity_types.labels if entity_types else ()

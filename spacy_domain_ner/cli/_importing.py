@@ -29,6 +29,9 @@ SCHEMA = typer.Option(None, help="The entity types", show_default="entity_types.
 FILE_FORMAT = typer.Option(None, "--format", help=f"The format, to skip its recognition: {', '.join(FORMATS)}")
 ENCODING = typer.Option("utf-8", help="The files' encoding, such as latin-1")
 TEXT_KEY = typer.Option(None, help="The key of the text in the records, where it is not found or is one of several")
+COLUMNS = typer.Option(
+    None, help="Which columns of a table have what, by number or name: token=2,tag=4,sentence=1 (or _,token,_,tag)"
+)
 TAG_NAMES = typer.Option(
     None,
     help="Names of tags that are numbers: O,B-NAME,I-NAME in their order, or a file that has them (dataset_info.json "

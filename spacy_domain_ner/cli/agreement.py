@@ -36,6 +36,7 @@ def agreement_cli(
     file_format: str = importing.FILE_FORMAT,
     encoding: str = importing.ENCODING,
     text_key: str = importing.TEXT_KEY,
+    columns: str = importing.COLUMNS,
     tag_names: str = importing.TAG_NAMES,
     texts: Path = importing.TEXTS,
 ) -> None:
@@ -47,7 +48,7 @@ def agreement_cli(
     """
     result = ner.measure_agreement(
         inputs, schema=importing.default_schema(schema), rename=importing.renamed(rename), annotators=annotators,
-        file_format=file_format, encoding=encoding, text_key=text_key, tag_names=tag_names,
+        file_format=file_format, encoding=encoding, text_key=text_key, columns=columns, tag_names=tag_names,
         texts=texts,
     )  # fmt: skip
     if output is not None:

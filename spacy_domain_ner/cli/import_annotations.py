@@ -21,7 +21,7 @@ def import_cli(
     policies: Policies = Policies(),
     encoding: str = importing.ENCODING,
     text_key: str = importing.TEXT_KEY,
-    tag_column: int = typer.Option(None, help="The column of the tags in CoNLL files, counted from 1"),
+    columns: str = importing.COLUMNS,
     tag_names: str = importing.TAG_NAMES,
     texts: Path = importing.TEXTS,
     to_label: Path = typer.Option(None, help="File for the passages annotated in part (binary answers), to complete"),
@@ -37,7 +37,7 @@ def import_cli(
     with progress_bar("Importing") as progress:
         result = ner.import_annotations(
             inputs, output, policies, schema=importing.default_schema(schema), file_format=file_format,
-            encoding=encoding, text_key=text_key, tag_column=tag_column, tag_names=tag_names, texts=texts,
+            encoding=encoding, text_key=text_key, columns=columns, tag_names=tag_names, texts=texts,
             to_label=to_label, report=report, strict=strict, progress=progress,
         )  # fmt: skip
     importing.print_report(result, output, report)

@@ -46,7 +46,7 @@ def import_annotations(
     file_format: str | None = None,
     encoding: str = "utf-8",
     text_key: str | None = None,
-    tag_column: int | None = None,
+    columns: str | None = None,
     tag_names: str | Path | None = None,
     texts: str | Path | None = None,
     to_label: str | Path | None = None,
@@ -68,7 +68,9 @@ def import_annotations(
         encoding: The inputs' encoding.
         text_key: The key of the text in the records; None finds it. Where people annotate several texts of a Label
             Studio task, None takes each as a passage.
-        tag_column: The column of the tags in CoNLL files, counted from 1; None finds it.
+        columns: Which columns of a table of tokens and tags have what: `token=2,tag=4,sentence=1` with their numbers,
+            counted from 1, or the names in the header, or the role of each: `_,token,_,tag`. The roles are token, tag,
+            type, sentence and document; what is not said is found. None finds all.
         tag_names: The names of tags that are numbers, in their order and divided by commas, or a file that has them: a
             data set's dataset_info.json or README.md, a model's config.json, or one name per line.
         texts: The folder of the texts that Label Studio's tasks only refer to, by URL or path. They are found by the
@@ -96,7 +98,7 @@ def import_annotations(
         database = stack.enter_context(closing(Staging()))
         log = stack.enter_context(ImportLog(None if report is None else Path(report)))
         running = _Import(database, log, policies, entity_types)
-        running.read_all(sources, file_format, text_key, tag_column, folder, names)
+        running.read_all(sources, file_format, text_key, columns, folder, names)
         versions = bar.over(database.groups(), database.count("version WHERE first = id"), 0.5, 0.85)
         running.combine_all(versions, keep_partial=to_label is not None)
         _check(log.report, entity_types, strict)
@@ -122,6 +124,7 @@ def annotated_versions(
     file_format: str | None = None,
     encoding: str = "utf-8",
     text_key: str | None = None,
+    columns: str | None = None,
     tag_names: str | Path | None = None,
     texts: str | Path | None = None,
     report: ImportReport | None = None,
@@ -136,6 +139,7 @@ def annotated_versions(
         file_format: As for `import_annotations`.
         encoding: As for `import_annotations`.
         text_key: As for `import_annotations`.
+        columns: As for `import_annotations`.
         tag_names: As for `import_annotations`.
         texts: As for `import_annotations`.
         report: Filled with the files that were read, and the first entries of what could not be read.
@@ -154,7 +158,7 @@ def annotated_versions(
         log = stack.enter_context(ImportLog(None, report))
         running = _Import(database, log, policies, schema)
         names = None if tag_names is None else read_tag_names(tag_names)
-        running.read_all(sources, file_format, text_key, None, _text_folder(texts, encoding), names)
+        running.read_all(sources, file_format, text_key, columns, _text_folder(texts, encoding), names)
         for versions in database.groups():
             comparable = []
             for version in candidates(versions, policies)[0]:
@@ -256,7 +260,7 @@ class _Import:
         sources: list[Source],
         file_format: str | None,
         text_key: str | None,
-        tag_column: int | None,
+        columns: str | None,
         texts: TextFolder | None,
         tag_names: Any = None,
     ) -> None:
@@ -264,8 +268,9 @@ class _Import:
         report = self._log.report
         # The names that the file's types may have.
         types = {*(self._schema.labels if self._schema else ()), *self._policies.rename}
+        tables = 0
         for source in sources:
-            recognised = recognise(source, file_format, tag_column, types, tag_names)
+            recognised = recognise(source, file_format, columns, types, tag_names)
             report.files.append((source.name, recognised.title if recognised else ""))
             if recognised is None:
                 unknown = describe(source)
@@ -274,12 +279,17 @@ class _Import:
                     raise UserError(f"{source.name} {unknown}", "Nothing was imported." if unknown.advice else known)
                 self._log.add_unread_file(source.name, str(unknown))
                 continue
+            tables += recognised.columns is not None
             self._votes[source.name] = Counter()
             for number, version in read(source, recognised, text_key, texts):
                 report.passages["read"] += 1
                 self._stage(source, number if recognised.has_lines else 0, number, version)
         if not any(file_format for _, file_format in report.files):
             raise UserError("The format of none of the files was recognised", "Name it by `file_format`.")
+        if columns is not None and not tables:
+            raise UserError(
+                "`columns` is given, but no file is a table of tokens and tags", "Leave it out, or give a table."
+            )
         others = {name: dict(votes) for name, votes in self._votes.items() if set(votes) - {offsets.CODE_POINTS}}
         report.offset_units = others
 

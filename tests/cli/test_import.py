@@ -41,7 +41,7 @@ def test_what_is_refused_is_shown_with_its_place(run, tmp_path):
     result = run("domain-ner", "import", "export.conll", "-o", "out.jsonl")
     assert result.returncode == 0
     assert "refused: export.conll:4: line 4 ('x y z v') has no tag in column 2" in result.stdout
-    assert "CoNLL / BIO (IOB2 tags in column 2 of 2, separated by blanks)" in result.stdout
+    assert "CoNLL / BIO (IOB2 tags in column 2 of 2, tokens in 1, separated by blanks)" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_what_is_refused_is_shown_with_its_place(run, tmp_path):
                      id="cut"),
         pytest.param("<html>", [], "is a web page", "imported", id="a web page"),
         pytest.param("prose", [], "not in a known format", "by --format", id="prose"),
-        pytest.param("prose", ["--format", "conll"], "is not in the format CoNLL", "--tag-column", id="no CoNLL"),
+        pytest.param("prose", ["--format", "conll"], "is not in the format CoNLL", "--columns", id="no CoNLL"),
         pytest.param("prose", ["--format", "doccano"], "is not JSON, as doccano", "--format", id="no JSON"),
         pytest.param("prose", ["--format", "word"], "--format is 'word'", "It is one of", id="an unknown format"),
         pytest.param("prose", ["--encoding", "klingon"], "--encoding is 'klingon'", "latin-1", id="no encoding"),
         pytest.param("prose", ["--rename", "PER"], "--rename is 'PER'", "OLD=NEW", id="no pair"),
         pytest.param("prose", ["--offset-unit", "miles"], "--offset-unit is 'miles'", "utf-16", id="an unknown unit"),
-        pytest.param("a O\n", ["--tag-column", "7"], "There is no column 7: the lines have 2", "--tag-column",
+        pytest.param("a O\n", ["--columns", "tag=7"], "There is no column 7: the lines have 2", "--columns",
                      id="no such column"),
         pytest.param(tasks("Redis is"), ["--schema", "none.yml"], "none.yml", "", id="no entity types"),
         pytest.param('{"text": "x", "label": [[5, 9, "A"]]}\n', ["--strict"], "refused; nothing was imported",

@@ -15,6 +15,10 @@ _BARE = frozenset("BIESLUMW")
 _MOST = 0.9
 # More types than this are not types, but words.
 _MOST_TYPES = 200
+# Types without prefixes are told from words by the share of tokens that have none.
+LEAST_OUTSIDE = 0.3
+# Tags in brackets, as in CoNLL-2012: `(ORG*`, `*`, `*)`, `(ORG)`.
+_BRACKETS = re.compile(r"\(([^()*\s]*[^\W\d][^()*\s]*)(\*?\)|\*)|\*\)?")
 
 
 class BadTagError(ValueError):
@@ -26,7 +30,8 @@ class Tagging:
     """How the tags of one file are written.
 
     Attributes:
-        style: "prefixes" (B-PER), "suffixes" (PER-B), "bare" (B), "types" (PER), or "outside" where there is no entity.
+        style: "prefixes" (B-PER), "suffixes" (PER-B), "bare" (B), "types" (PER), "brackets" (`(PER*`), or "outside"
+            where there is no entity.
         scheme: The scheme's name, for the report.
         outside: The tag of a token that is not in an entity.
         lower: Whether prefixes are written in lower case.
@@ -52,16 +57,21 @@ class Tagging:
             return "-"
         if self.style == "types":
             return value if value in self.known else None
+        if self.style == "brackets":
+            return value if _BRACKETS.fullmatch(value) else None
         return _canonical(value, self.style, self.lower)
 
 
-def find_tagging(values: Sequence[str], types: Collection[str] = ()) -> Tagging | None:
+def find_tagging(
+    values: Sequence[str], types: Collection[str] = (), least_outside: float = LEAST_OUTSIDE
+) -> Tagging | None:
     """Find out how a column's tags are written.
 
     Args:
         values: The column in many sentences, with "" after each sentence.
         types: The entity types that are known. A value that is one of them is a type, even if it looks like a tag with
             a prefix (`B-cell`) or like a prefix alone (`S`).
+        least_outside: The share of tokens that must be in no entity, where types have no prefixes.
 
     Returns:
         How they are written, None where the column does not hold tags.
@@ -69,7 +79,7 @@ def find_tagging(values: Sequence[str], types: Collection[str] = ()) -> Tagging 
     counts = Counter(value for value in values if value)
     if not counts:
         return None
-    outside = next((value for value in ("O", "o", "OUT") if counts[value]), "")
+    outside = next((value for value in ("O", "o", "OUT", "0") if counts[value]), "")
     others = {value: count for value, count in counts.items() if value not in (outside, "O", "-", "_")}
     total, other = counts.total(), sum(others.values())
     if not other and outside:
@@ -90,10 +100,36 @@ def find_tagging(values: Sequence[str], types: Collection[str] = ()) -> Tagging 
             tagging = Tagging(style, "", out if counts[out] else "O", lower)
             name = scheme_of([tagging.read(value) or "O" for value in values])
             return Tagging(style, name + {"bare": " without types"}.get(style, ""), tagging.outside, lower)
+    if other and sum(count for value, count in counts.items() if _BRACKETS.fullmatch(value)) >= _MOST * total:
+        return Tagging("brackets", "bracketed", "*") if any(value[0] == "(" for value in others) else None
     # Types without prefixes: there are few, and many tokens have none.
-    if outside and len(others) <= _MOST_TYPES and counts[outside] >= 0.3 * total:
+    if others.keys() <= set(types):
+        least_outside = min(least_outside, 0.02)
+    if not outside and least_outside < LEAST_OUTSIDE:
+        outside = next((value for value in ("_", "-", "NONE", "None", "none") if counts[value]), "")
+        others.pop(outside, None)
+    if outside and others and len(others) <= _MOST_TYPES and counts[outside] >= least_outside * total:
         return Tagging("types", "IO", outside, known=frozenset(others))
     return None
+
+
+def tags_of_brackets(values: Sequence[str]) -> list[str]:
+    """Turn the bracketed tags of a sentence into tags with prefixes.
+
+    Args:
+        values: One per token: `(ORG*` begins, `*` continues or is outside, `*)` ends, `(ORG)` is a whole entity.
+    """
+    tags, label = [], ""
+    for value in values:
+        match = _BRACKETS.fullmatch(value)
+        if match and match[1]:
+            tags.append(f"B-{match[1]}")
+            label = match[1]
+        else:
+            tags.append(f"I-{label}" if match and label else value if not match else "O")
+        if value.endswith(")"):
+            label = ""
+    return tags
 
 
 def parse_tag(tag: str) -> tuple[str, str]:

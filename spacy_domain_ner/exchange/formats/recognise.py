@@ -20,6 +20,7 @@ from spacy_domain_ner.exchange.formats import (
     huggingface,
     label_studio,
     prodigy,
+    table_layout,
     train_data,
     webanno,
 )
@@ -75,7 +76,7 @@ class Recognised:
     file_format: str
     detail: str = ""
     layout: str = field(default="", repr=False)
-    columns: conll.Layout | None = field(default=None, repr=False)
+    columns: table_layout.Layout | None = field(default=None, repr=False)
     lists: huggingface.Layout | None = field(default=None, repr=False)
     layers: webanno.Layers | None = field(default=None, repr=False)
 
@@ -93,7 +94,7 @@ class Recognised:
 def recognise(
     source: Source,
     file_format: str | None = None,
-    tag_column: int | None = None,
+    columns: str | None = None,
     types: Collection[str] = (),
     tag_names: Any = None,
 ) -> Recognised | None:
@@ -102,7 +103,7 @@ def recognise(
     Args:
         source: The file.
         file_format: The format to take it for, None to recognise it by its content.
-        tag_column: The column of the tags, counted from 1, None to find it.
+        columns: What the columns of a table are, as `import_annotations` takes it; None to find it.
         types: The entity types that are known, which help to tell types from tags.
         tag_names: The names of tags that are numbers, as `read_tag_names` gives them; None where the user names none.
 
@@ -153,20 +154,16 @@ def recognise(
         layers = webanno.find_layers(source, types)
         return Recognised("webanno-tsv", str(layers), layers=layers)
     if file_format in (None, "conll"):
-        columns = conll.find_layout(source, tag_column, types)
-        if columns is not None:
-            return Recognised("conll", str(columns), columns=columns)
+        table = table_layout.find_layout(source, columns, types)
+        if table is not None:
+            return Recognised("conll", str(table), columns=table)
     if file_format is None and _is_brat_text(source):
         return Recognised("brat")
     if file_format is not None:
         raise UserError(
             f"{source.name} is not in the format {FORMATS[file_format]}",
             "Leave `file_format` out to have the format recognised."
-            + (
-                " If its tags are in an unusual column, give its number with `tag_column`."
-                if file_format == "conll"
-                else ""
-            ),
+            + (" Or say which of its columns has what: `columns=token=1,tag=2`" if file_format == "conll" else ""),
         )
     return None
 
@@ -192,6 +189,11 @@ def describe(source: Source) -> Unrecognised:
     if shown.layout == "empty":
         return Unrecognised("is empty", "export the annotations again")
     if shown.layout == "text":
+        if table := table_layout.describe_table(source):
+            return Unrecognised(
+                f"is not in a known format, but is a table of {table}; no column surely holds tags like B-PER and O",
+                "if it has tokens and tags, say in which columns: `columns=token=1,tag=2`",
+            )
         return Unrecognised("is not in a known format")
     values = [value for _, value in islice(json_values(source, shown.layout), _SAMPLE)]
     if not values:

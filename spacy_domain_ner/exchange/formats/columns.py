@@ -1,0 +1,426 @@
+"""The roles of a table's columns: which one has the tokens, which the tags, which divide sentences and documents.
+
+A role is told by the option `columns`, else by the column's name, else by what the whole column holds. No role is told
+by one line.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import groupby, pairwise
+
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.exchange.formats.bio import LEAST_OUTSIDE, Tagging, find_tagging, parse_tag
+from spacy_domain_ner.exchange.formats.column_names import NAMES, plain_name, role_of
+from spacy_domain_ner.text import shorten
+
+# The phrases of the chunking in CoNLL-2000 and in the German CoNLL-2003, whose tags look like those of entities.
+_CHUNKS = {
+    "NP", "VP", "PP", "ADVP", "ADJP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP",
+    "NC", "VC", "PC", "AC", "ADVC", "ADJC",
+}  # fmt: skip
+# Parts of speech of the Penn Treebank and of Universal Dependencies.
+_PARTS_OF_SPEECH = frozenset((
+    "CC", "CD", "DT", "EX", "FW", "IN", "JJ", "JJR", "JJS", "LS", "MD", "NN", "NNS", "NNP", "NNPS", "PDT", "POS", "PRP",
+    "PRP$", "RB", "RBR", "RBS", "RP", "SYM", "TO", "UH", "VB", "VBD", "VBG", "VBN", "VBP", "VBZ", "WDT", "WP", "WP$",
+    "WRB", ".", ",", ":", "HYPH", "ADJ", "ADP", "ADV", "AUX", "CCONJ", "CONJ", "DET", "INTJ", "NOUN", "NUM", "PART",
+    "PRON", "PROPN", "PUNCT", "SCONJ", "VERB", "X", "SPACE",
+))  # fmt: skip
+# What stands in the column of the types beside a token that is not in an entity.
+NO_TYPE = frozenset(("", "O", "o", "_", "-", "0", "None", "NONE", "none", "NaN", "nan", "null"))
+# The share of rows that must fit: one may be wrong.
+_MOST = 0.98
+_INTEGER = re.compile(r"\d{1,18}")
+# The number of a token in CoNLL-U, where 1-2 is a token of two words, and 5.1 an empty node.
+_NUMBER = re.compile(r"\d+([-.]\d+)?")
+_DECIMAL = re.compile(r"-?\d+([.,]\d+)?")
+_DIGITS = re.compile(r"\d+")
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What the columns of a table are; columns count from 0.
+
+    Attributes:
+        token: The column of the token.
+        tag: The column of the tag.
+        tagging: How the tags are written.
+        key: The tag's key, where the column holds `key=value` pairs, as CoNLL-U's last one does; else "".
+        type: The column of the type, where that of the tag has prefixes alone (B, I, O).
+        sentence: The column of the sentence's number or name.
+        document: The column of the document's number or name.
+        number: The column of the token's number, which may begin anew in each sentence.
+        marks: Whether only the first token of a sentence or document has its number or name.
+        others: Further columns of tags, for nested entities or of another kind, which are not read.
+    """
+
+    token: int
+    tag: int
+    tagging: Tagging
+    key: str = ""
+    type: int | None = None
+    sentence: int | None = None
+    document: int | None = None
+    number: int | None = None
+    marks: bool = False
+    others: tuple[int, ...] = ()
+
+
+@dataclass
+class Table:
+    """The rows of a table's beginning, as its columns.
+
+    Attributes:
+        width: The number of columns.
+        rows: The rows; an empty one where a sentence ends. Rows of another width are left out.
+        names: What the header calls each column; empty without a header.
+    """
+
+    width: int
+    rows: list[list[str]]
+    names: list[str] = field(default_factory=list)
+
+    @cached_property
+    def full(self) -> list[list[str]]:
+        """The rows that are not empty."""
+        return [row for row in self.rows if row]
+
+    def cells(self, column: int) -> list[str]:
+        """A column without the ends of sentences."""
+        return [row[column] for row in self.full]
+
+    def named(self, role: str) -> list[int]:
+        """The columns that have one of a role's names, the usual names first."""
+        found = [place for place, name in enumerate(self.names) if role_of(name) == role]
+        return sorted(found, key=lambda place: NAMES[role].index(plain_name(self.names[place])))
+
+    def title(self, column: int) -> str:
+        """What messages call a column."""
+        name = f' "{shorten(self.names[column], 30)}"' if self.names and self.names[column] else ""
+        return f"{column + 1}{name}"
+
+
+def find_roles(table: Table, given: dict[str, int], types: Collection[str] = ()) -> Roles | None:
+    """Find out what the columns of a table are.
+
+    Args:
+        table: The table's beginning.
+        given: The columns that are known, by role.
+        types: The entity types that are known: one that is named like a tag is read as a type.
+
+    Returns:
+        The roles, None where there is no column of tags, or no telling which column has the tokens.
+
+    Raises:
+        UserError: The column that is given for the tags has none.
+    """
+    if not table.full:
+        return None
+    number = _number_column(table, given.values(), within=False)
+    divisions = _Divisions(table, given, number)
+    if number is None:
+        number = _number_column(table, {*given.values(), *divisions.found}, within=True)
+    tags = _tag_columns(table, given, types)
+    token = _token_column(table, given, {*divisions.found, *((number,) if number is not None else ())}, tags)
+    if token is None:
+        return None
+    if number is not None and number != token:
+        # A token of several words has no tag of its own.
+        words = [row for row in table.rows if not (row and re.search("[-.]", row[number]))]
+        tags = _tag_columns(Table(table.width, words, table.names), given, types)
+    else:
+        number = None
+    chosen = _choose_tags(table, token, given, tags, types)
+    if chosen is None:
+        return None
+    tag, tagging, key, others = chosen
+    kind = _type_column(table, token, tag, tagging, given)
+    sentence, document = divisions.roles(token, tag)
+    if sentence is not None and _is_scattered(table.cells(sentence)):
+        raise UserError(
+            f"The tokens of a sentence do not stand together, by their numbers in column {table.title(sentence)}",
+            "Sort the table by them, with the tokens of each sentence in their order.",
+        )
+    marks = sentence is not None and "" in table.cells(sentence)
+    others = tuple(place for place in others if place != kind)
+    return Roles(token, tag, tagging, key, kind, sentence, document, number, marks, others)
+
+
+def _tag_columns(table: Table, given: dict[str, int], types: Collection[str]) -> dict[int, Tagging]:
+    """The columns that hold tags, and how they are written."""
+    found = {}
+    for place in [given["tag"]] if "tag" in given else range(table.width):
+        role = role_of(table.names[place]) if table.names else ""
+        if "tag" not in given and (role == "other" or place in given.values()):
+            continue
+        cells = [row[place] if row else "" for row in table.rows]
+        if all(cell.isdecimal() for cell in cells if cell):
+            continue
+        # A name tells more than the share of tokens that are in no entity.
+        least = 0.0 if "tag" in given else 0.02 if role in ("tag", "type") else LEAST_OUTSIDE
+        blank = "O" not in cells and "" in table.cells(place)
+        if blank:
+            # What is not in an entity has no tag.
+            cells = [(row[place] or "O") if row else "" for row in table.rows]
+        tagging = find_tagging(cells, types, least)
+        if tagging is not None and not (blank and tagging.style == "types" and role not in ("tag", "type") and least):
+            found[place] = replace(tagging, outside="") if blank else tagging
+    return found
+
+
+def _number_column(table: Table, taken: Collection[int], within: bool) -> int | None:
+    """The column that numbers the tokens of each sentence, or all tokens.
+
+    Args:
+        table: The table.
+        taken: The columns that are something else.
+        within: Whether the numbers may begin anew where no empty line ends a sentence.
+    """
+    if table.width < 3:
+        return None
+    for place in range(table.width):
+        if place in taken or (table.names and role_of(table.names[place]) not in ("index", "")):
+            continue
+        cells = [row[place] if row else "" for row in table.rows]
+        if all(map(_NUMBER.fullmatch, filter(None, cells))) and _counts(cells, within):
+            return place
+    return None
+
+
+def _counts(cells: Sequence[str], within: bool) -> bool:
+    """Whether numbers count up by one, and begin anew at most where a sentence ends ("") or, if `within`, anywhere."""
+    numbers = [int(cell) if cell.isdecimal() else None for cell in cells if not re.search("[-.]", cell)]
+    known = [number for number in numbers if number is not None]
+    # Numbers that are only 0 and 1 are marks.
+    within = within and max(known, default=0) > 1
+    steps = [(before, after) for before, after in pairwise(numbers) if before is not None and after is not None]
+    if known[:1] not in ([0], [1]):
+        return False
+    return all(after == before + 1 or (within and after in (0, 1)) for before, after in steps)
+
+
+class _Divisions:
+    """The columns that divide a table into sentences and documents.
+
+    Attributes:
+        found: These columns.
+    """
+
+    def __init__(self, table: Table, given: dict[str, int], number: int | None) -> None:
+        self._table = table
+        taken = {*given.values(), number}
+        self._named: dict[str, int] = {}
+        for role in ("sentence", "document"):
+            places = [place for place in table.named(role) if place not in taken and _divides(table, place, True)]
+            if role in given:
+                self._named[role] = given[role]
+            elif places:
+                self._named[role] = places[0]
+        # A column with a known name is what its name says.
+        unnamed = [
+            place
+            for place in range(table.width)
+            if place not in taken and (not table.names or role_of(table.names[place]) in ("", "index"))
+        ]
+        self._alike = [place for place in unnamed if _divides(table, place, False)]
+        self.found = {*self._named.values(), *self._alike}
+
+    def roles(self, token: int, tag: int) -> tuple[int | None, int | None]:
+        """The columns of sentences and of documents."""
+        alike = [place for place in self._alike if place not in (token, tag, *self._named.values())]
+        alike = [place for place in alike if place < token or _is_numbered(self._table.cells(place))]
+        # The more often a column changes, the smaller is what it numbers.
+        alike.sort(key=lambda place: -_changes(self._table.cells(place)))
+        sentence, document = self._named.get("sentence"), self._named.get("document")
+        ends = sum(bool(before) and not after for before, after in pairwise(self._table.rows))
+        for place in alike:
+            coarse = ends > 2 and 2 * _changes(self._table.cells(place)) < ends
+            if sentence is None and not coarse:
+                sentence = place
+            elif document is None:
+                document = place
+        return sentence, document
+
+
+def _is_numbered(cells: Sequence[str]) -> bool:
+    return all(_DIGITS.search(cell) for cell in cells if cell)
+
+
+def _changes(cells: Sequence[str]) -> int:
+    return sum(1 for _ in groupby(_filled(cells)))
+
+
+def _stays(cells: Sequence[str]) -> bool:
+    """Whether each value stands in several rows on end, as no word does."""
+    runs = [sum(1 for _ in run) for _, run in groupby(cells)]
+    return min(runs) > 1 and len(cells) >= 3 * len(runs)
+
+
+def _is_scattered(cells: Sequence[str]) -> bool:
+    """Whether the rows with one value stand here and there."""
+    runs = _changes(cells)
+    return runs > 2 * len(set(cells)) and 1.5 * runs > len(cells)
+
+
+def _filled(cells: Sequence[str]) -> Iterator[str]:
+    """Cells with what stands above in place of the empty ones."""
+    last = ""
+    for cell in cells:
+        last = cell or last
+        yield last
+
+
+def _divides(table: Table, place: int, named: bool) -> bool:
+    """Whether a column divides a table: its cells stay the same over rows that belong together.
+
+    Args:
+        table: The table.
+        place: The column.
+        named: Whether its name says so, too.
+    """
+    cells = table.cells(place)
+    filled = [cell for cell in cells if cell]
+    if not filled or not cells[0]:
+        return False
+    runs = [(value, sum(1 for _ in run)) for value, run in groupby(_filled(cells))]
+    partly = len(filled) < len(cells)
+    if named:
+        return True
+    if partly:
+        # Only the first token of each has it.
+        return all(map(_DIGITS.search, filled)) and len(filled) < 0.9 * len(cells)
+    if len(runs) == 1 or len(runs) == len(cells):
+        return False
+    values = [value for value, _ in runs]
+    mean = len(cells) / len(runs)
+    if all(map(_INTEGER.fullmatch, values)):
+        numbers = list(map(int, values))
+        rising = all(after == before + 1 for before, after in pairwise(numbers))
+        anew = max(numbers) > 1 and all(after in (before + 1, numbers[0]) for before, after in pairwise(numbers))
+        if numbers[0] in (0, 1) and (rising or anew):
+            return True
+        return len(set(values)) == len(values) and (numbers == sorted(numbers) or mean >= 3) and mean >= 1.5
+    once = len(set(values)) == len(values)
+    return once and ((mean >= 3 and _stays(cells)) or (mean >= 1.5 and _is_numbered(values)))
+
+
+def _token_column(table: Table, given: dict[str, int], taken: Collection[int], tags: dict[int, Tagging]) -> int | None:
+    """The column of the tokens: the one with that name, else the first that may hold words."""
+    if "token" in given:
+        return given["token"]
+    free = [place for place in range(table.width) if place not in given.values()]
+    rows, changes = len(table.full), {place: _changes(table.cells(place)) for place in free}
+    same = {place for place in free if changes[place] == 1 < rows or (rows > 5 and _stays(table.cells(place)))}
+    empty = {place for place in free if 2 * table.cells(place).count("") > rows}
+    for place in table.named("token"):
+        if place in free and place not in same | empty:
+            return place
+    other = {place for place in free if table.names and role_of(table.names[place]) not in ("", "token", "index")}
+    speech = {place for place in free if rows > 1 and _PARTS_OF_SPEECH.issuperset(table.cells(place))}
+    numbers = {place for place in free if all(map(_DECIMAL.fullmatch, table.cells(place)))}
+    told = "tag" in given or any(place in tags for place in table.named("tag"))
+    # What is least likely to be words is left out first. In a table of numbers alone, the tokens are numbers.
+    for out in (other | empty | set(taken) | same | speech | numbers, other | empty | set(taken), other):
+        order = [place for place in free if place not in out]
+        if order and (told or not tags or any(tag > order[0] for tag in tags)):
+            return order[0]
+        # The tag may stand first, but then there is one other column that may be the token's.
+        if len(order) == 2 and order[0] in tags and tags[order[0]].style == "prefixes":
+            return order[1]
+    return None
+
+
+def _choose_tags(
+    table: Table, token: int, given: dict[str, int], tags: dict[int, Tagging], types: Collection[str]
+) -> tuple[int, Tagging, str, tuple[int, ...]] | None:
+    """Choose the column of the tags. Returns it, how its tags are written, their key, and other columns of tags."""
+    found = {place: tagging for place, tagging in tags.items() if place != token}
+    for place, tagging in found.items():
+        if tagging.style == "bare" and _type_column(table, token, place, tagging, given) is not None:
+            return place, tagging, "", ()
+    named = [place for place in table.named("tag") if place in found]
+    # A column with tags comes before one that has only O or B, I and O.
+    named.sort(key=lambda place: found[place].style in ("outside", "bare"))
+    if named or "tag" in given:
+        chosen = named[:1] if named else list(found)
+        others = [place for place in found if found[place].style not in ("types", "outside")]
+    else:
+        right = {place: tagging for place, tagging in found.items() if place > token or tagging.style == "prefixes"}
+        chosen, others = _by_content(table, token, right, types)
+    for place in chosen:
+        return place, found[place], "", tuple(other for other in others if other != place)
+    for place in [given["tag"]] if "tag" in given else range(table.width):
+        for key, tagging in _keyed(table, place):
+            return place, tagging, key, ()
+    if "tag" in given:
+        values = ", ".join(map(repr, list(dict.fromkeys(filter(None, table.cells(given["tag"]))))[:4]))
+        raise UserError(
+            f"Column {table.title(given['tag'])} holds no tags: {values or 'it is empty'}",
+            "Tags are such as B-PER, I-PER and O. Name the column that holds them: `columns=tag=NUMBER`",
+        )
+    return None
+
+
+def _by_content(
+    table: Table, token: int, found: dict[int, Tagging], types: Collection[str]
+) -> tuple[list[int], list[int]]:
+    """Choose a column of tags by what it holds. Returns it, or nothing, and all such columns."""
+    # Some files give the token a second time, with tags of another kind.
+    again = {place for place in found if place > token + 1 and all(r[place - 1] == r[token] for r in table.full)}
+    found = {place: tagging for place, tagging in found.items() if place not in again} or found
+    tagged = [place for place, tagging in found.items() if tagging.style not in ("types", "outside")]
+    labels = {place: _labels(table, place, found[place]) for place in tagged}
+    no_chunks = [place for place in tagged if not labels[place] <= _CHUNKS or labels[place] <= set(types)]
+    # In a file of a few sentences, perhaps only chunks are tagged.
+    others = [place for place in found if place not in tagged]
+    candidates = no_chunks or others or tagged
+    return [_outer(table, candidates, found)] if candidates else [], no_chunks
+
+
+def _outer(table: Table, places: list[int], found: dict[int, Tagging]) -> int:
+    """Choose among several columns of tags. Where entities are nested, the first column has the outer ones, unless it
+    has a single label that another column has among others (code, beside the names in it)."""
+    first, *further = places
+    own = _labels(table, first, found[first]) if further else set()
+    if len(own) == 1:
+        for place in further:
+            if len(labels := _labels(table, place, found[place])) > 2 and own < labels:
+                return place
+    return first
+
+
+def _labels(table: Table, place: int, tagging: Tagging) -> set[str]:
+    tags = {tagging.read(value) or "O" for value in set(table.cells(place))}
+    return {label for _, label in map(parse_tag, tags) if label}
+
+
+def _type_column(table: Table, token: int, tag: int, tagging: Tagging, given: dict[str, int]) -> int | None:
+    """The column of the types beside tags that are prefixes alone: it is filled just where there is an entity."""
+    if tagging.style != "bare":
+        return None
+    if "type" in given:
+        return given["type"]
+    inside = [tagging.read(cell) != "O" for cell in table.cells(tag)]
+    for place in [*table.named("type"), *range(table.width)]:
+        if place in (token, tag):
+            continue
+        fits = sum((cell not in NO_TYPE) == within for cell, within in zip(table.cells(place), inside, strict=True))
+        if fits >= _MOST * len(inside):
+            return place
+    return None
+
+
+def _keyed(table: Table, place: int) -> Iterator[tuple[str, Tagging]]:
+    pairs = [read_pairs(row[place]) if row else {} for row in table.rows]
+    keys = Counter(key for row in pairs for key in row)
+    for key in keys:
+        tagging = find_tagging([row.get(key, "O") if full else "" for row, full in zip(pairs, table.rows, strict=True)])
+        if tagging is not None and tagging.style == "prefixes":
+            yield key, tagging
+
+
+def read_pairs(value: str) -> dict[str, str]:
+    """Read the `key=value` pairs of a cell."""
+    return dict(pair.split("=", 1) for pair in value.split("|") if "=" in pair)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from spacy_domain_ner.errors import UserError
     from spacy_domain_ner.evaluation.assessment import Assessment, assess
     from spacy_domain_ner.evaluation.gates import Gates
+    from spacy_domain_ner.exchange.exporting import export_annotations
     from spacy_domain_ner.exchange.importing import import_annotations
     from spacy_domain_ner.exchange.interfaces import write_interface
     from spacy_domain_ner.exchange.label_studio.transfer import pull_annotations, push_tasks
@@ -57,6 +58,7 @@ _MODULES = {
     # Labels
     "Policies": "exchange.policies",
     "import_annotations": "exchange.importing",
+    "export_annotations": "exchange.exporting",
     "export_tasks": "exchange.tasks",
     "push_tasks": "exchange.label_studio.transfer",
     "pull_annotations": "exchange.label_studio.transfer",
@@ -106,6 +108,7 @@ __all__ = [
     "configure",
     "convert",
     "evaluate",
+    "export_annotations",
     "export_tasks",
     "extract_entities",
     "extract_files",

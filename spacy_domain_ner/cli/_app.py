@@ -28,7 +28,7 @@ VERBS = {
     "Labels": {
         "guide": ("guide", "Render the guide for annotators, and say what the entity types lack."),
         "interface": ("interface", "Write the labelling interface for Label Studio, doccano or Prodigy."),
-        "export": ("export", "Write passages as tasks to label, with a model's spans filled in."),
+        "export": ("export", "Write passages as tasks to label, or annotations in the form of another tool."),
         "import": ("import_annotations", "Import annotations of labelling tools into the annotation file."),
         "label-studio": ("label_studio", "Exchange tasks and annotations with a Label Studio server."),
         "agreement": ("agreement", "Measure how far annotators agree, and list where they differ."),

@@ -1,6 +1,8 @@
 """domain-ner export"""
 
+from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -8,30 +10,83 @@ import spacy_domain_ner as ner
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.cli._progress import progress_bar
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.exchange.exporting import Target as Form
 from spacy_domain_ner.exchange.tools import Tool
 
+if TYPE_CHECKING:
+    from spacy_domain_ner.exchange.exporting import ExportedAnnotations
+
+# How many entries of each kind are shown.
+SHOWN = 20
+
 NEXT = {
-    Tool.label_studio: "In Label Studio: Import, choose {output}. Or in one step: domain-ner label-studio push",
-    Tool.doccano: "In doccano: Dataset, Import, format JSONL, column of the text `text`, of the labels `label`.",
-    Tool.prodigy: "prodigy ner.manual DATASET blank:en {output} --label LABELS",
+    "label-studio": "In Label Studio: Import, choose {output}. Or in one step: domain-ner label-studio push",
+    "doccano": "In doccano: Dataset, Import, format JSONL, column of the text `text`, of the labels `label`.",
+    "prodigy": "prodigy ner.manual DATASET blank:en {output} --label LABELS",
+    "conll": "One token and its tag (IOB2) per line, an empty line after each passage. It has no spaces of the text.",
+    "huggingface": 'datasets.load_dataset("json", data_files="{output}")',
+    "spacy": "python -m spacy train CONFIG --paths.train {output}",
+    "brat": "Copy {output} into brat's data folder.",
 }
+
+Target = Enum("Target", {one.name: one.value for kind in (Tool, Form) for one in kind}, type=str)  # type: ignore[misc]
 
 
 @verb("export")
 def export_cli(
-    tool: Tool = typer.Argument(..., help="The labelling tool"),
-    passages: list[Path] = typer.Argument(
-        ..., help="JSON lines with a `text`, or text files with one passage per line"
+    target: Target = typer.Argument(
+        ..., help="The labelling tool that gets tasks, or the form that annotations leave in"
     ),
-    output: Path = typer.Option(..., "--output", "-o", help="File to write, for the tool to import"),
-    model: str = typer.Option(None, "--model", "-m", help="Trained model whose spans are filled in, to be corrected"),
-    exclude: list[Path] = typer.Option([], help="Leave out the passages of this annotation file (may be repeated)"),
+    passages: list[Path] = typer.Argument(
+        ..., help="JSON lines with a `text`; for a labelling tool also text files with one passage per line"
+    ),
+    output: Path = typer.Option(..., "--output", "-o", help="File to write; for brat a new folder"),
+    model: str = typer.Option(
+        None, "--model", "-m", help="Labelling tools: trained model whose spans are filled in, to be corrected"
+    ),
+    exclude: list[Path] = typer.Option(
+        [], help="Labelling tools: leave out the passages of this annotation file (may be repeated)"
+    ),
+    config: Path = typer.Option(
+        None,
+        help="conll, huggingface, spacy: training config whose tokenizer is used",
+        show_default="training/config.cfg where there is one",
+    ),
 ) -> None:
-    """Write passages as tasks for a labelling tool, with their own spans or a model's filled in."""
-    with progress_bar("Exporting") as progress:
-        exported = ner.export_tasks(tool, passages, output, model=model, exclude=exclude, progress=progress)
-    for refusal in exported.refusals:
-        msg.warn(str(refusal))
-    excluded = f", {exported.left_out} left out as annotated already" if exported.left_out else ""
-    msg.good(f"{exported.tasks} task(s) for {tool.value} in {output}{excluded}")
-    msg.info(NEXT[tool].format(output=output))
+    """Write passages as tasks for a labelling tool, or annotations in the form of another tool.
+
+    label-studio, doccano and prodigy get tasks, with the passages' own spans or a model's filled in.
+    conll, huggingface, spacy and brat are for the annotations themselves: `domain-ner import` reads them back.
+    """
+    if target.value in {form.value for form in Form}:
+        if model is not None or exclude:
+            name = "model" if model is not None else "exclude"
+            raise UserError(f"`{name}` is for labelling tools, and {target.value} is not one", "Leave it out.")
+        with progress_bar("Exporting") as progress:
+            written = ner.export_annotations(target.value, passages, output, config=config, progress=progress)
+        _print_written(written, output, target.value)
+    else:
+        if config is not None:
+            raise UserError(f"`config` is not used for {target.value}, which needs no tokens", "Leave it out.")
+        with progress_bar("Exporting") as progress:
+            exported = ner.export_tasks(target.value, passages, output, model=model, exclude=exclude, progress=progress)
+        for refusal in exported.refusals:
+            msg.warn(str(refusal))
+        excluded = f", {exported.left_out} left out as annotated already" if exported.left_out else ""
+        msg.good(f"{exported.tasks} task(s) for {target.value} in {output}{excluded}")
+    msg.info(NEXT[target.value].format(output=output))
+
+
+def _print_written(written: "ExportedAnnotations", output: Path, target: str) -> None:
+    refused = [str(refusal) for refusal in written.refusals]
+    for kind, entries, show in (
+        ("not read", refused, msg.warn), ("changed", written.changed, msg.info),
+        ("left out", written.left_out, msg.warn),
+    ):  # fmt: skip
+        for entry in entries[:SHOWN]:
+            show(f"{kind}: {entry}")
+        if len(entries) > SHOWN:
+            show(f"... {len(entries)} {kind} in all")
+    skipped = f", {written.skipped} left out as skipped by the annotator" if written.skipped else ""
+    msg.good(f"{written.passages} passage(s) with {written.spans} span(s) as {target} in {output}{skipped}")

@@ -69,7 +69,8 @@ for arguments in sys.argv[1].split(";"):
 """
 LIGHT = (
     "--help;new billing --pack blank;update billing;presets;guide;interface doccano --output d.json;"
-    "import a.jsonl --output i.jsonl;agreement a.jsonl b.jsonl;split a.jsonl corpus;export prodigy a.jsonl --output t"
+    "import a.jsonl --output i.jsonl;agreement a.jsonl b.jsonl;split a.jsonl corpus;export prodigy a.jsonl --output t;"
+    "export brat a.jsonl --output brat"
 )
 
 

@@ -1,9 +1,12 @@
 """brat stand-off: a text (`.txt`) and its annotation beside it (`.ann`), which is empty where there is no entity."""
 
+import codecs
 import re
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
+from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.exchange.formats.version import Status, Version
 from spacy_domain_ner.reading.records import RefusedError
 from spacy_domain_ner.reading.source import Source
@@ -14,6 +17,8 @@ _LINE = re.compile(r"[TREAMN#*]\S*\t")
 _ENTITY = re.compile(r"(T\S*)\t(\S+) ([\d ;]+)(?:\t(.*))?", re.DOTALL)
 # An offset of more digits lies beyond the end of any text.
 _OFFSETS = re.compile(r"(?<!\d)(\d{1,18}) (\d{1,18})(?!\d)")
+# What stands in one line of a mention, without white space at its end.
+_LINES = re.compile(r"[^\s][^\r\n]*(?<=\S)|\S")
 _KINDS = {
     "R": "relation", "E": "event", "A": "attribute", "M": "attribute", "N": "normalization", "#": "note",
     "*": "equivalence",
@@ -51,6 +56,34 @@ def read_document(source: Source) -> Version:
     for entry in _entries(source):
         _add(version, entry)
     return version
+
+
+def to_files(passage: Passage) -> tuple[bytes, bytes]:
+    """Write a passage as a text and its annotation.
+
+    Args:
+        passage: The passage. Its labels must not have blanks.
+
+    Returns:
+        The content of the `.txt` file and that of the `.ann` file.
+    """
+    entries = []
+    for number, span in enumerate(passage.spans, 1):
+        # A mention that spans lines has a fragment in each of them.
+        parts = [
+            (span.start + part.start(), span.start + part.end()) for part in _LINES.finditer(passage.surface(span))
+        ]
+        offsets = ";".join(f"{start} {end}" for start, end in parts)
+        words = " ".join(passage.text[start:end] for start, end in parts)
+        entries.append(f"T{number}\t{span.label} {offsets}\t{words}\n")
+    # A text that begins like a byte order mark would lose that character, without another one before it.
+    mark = codecs.BOM_UTF8 if passage.text.startswith("\ufeff") else b""
+    return mark + passage.text.encode("utf8"), "".join(entries).encode("utf8")
+
+
+def configuration(labels: Iterable[str]) -> str:
+    """The `annotation.conf` with which brat shows these labels."""
+    return "[entities]\n" + "".join(label + "\n" for label in labels) + "\n[relations]\n\n[events]\n\n[attributes]\n"
 
 
 def _entries(source: Source) -> list[str]:

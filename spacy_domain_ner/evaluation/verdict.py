@@ -5,13 +5,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from math import inf
+from math import ceil, inf
 from typing import Any, Literal
+
+import numpy
 
 from spacy_domain_ner.corpus.checks import GOOD, USABLE
 from spacy_domain_ner.corpus.passage import Passage, Span
-from spacy_domain_ner.evaluation.analysis import Analysis
-from spacy_domain_ner.evaluation.bootstrap import share_of_draws
+from spacy_domain_ner.evaluation.analysis import Analysis, Result
+from spacy_domain_ner.evaluation.bootstrap import draw, f1, share_of_draws
 from spacy_domain_ner.evaluation.forecasts import Forecast
 from spacy_domain_ner.evaluation.gates import Gates
 from spacy_domain_ner.evaluation.mistakes import Mistake, MistakeKind
@@ -22,15 +24,18 @@ from spacy_domain_ner.text import shorten
 FEWEST = 10
 # With fewer mentions than this, one more moves recall by over three points, which the verdict mentions.
 FEW = 30
-# A verdict that holds in this share of the draws is certain enough to act on.
-CERTAIN = 0.9
+# A verdict that holds in this share of the draws is certain enough to act on, and the quantile of the normal
+# distribution that leaves the rest of them below it.
+CERTAIN, CERTAIN_QUANTILE = 0.9, 1.2816
+# Nobody annotates more than this many times the mentions that an evaluation set has, only to be certain.
+MOST_TIMES = 10
 # A cause is worth naming from this share of a type's errors.
 WORTH_NAMING = 0.15
 # A kind of name is worth naming where at least this many are missed, and recall is this much lower than elsewhere.
 FEWEST_LOST = 5
 FAR_FEWER = 0.15
 
-VerdictName = Literal["ready", "close", "fallback", "unknown"]
+VerdictName = Literal["ready", "probably ready", "close", "fallback", "unknown"]
 StepAction = Literal["use", "evaluate", "label", "clarify", "relabel", "boundaries", "tokenizer", "llm"]
 
 
@@ -56,9 +61,11 @@ class Verdict:
     """What a type's F1 means.
 
     Attributes:
-        name: `ready` from the production gate, `close` from the fallback line, `fallback` below that line, `unknown`
-            with too few mentions to say.
-        shares: The share of the bootstrap's draws in which each of the first three holds.
+        name: `ready` from the production gate, or `probably ready` where the evidence is thin: few mentions, an F1 that
+            other passages could bring below the gate, or names that training never had and that are found too rarely.
+            `close` from the fallback line, `fallback` below that line, `unknown` with too few mentions to say.
+        shares: The share of the bootstrap's draws in which F1 reaches the gate (`ready`), lies between the two lines
+            (`close`) or below them (`fallback`).
         support: The number of annotated mentions.
         steps: What to do next, the most useful first.
     """
@@ -74,9 +81,10 @@ class Verdict:
         if self.name == "unknown":
             return f"only {counted(self.support, 'mention')} to judge by" if self.support else "no mention to judge by"
         said = []
-        if self.shares[self.name] < CERTAIN:
-            other = max((name for name in self.shares if name != self.name), key=self.shares.__getitem__)
-            said.append(f"{percent(self.shares[other])} % of the bootstrap's draws say {other}")
+        own = "ready" if self.name == "probably ready" else self.name
+        if self.shares[own] < CERTAIN:
+            other = max((name for name in self.shares if name != own), key=self.shares.__getitem__)
+            said.append(f"{percent(self.shares[other])} of 100 other evaluation sets would say {other}")
         if self.support < FEW:
             said.append(f"only {self.support} mentions to judge by")
         return "; ".join(said)
@@ -117,13 +125,38 @@ def judge(analysis: Analysis, label: str, gates: Gates = Gates(), forecast: Fore
         "fallback": (0.0, gates.fallback),
     }
     shares = {name: share_of_draws(result.counts, *bound) for name, bound in bounds.items()}
+    doubts: list[Step] = []
     name: VerdictName = "unknown"
     if score.support >= FEWEST and score.f1 is not None:
         name = "ready" if score.f1 >= gates.production else "close" if score.f1 >= gates.fallback else "fallback"
+    if name == "ready" and (doubts := _doubts(result, shares["ready"], gates)):
+        name = "probably ready"
     # If the curve's own model reached the gate, the curve cannot say how many examples are missing.
     if forecast and forecast.f1 >= gates.production:
         forecast = None
-    return Verdict(name, shares, score.support, _steps(analysis, label, name, forecast))
+    return Verdict(name, shares, score.support, [*doubts, *_steps(analysis, label, name, forecast)])
+
+
+def _doubts(result: Result, certainty: float, gates: Gates) -> list[Step]:
+    """Why a type that reaches the gate may not be ready, each with what would tell or help."""
+    steps = []
+    support, value = result.score.support, result.score.f1 or 0.0
+    if support < FEW or certainty < CERTAIN:
+        # The spread of F1 falls with the root of the number of mentions.
+        spread = float(numpy.nanstd(f1(draw(result.counts))))
+        above = value - gates.production
+        wanted = support * (CERTAIN_QUANTILE * spread / above) ** 2 if above > 0 else inf
+        more = max(FEW - support, wanted - support)
+        if more <= MOST_TIMES * support:
+            text = f"judge on about {10 * max(1, ceil(more / 10))} more mentions before you rely on it"
+        else:
+            text = f"F1 is too near the gate of {gates.production:.2f} for a judgement: judge on many more mentions"
+        steps.append(Step("evaluate", text))
+    unseen = result.unseen
+    if unseen and unseen.support >= FEWEST and (unseen.recall or 0.0) < gates.fallback:
+        share = f"recall is {percent(unseen.recall)} % for {unseen.support} mentions whose name training never had"
+        steps.append(Step("label", f"label examples with new names: {share}"))
+    return steps
 
 
 def _steps(analysis: Analysis, label: str, name: VerdictName, forecast: Forecast | None) -> list[Step]:
@@ -140,6 +173,8 @@ def _steps(analysis: Analysis, label: str, name: VerdictName, forecast: Forecast
     errors = analysis.errors_of(label)
     causes = [step for step in _causes(analysis, label, errors) if step[0] >= max(2, WORTH_NAMING * len(errors))]
     steps = [step for _, step in sorted(causes, key=lambda cause: -cause[0])]
+    if name == "probably ready":
+        return [*_short_of_usable(trained), *steps]
     if not steps:
         steps = [Step("label", "label more examples")]
     # Where there are not enough examples to start with, a second number would only confuse.

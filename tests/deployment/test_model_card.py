@@ -10,7 +10,7 @@ METRICS = {
     "passages": 123,
     "gates": {"production": 0.85, "fallback": 0.8},
     "micro": SCORES,
-    "types": {"DRUG_NAME": {**SCORES, "verdict": "too_few"}},
+    "types": {"DRUG_NAME": {**SCORES, "verdict": "unknown", "certainty": "only 7 mentions to judge by"}},
 }
 COUNTS = {
     "passages": 600,
@@ -34,6 +34,14 @@ def test_the_card_of_a_model_with_a_confidence_says_how_far_to_trust_it() -> Non
     assert "print([(ent.text, ent.label_) for ent in doc.ents])" in plain
     assert "print([(ent.text, ent.label_, ent._.confidence) for ent in doc.ents])" in sure
     assert "4.2 points apart" in sure
+
+
+def test_a_verdict_says_how_certain_it_is() -> None:
+    result = {**SCORES, "verdict": "probably ready", "certainty": "only 12 mentions to judge by"}
+    shown = card(metrics={"types": {"DRUG": result}}).for_spacy()
+    assert "| DRUG | 75.0 % | 50.0 % | 60.0 % | 70 | probably ready (only 12 mentions to judge by) |" in shown
+    # The column of mentions says it already.
+    assert "| 70 | unknown |" in card().for_spacy()
 
 
 def test_text_that_means_something_in_markdown_is_shown_as_it_is() -> None:

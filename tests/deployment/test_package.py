@@ -32,8 +32,8 @@ METRICS: dict[str, Any] = {
     "gates": {"production": 0.85, "fallback": 0.8},
     "micro": {"precision": 0.9123, "recall": 0.8, "f1": 0.8525, "support": 77},
     "types": {
-        "INFRA": {"precision": 0.75, "recall": 0.5, "f1": 0.6, "support": 70, "verdict": "below"},
-        "SERVICE": {"precision": None, "recall": 0.0, "f1": 0.0, "support": 7, "verdict": "too_few"},
+        "INFRA": {"precision": 0.75, "recall": 0.5, "f1": 0.6, "support": 70, "verdict": "fallback", "certainty": ""},
+        "SERVICE": {"precision": None, "recall": 0.0, "f1": 0.0, "support": 7, "verdict": "unknown", "certainty": ""},
     },
 }
 COUNTS: dict[str, Any] = {
@@ -163,8 +163,8 @@ def test_the_model_card_says_how_good_the_model_is(wheel: Path) -> None:
     assert lines[0] == '# The "billing" recognizer'
     assert "| INFRA | A store \\| a queue, run by others |" in lines
     assert "| SERVICE | not described yet |" in lines
-    assert "| INFRA | 75.0 % | 50.0 % | 60.0 % | 70 | below |" in lines
-    assert "| SERVICE | – | 0.0 % | 0.0 % | 7 | too few |" in lines
+    assert "| INFRA | 75.0 % | 50.0 % | 60.0 % | 70 | fallback |" in lines
+    assert "| SERVICE | – | 0.0 % | 0.0 % | 7 | unknown |" in lines
     assert (
         "| **all** | 91.2 % | 80.0 % | 85.2 % | 77 | |" in lines
         or "| **all** | 91.2 % | 80.0 % | 85.3 % | 77 | |" in lines

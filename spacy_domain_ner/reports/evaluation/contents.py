@@ -32,6 +32,7 @@ NAMED = 3
 
 VERDICT_WORDS: dict[VerdictName, str] = {
     "ready": "ready for production",
+    "probably ready": "probably ready",
     "close": "close to ready",
     "fallback": "below the fallback line",
     "unknown": "too few mentions to judge",
@@ -92,11 +93,11 @@ class Report:
     def ranked(self) -> list[str]:
         """The types in the order in which to look at them.
 
-        Types that need work come first, those with the most errors at the top. Types that can't be judged follow, and
-        then the types that are ready.
+        Types that need work come first, those with the most errors at the top. Types that can't be judged follow, then
+        those that are probably ready, and those that are ready.
         """
         counts = Counter(label for error in self.assessment.errors for label in {*error.types} if label)
-        later = {"unknown": 1, "ready": 2}
+        later = {"unknown": 1, "probably ready": 2, "ready": 3}
         types = self.assessment.types
         return sorted(types, key=lambda label: (later.get(types[label].verdict.name, 0), -counts[label]))
 
@@ -105,6 +106,7 @@ class Report:
         """How many types are ready, and which types are not."""
         names = {label: self.assessment.types[label].verdict.name for label in self.ranked}
         ready = [label for label, name in names.items() if name == "ready"]
+        probably = [label for label, name in names.items() if name == "probably ready"]
         unknown = [label for label, name in names.items() if name == "unknown"]
         work = [label for label, name in names.items() if name in ("close", "fallback")]
         total = len(names)
@@ -112,12 +114,16 @@ class Report:
             return "There is no entity type to judge."
         if len(unknown) == total:
             return "No type has enough mentions to judge by." if total > 1 else f"{_too_few(unknown)} to judge by."
+        if total == 1 and probably:
+            return f"{probably[0]} is probably ready for production; the evidence is thin."
         if total == 1:
             return f"{work[0]} is not ready for production yet." if work else f"{ready[0]} is ready for production."
         if len(ready) == total:
             return f"All {total} types are ready for production."
         said = [f"{len(ready) or 'None'} of {total} types {'is' if len(ready) < 2 else 'are'} ready for production"]
-        if work and ready:
+        if probably:
+            said.append(f"{_listed(probably)} probably {'is' if len(probably) == 1 else 'are'}")
+        if work and (ready or probably):
             said.append(f"{_listed(work)} {'needs' if len(work) == 1 else 'need'} work first")
         if unknown:
             said.append(f"{_too_few(unknown)} to judge by")

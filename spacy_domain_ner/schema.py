@@ -160,6 +160,21 @@ class EntitySchema(_Strict):
         """The entity types' names, in the order of the file."""
         return [entity_type.name for entity_type in self.entity_types]
 
+    def type_of(self, label: str) -> str | None:
+        """Find the entity type that a label means.
+
+        Args:
+            label: A label, for instance of a labelling tool.
+
+        Returns:
+            The type of that name; else the only one whose name has the same letters and digits, whatever their case
+            (`Container ID` is CONTAINER_ID); else None.
+        """
+        if label in self.labels:
+            return label
+        alike = [name for name in self.labels if _folded(name) == _folded(label)]
+        return alike[0] if len(alike) == 1 else None
+
     @property
     def colors(self) -> dict[str, str]:
         """A colour as '#RRGGBB' for each label: its own, or one of the palette. A value that is not a colour is
@@ -170,6 +185,10 @@ class EntitySchema(_Strict):
     def hotkeys(self) -> dict[str, str]:
         """A key for each of the first 30 labels, in the order of the file: digits from 1, then letters."""
         return dict(zip(self.labels, HOTKEYS, strict=False))
+
+
+def _folded(label: str) -> str:
+    return "".join(character for character in label if character.isalnum()).casefold()
 
 
 def read_schema(path: str | Path) -> EntitySchema:

@@ -36,7 +36,7 @@ def find_inconsistencies(passages: Sequence[Passage]) -> list[Inconsistency]:
     ways: dict[str, Counter[str]] = defaultdict(Counter)
     examples: dict[str, dict[str, list[tuple[Passage, int]]]] = defaultdict(lambda: defaultdict(list))
     for passage in passages:
-        for span in [*passage.spans, *_unannotated(passage, first_words)]:
+        for span in [*passage.spans, *passage.judged(_unannotated(passage, first_words))]:
             form = passage.surface(span)
             ways[form][span.label] += 1
             if len(shown := examples[form][span.label]) < EXAMPLES:

@@ -88,7 +88,7 @@ def _contradictions(
         for counted, spans in ((usual.annotated, passage.spans), (usual.predicted, found.spans)):
             counted.update((span.label, passage.surface(span) in forms[span.label]) for span in spans)
         shares = found.probabilities
-        for one in pair_spans(passage.spans, found.spans):
+        for one in pair_spans(passage.spans, passage.judged(found.spans)):
             about = one.gold or one.predicted
             if one.kind == "correct" or about is None:
                 continue

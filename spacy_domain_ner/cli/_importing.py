@@ -3,8 +3,9 @@
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from shlex import join, quote
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -54,8 +55,8 @@ _POLICIES: dict[str, tuple[Any, Any]] = {
         Annotators,
         typer.Option(
             Policies.annotators,
-            help="A passage with several annotators: the version nearest to the others, the majority's spans, the "
-            "passage only where all agree, or each version by itself",
+            help="A passage with several annotators: the majority's spans, and places that it does not decide are "
+            "unknown; or the version nearest to the others; or the passage only where all agree; or each version",
         ),
     ),
     "only_annotators": (
@@ -80,7 +81,8 @@ _POLICIES: dict[str, tuple[Any, Any]] = {
         UnknownLabels,
         typer.Option(
             Policies.unknown_labels,
-            help="A label that is not an entity type: leave out the span, leave out the passage, or keep it",
+            help="A label that is not an entity type: its place is unknown, and training learns nothing from it; or "
+            "there is no entity (span); or leave out the passage; or keep the label",
         ),
     ),
     "rename": (list[str], RENAME),
@@ -160,13 +162,14 @@ def default_report(output: Path) -> Path:
     return output.with_suffix(".import.json")
 
 
-def print_report(result: "ImportReport", output: Path, report: Path) -> None:
-    """Show what an import did: the formats, the first entries of each kind, the counts.
+def print_report(result: "ImportReport", output: Path, report: Path, inputs: Sequence[Path]) -> None:
+    """Show what an import did: the formats, the first entries of each kind, the counts, and the next step.
 
     Args:
         result: What it did.
         output: The annotation file.
         report: The report's file.
+        inputs: What was imported.
     """
     _print_files(result)
     _print_entries(result)
@@ -182,6 +185,12 @@ def print_report(result: "ImportReport", output: Path, report: Path) -> None:
     else:
         msg.warn(f"Nothing was imported into {output}.", _why_nothing(result))
     msg.info(f"Everything that was changed, refused or left out is in {report}")
+    if result.undecided:
+        compare = join(["domain-ner", "agreement", *map(str, inputs)])
+        msg.warn(
+            f"In {result.undecided} passage(s) the annotators differ and no majority decides: training learns nothing "
+            f"from those places until somebody has decided. See them: {compare}"
+        )
 
 
 def _print_files(result: "ImportReport") -> None:
@@ -225,7 +234,8 @@ def _print_advice(result: "ImportReport") -> None:
     for (label, known), count in result.spellings.most_common(10):
         msg.info(f"{count} span(s) of {label!r} taken as {known}, which is the same name in another spelling")
     for label, count in result.unknown_labels.most_common(10):
-        advice = f"--rename {label}=... or --unknown-labels keep"
+        old = quote(f"{label}=")
+        advice = f"if it is one of yours, --rename {old}TYPE; if it is none, --rename {old}"
         msg.warn(f"{count} span(s) of {label}, which is not an entity type: {advice}")
     for name, counts in result.offset_units.items():
         found = ", ".join(f"{count} in {unit}" for unit, count in counts.items())

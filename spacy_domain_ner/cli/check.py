@@ -63,6 +63,10 @@ def _print(report: "CheckReport") -> None:
             show(f"... and {len(findings) - SHOWN} more")
     skipped = f", {report.skipped} skipped by the annotator" if report.skipped else ""
     msg.info(f"{report.passages} passages, {report.without_entities} of them without entities{skipped}")
+    if report.unknown_parts:
+        msg.info(
+            f"{report.unknown_parts} passages have parts that nobody has decided yet: training learns nothing from them"
+        )
     rows = [
         (label, count.mentions, count.forms, count.passages, count.verdict) for label, count in report.types.items()
     ]

@@ -40,4 +40,4 @@ def import_cli(
             encoding=encoding, text_key=text_key, columns=columns, tag_names=tag_names, texts=texts,
             to_label=to_label, report=report, strict=strict, progress=progress,
         )  # fmt: skip
-    importing.print_report(result, output, report)
+    importing.print_report(result, output, report, inputs)

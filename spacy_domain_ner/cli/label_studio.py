@@ -71,6 +71,7 @@ def pull_cli(
     Passages that the annotation file has stay; one with the same text and source gets the new annotation.
     """
     report = report or importing.default_report(output)
+    export = export or output.with_suffix(".label-studio.json")
     fetched = 0
     with progress_bar("Fetching the export") as progress:
 
@@ -84,4 +85,4 @@ def pull_cli(
             export=export, text_key=text_key, texts=texts, report=report, strict=strict, timeout=timeout,
             downloaded=downloaded, progress=lambda share: progress(share, "Importing"),
         )  # fmt: skip
-    importing.print_report(result, output, report)
+    importing.print_report(result, output, report, [export])

@@ -85,7 +85,8 @@ def judge_predictions(nlp: Language, passages: Sequence[Passage]) -> list[Judged
         if found.probabilities is not None:
             right = set(passage.spans)
             shares = found.probabilities
-            judged += [Judged(span.label, shares[span], span in right) for span in found.spans if span in shares]
+            known = (span for span in passage.judged(found.spans) if span in shares)
+            judged += [Judged(span.label, shares[span], span in right) for span in known]
     return judged
 
 

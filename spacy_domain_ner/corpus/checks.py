@@ -80,6 +80,7 @@ class CheckReport:
         passages: The number of passages that were read.
         skipped: The number of passages that the annotator skipped.
         without_entities: The number of passages without a span.
+        unknown_parts: How many passages have parts of which nobody knows yet what they are.
         types: The counts of each type, in the order of the schema; unknown labels come last.
         findings: The problems, in the order of the files.
     """
@@ -87,6 +88,7 @@ class CheckReport:
     passages: int
     skipped: int
     without_entities: int
+    unknown_parts: int
     types: dict[str, TypeCount]
     findings: list[Finding] = field(default_factory=list)
 
@@ -106,6 +108,7 @@ class CheckReport:
             "passages": self.passages,
             "skipped": self.skipped,
             "without_entities": self.without_entities,
+            "unknown_parts": self.unknown_parts,
             "types": {label: {**asdict(count), "verdict": count.verdict} for label, count in self.types.items()},
             "findings": [asdict(finding) for finding in self.findings],
         }
@@ -169,6 +172,7 @@ def check_corpus(read: ReadResult, schema: EntitySchema, nlp: "Language") -> Che
         passages=len(read.passages),
         skipped=sum(refusal.skipped for refusal in read.refusals),
         without_entities=sum(not passage.spans for passage in read.passages),
+        unknown_parts=sum(bool(passage.unknown) for passage in read.passages),
         types=_count_types(read.passages, schema),
         findings=sorted(findings, key=lambda finding: (finding.file, finding.line)),
     )
@@ -196,6 +200,11 @@ def _span_findings(passage: Passage, schema: EntitySchema) -> Iterator[Finding]:
             if (surface := passage.surface(span)) != surface.strip():
                 yield finding("white-space", f"the span {where} starts or ends with white space", span)
     yield from _overlaps(passage, sorted(valid))
+    for part in passage.unknown:
+        if not 0 <= part.start < part.end <= len(passage.text):
+            where = f"the unknown part {part.start} to {part.end}"
+            message = f"{where} is empty, or lies outside the text of {len(passage.text)} characters"
+            yield finding("unknown-part", message, part)
 
 
 def _overlaps(passage: Passage, spans: list[Span]) -> Iterator[Finding]:

@@ -3,7 +3,9 @@
     {"text": "...", "spans": [{"start": 0, "end": 12, "label": "SERVICE"}], "answer": "accept",
      "meta": {"source": "..."}, "format_version": 1}
 
-Offsets are Unicode code points, `end` is exclusive. Everything but `text` may be missing.
+Offsets are Unicode code points, `end` is exclusive. Everything but `text` may be missing. `unknown` has the parts of
+the text of which nobody knows yet what they are, in the form of spans; their label may be missing. Records that have
+such parts are of the format's version 2, and others of version 1, which earlier versions of the package read, too.
 """
 
 import codecs
@@ -21,12 +23,12 @@ from spacy_domain_ner.files import refuse_newer_format, replacing
 from spacy_domain_ner.reading.records import RefusedError, parse_json, with_text
 from spacy_domain_ner.text import lone_surrogate, shorten
 
-# The form of the records that are written, and the newest one that can be read.
-FORMAT_VERSION = 1
+# The newest form of a record that can be read, and the form of one that has no unknown part.
+FORMAT_VERSION, PLAIN_FORMAT_VERSION = 2, 1
 SUFFIXES = (".jsonl", ".ndjson")
 # A passage is a few sentences; spaCy refuses texts that are longer than this.
 MAX_LENGTH = 1_000_000
-_READ_KEYS = ("text", "spans", "meta", "answer", "format_version")
+_READ_KEYS = ("text", "spans", "unknown", "meta", "answer", "format_version")
 _ANSWERS = (None, "accept", "reject", "ignore")
 
 
@@ -156,11 +158,16 @@ def to_record(passage: Passage, confidences: Mapping[Span, float] | None = None)
             }
             for span in passage.spans
         ],
+        **({"unknown": [_unknown_record(part) for part in passage.unknown]} if passage.unknown else {}),
         "answer": "accept",
         "meta": passage.meta,
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSION if passage.unknown else PLAIN_FORMAT_VERSION,
         **passage.extra,
     }
+
+
+def _unknown_record(part: Span) -> dict[str, Any]:
+    return {"start": part.start, "end": part.end, **({"label": part.label} if part.label else {})}
 
 
 def annotation_files(path: str | Path) -> list[Path]:
@@ -220,8 +227,10 @@ def read_line(line: str, file: str, number: int) -> Passage | Refusal:
         version = record.get("format_version") if isinstance(record, dict) else None
         refuse_newer_format(f"{file}:{number}", version, FORMAT_VERSION)
         record = with_text(record)
-        if version is not None and version != FORMAT_VERSION:
-            raise RefusedError(f"'format_version' must be {FORMAT_VERSION}, not {shown(version)}")
+        if version is not None and version not in (PLAIN_FORMAT_VERSION, FORMAT_VERSION):
+            raise RefusedError(
+                f"'format_version' must be {PLAIN_FORMAT_VERSION} or {FORMAT_VERSION}, not {shown(version)}"
+            )
     except RefusedError as error:
         return Refusal(file, number, error.reason, line.strip())
     text = record["text"]
@@ -238,11 +247,11 @@ def read_line(line: str, file: str, number: int) -> Passage | Refusal:
             raise RefusedError(f"a text of {len(text)} characters: divide it into passages of a few sentences")
         if not isinstance(meta, dict):
             raise RefusedError("'meta' must be an object")
-        spans = _spans(record.get("spans"))
+        spans, unknown = _spans(record.get("spans")), read_unknown(record.get("unknown"))
     except RefusedError as error:
         return Refusal(file, number, error.reason, text)
     extra = {key: value for key, value in record.items() if key not in _READ_KEYS}
-    return Passage(text=text, spans=spans, meta=meta, extra=extra, file=file, line=number)
+    return Passage(text=text, spans=spans, meta=meta, extra=extra, file=file, line=number, unknown=unknown)
 
 
 def _spans(value: Any) -> list[Span]:
@@ -256,14 +265,40 @@ def _spans(value: Any) -> list[Span]:
 def _span(item: Any) -> Span:
     if not isinstance(item, dict):
         raise RefusedError(f"a span must be an object with 'start', 'end' and 'label', not {shown(item)}")
-    start: Any = item.get("start")
-    end: Any = item.get("end")
+    start, end = _offsets(item, "a span")
     label = item.get("label")
-    if not (is_offset(start) and is_offset(end)):
-        raise RefusedError(f"a span's 'start' and 'end' must be whole numbers, not {shown(start)} and {shown(end)}")
     if not isinstance(label, str) or not label:
-        raise RefusedError(f"the span {shown(start)} to {shown(end)} has no label")
-    return Span(int(start), int(end), label)
+        raise RefusedError(f"the span {start} to {end} has no label")
+    return Span(start, end, label)
+
+
+def read_unknown(value: Any) -> list[Span]:
+    """Read the unknown parts of a record.
+
+    Args:
+        value: What the record has under `unknown`.
+
+    Raises:
+        RefusedError: It is not a list of parts.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise RefusedError("'unknown' must be a list of objects with 'start' and 'end'")
+    parts = []
+    for item in value:
+        label = item.get("label", "")
+        if not isinstance(label, str):
+            raise RefusedError(f"the label of an unknown part must be a string, not {shown(label)}")
+        parts.append(Span(*_offsets(item, "an unknown part"), label))
+    return parts
+
+
+def _offsets(item: dict[str, Any], what: str) -> tuple[int, int]:
+    start, end = item.get("start"), item.get("end")
+    if not (is_offset(start) and is_offset(end)):
+        raise RefusedError(f"{what}'s 'start' and 'end' must be whole numbers, not {shown(start)} and {shown(end)}")
+    return int(start), int(end)  # type: ignore[arg-type]
 
 
 def shown(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Passage and Span: the data that everything else passes along."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,9 @@ class Passage:
         extra: The record's other keys (an id, a score), which reading and writing leave as they are.
         file: The file in which the passage was read; "" where it came from no file.
         line: Its line, counted from 1; 0 where it came from no file.
+        unknown: The parts of the text of which nobody knows yet what they are, for instance because two annotators
+            differ. Training learns nothing from them, and a prediction that touches one is neither right nor wrong.
+            The label is the one that somebody gave the part, "" where there is none.
     """
 
     text: str
@@ -43,6 +47,7 @@ class Passage:
     extra: dict[str, Any] = field(default_factory=dict)
     file: str = ""
     line: int = 0
+    unknown: list[Span] = field(default_factory=list)
 
     @property
     def place(self) -> str:
@@ -53,6 +58,20 @@ class Passage:
     def identity(self) -> tuple[str, str]:
         """Its exact text and its `meta.source`: see `spacy_domain_ner.corpus.identity`, which has the other two."""
         return self.text, str(self.meta.get("source", ""))
+
+    def judged(self, spans: Iterable[Span]) -> list[Span]:
+        """Return the spans that the annotation can judge: those that touch no unknown part, and those that are right.
+
+        Args:
+            spans: Spans of this passage, for instance predicted ones.
+        """
+        if not self.unknown:
+            return list(spans)
+        return [
+            span
+            for span in spans
+            if span in self.spans or not any(span.start < part.end and part.start < span.end for part in self.unknown)
+        ]
 
     def surface(self, span: Span) -> str:
         """The text of a mention, its surface form."""

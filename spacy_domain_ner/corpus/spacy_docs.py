@@ -100,8 +100,8 @@ def misaligned_spans(doc: Doc, spans: Iterable[Span]) -> Iterator[tuple[Span, li
 def to_doc(nlp: Language, passage: Passage) -> Doc:
     """Make an annotated Doc of a passage.
 
-    The tokens of a span that misses token boundaries are marked as missing, so that training learns nothing from them:
-    left as they were, they would teach that there is no entity.
+    The tokens of a span that misses token boundaries, and those of the passage's unknown parts, are marked as missing,
+    so that training learns nothing from them: left as they were, they would teach that there is no entity.
 
     Args:
         nlp: A pipeline with the tokenizer of the training.
@@ -112,16 +112,18 @@ def to_doc(nlp: Language, passage: Passage) -> Doc:
     """
     doc = nlp.make_doc(passage.text)
     ents: list[DocSpan] = []
-    missing: list[DocSpan] = []
+    missing: set[int] = set()
     for span in passage.spans:
         exact = _char_span(doc, span)
         if exact is not None:
             ents.append(exact)
-        elif (touched := _char_span(doc, span, "expand")) is not None:
-            missing.append(touched)
-    covered = {token.i for ent in ents for token in ent}
-    missing = [span for span in missing if not any(token.i in covered for token in span)]
-    doc.set_ents(filter_spans(ents), missing=filter_spans(missing), default="outside")
+        else:
+            missing |= _tokens(doc, span)
+    for part in passage.unknown:
+        missing |= _tokens(doc, part)
+    ents = filter_spans(ents)
+    missing -= {token.i for ent in ents for token in ent}
+    doc.set_ents(ents, missing=[doc[i : i + 1] for i in sorted(missing)], default="outside")
     return doc
 
 
@@ -157,6 +159,11 @@ def _char_span(doc: Doc, span: Span, alignment_mode: str = "strict") -> DocSpan 
     if not 0 <= span.start < span.end <= len(doc.text):
         return None
     return doc.char_span(span.start, span.end, label=span.label, alignment_mode=alignment_mode)
+
+
+def _tokens(doc: Doc, span: Span) -> set[int]:
+    touched = _char_span(doc, span, "expand")
+    return set(range(touched.start, touched.end)) if touched is not None else set()
 
 
 def _touched(doc: Doc, span: Span) -> list[str]:

@@ -141,7 +141,7 @@ class Analysis:
         judged = []
         for passage, confidences in zip(self.passages, self.confidences, strict=True):
             right = set(passage.spans)
-            judged += [Judged(span.label, confidence, span in right) for span, confidence in confidences.items()]
+            judged += [Judged(span.label, confidences[span], span in right) for span in passage.judged(confidences)]
         return judged
 
     @cached_property
@@ -231,7 +231,9 @@ def analyse(
         The analysis.
     """
     predictions = [found.spans for found in predicted]
-    matches = [pair_spans(passage.spans, spans) for passage, spans in zip(passages, predictions, strict=True)]
+    matches = [
+        pair_spans(passage.spans, passage.judged(spans)) for passage, spans in zip(passages, predictions, strict=True)
+    ]
     forms = None if train is None else _surface_forms(train)
     counts = _count(passages, matches, labels, forms)
     total = sum(counts.values(), numpy.zeros((len(passages), 2, 3), dtype=numpy.int64))

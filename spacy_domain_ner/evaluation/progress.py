@@ -99,8 +99,8 @@ def compare_runs(analysis: Analysis, earlier: Iterable[Passage]) -> Progress | N
     micro = estimate_difference(analysis.micro.counts[both], sum(counts_then.values(), none))
     changes = []
     for number, passage, new, old in zip(both, passages, now, then, strict=True):
-        gold = Counter(passage.spans)
-        for span in sorted(Counter(new) - Counter(old) | (Counter(old) - Counter(new))):
+        gold, found, before = Counter(passage.spans), Counter(passage.judged(new)), Counter(passage.judged(old))
+        for span in sorted(found - before | (before - found)):
             changes.append(Change(number, span, better=(span in gold) == (span in new), annotated=span in gold))
     return Progress(len(both), micro, types, changes, renamed)
 

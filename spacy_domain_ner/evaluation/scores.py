@@ -113,7 +113,7 @@ def score(passages: list[Passage], predictions: list[list[Span]], labels: Iterab
     """
     types = {label: Score() for label in labels}
     for passage, predicted in zip(passages, predictions, strict=True):
-        gold, found = Counter(passage.spans), Counter(predicted)
+        gold, found = Counter(passage.spans), Counter(passage.judged(predicted))
         for span in gold | found:
             counts = types.setdefault(span.label, Score())
             hits = min(gold[span], found[span])

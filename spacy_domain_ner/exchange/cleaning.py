@@ -28,6 +28,7 @@ class CleanVersion:
     Attributes:
         version: The version as it was read.
         spans: The spans that were taken, with offsets in code points.
+        unknown: The parts of the text of which the version does not say what they are.
         changed: What was changed in a span.
         refused: The spans that could not be taken.
         left_out: The spans that the user does not want.
@@ -37,6 +38,7 @@ class CleanVersion:
 
     version: Version
     spans: list[Span]
+    unknown: list[Span] = field(default_factory=list)
     changed: list[Note] = field(default_factory=list)
     refused: list[Note] = field(default_factory=list)
     left_out: list[Note] = field(default_factory=list)
@@ -74,14 +76,17 @@ def clean(
         if (start, end) != place:
             cleaned.changed.append(Reason.TRIMMED.note(mention, label=raw.label))
         label = policies.rename.get(raw.label, raw.label)
-        if schema is not None and label not in schema.labels and (known := _same_name(label, schema)) is not None:
+        known = schema.type_of(label) if schema is not None and label else label
+        if known and known != label:
             cleaned.spellings[label, known] += 1
             label = known
         if not label:
             cleaned.left_out.append(Reason.RENAMED_TO_NOTHING.note(mention, label=raw.label))
-        elif schema is not None and label not in schema.labels and policies.unknown_labels is not UnknownLabels.keep:
+        elif not known and policies.unknown_labels is not UnknownLabels.keep:
             cleaned.refused.append(Reason.UNKNOWN_LABEL.note(mention, label=label))
-            if policies.unknown_labels is UnknownLabels.passage:
+            if policies.unknown_labels is UnknownLabels.unknown:
+                cleaned.unknown.append(Span(start, end, label))
+            elif policies.unknown_labels is UnknownLabels.passage:
                 cleaned.problem = Reason.HAS_UNKNOWN_LABEL.note(label=label)
         elif (span := Span(start, end, label)) in cleaned.spans:
             cleaned.changed.append(Reason.MERGED.note(mention, label=label))
@@ -92,6 +97,7 @@ def clean(
         cleaned.problem = cleaned.problem or Reason.NO_SPAN_FITS.note()
     _resolve_overlaps(cleaned, policies.overlaps)
     cleaned.spans.sort()
+    cleaned.unknown += version.unknown
     return cleaned
 
 
@@ -171,16 +177,6 @@ def _no_place(text: str, raw: RawSpan, place: tuple[int, int] | None) -> Note:
     if raw.start == raw.end and 0 <= raw.start <= len(text):
         return Reason.EMPTY.note(raw.claim or "", **details)
     return Reason.OUTSIDE.note(raw.claim or "", length=len(text), **details)
-
-
-def _same_name(label: str, schema: EntitySchema) -> str | None:
-    """The entity type whose name differs from a label only in capitals, blanks, hyphens and the like; None for none."""
-
-    def plain(name: str) -> str:
-        return "".join(character for character in name if character.isalnum()).casefold()
-
-    alike = [name for name in schema.labels if plain(name) == plain(label)]
-    return alike[0] if len(alike) == 1 and plain(label) else None
 
 
 def _trimmed(text: str, place: tuple[int, int]) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """From the versions of a passage to one annotation: which versions count, and what is made of them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from spacy_domain_ner.corpus.passage import Span
 from spacy_domain_ner.exchange.cleaning import CleanVersion
@@ -62,9 +63,22 @@ def candidates(versions: Sequence[Version], policies: Policies) -> tuple[list[Ve
     return [version for version in counting if latest.get(version.annotator, version) is version], left_out
 
 
-def combine(
-    versions: list[CleanVersion], policy: Annotators
-) -> tuple[list[tuple[CleanVersion, list[Span]]], Note | None]:
+@dataclass(frozen=True)
+class Annotation:
+    """What was made of a passage's versions.
+
+    Attributes:
+        version: The version that it follows.
+        spans: The spans.
+        unknown: The parts of the text of which nobody knows yet what they are.
+    """
+
+    version: CleanVersion
+    spans: list[Span]
+    unknown: list[Span]
+
+
+def combine(versions: list[CleanVersion], policy: Annotators) -> tuple[list[Annotation], Note | None]:
     """Make one annotation of a passage's versions.
 
     Args:
@@ -72,25 +86,65 @@ def combine(
         policy: What becomes of several people's versions.
 
     Returns:
-        The annotation with the version that it follows: several for `each`, none where the passage is left out. And a
-        note on how the versions differ, None where they do not.
+        The annotation: several for `each`, none where the passage is left out. And a note on how the versions differ,
+        None where they do not.
     """
     found = [frozenset(version.spans) for version in versions]
     differing = len(frozenset.union(*found) - frozenset.intersection(*found))
     if policy is Annotators.each:
-        return [(version, version.spans) for version in versions], _difference(versions, differing)
+        return [_annotation(version) for version in versions], _difference(versions, differing)
     if policy is Annotators.agreed and differing:
         return [], _difference(versions, differing)
-    if policy is Annotators.majority:
-        counts = Counter(span for spans in found for span in spans)
-        kept = sorted(span for span, count in counts.items() if 2 * count > len(versions))
-        return [(versions[-1], kept)], _difference(versions, differing)
-    agreement = [sum(len(mine & other) for other in found) - len(mine) for mine in found]
-    chosen = versions[max(range(len(versions)), key=lambda index: (agreement[index], index))]
-    return [(chosen, chosen.spans)], _difference(versions, differing, chosen)
+    if policy is Annotators.one:
+        agreement = [sum(len(mine & other) for other in found) - len(mine) for mine in found]
+        chosen = versions[max(range(len(versions)), key=lambda index: (agreement[index], index))]
+        return [_annotation(chosen)], _difference(versions, differing, chosen)
+    kept, undecided = _majority(found)
+    unknown = {*undecided, *(part for version in versions for part in version.unknown)}
+    return [Annotation(versions[-1], kept, _without(unknown, kept))], _difference(
+        versions, differing, undecided=undecided
+    )
 
 
-def _difference(versions: list[CleanVersion], differing: int, chosen: CleanVersion | None = None) -> Note | None:
+def _annotation(version: CleanVersion) -> Annotation:
+    return Annotation(version, version.spans, _without(version.unknown, version.spans))
+
+
+def _majority(found: Sequence[frozenset[Span]]) -> tuple[list[Span], list[Span]]:
+    """The spans that more than half of the versions have, and the places that nobody can decide.
+
+    Such a place is a span that others lack, where half of the versions or more have a span of some kind: that there is
+    no entity is not what more than half of them say.
+    """
+    counts = Counter(span for spans in found for span in spans)
+    kept = sorted(span for span, count in counts.items() if 2 * count > len(found))
+    undecided = []
+    for span in sorted(set(counts) - set(kept)):
+        marked = sum(any(span.start < one.end and one.start < span.end for one in spans) for spans in found)
+        if 2 * marked >= len(found):
+            undecided.append(span)
+    return kept, [span for span in undecided if _without([span], kept)]
+
+
+def _without(parts: Iterable[Span], spans: Sequence[Span]) -> list[Span]:
+    """Cut spans out of parts of a text; what is left has the label of its part."""
+    left = set(parts)
+    for span in spans:
+        for part in [part for part in left if part.start < span.end and span.start < part.end]:
+            left.remove(part)
+            if part.start < span.start:
+                left.add(Span(part.start, span.start, part.label))
+            if span.end < part.end:
+                left.add(Span(span.end, part.end, part.label))
+    return sorted(left)
+
+
+def _difference(
+    versions: list[CleanVersion],
+    differing: int,
+    chosen: CleanVersion | None = None,
+    undecided: Sequence[Span] = (),
+) -> Note | None:
     if not differing:
         return None
     names = ", ".join(version.version.annotator for version in versions if version.version.annotator)
@@ -98,4 +152,7 @@ def _difference(versions: list[CleanVersion], differing: int, chosen: CleanVersi
     if chosen is not None:
         taken = f"; taken: {chosen.version.annotator or f'the one of line {chosen.version.line}'}"
     whose = f" (by {names})" if names else ""
-    return Reason.VERSIONS_DIFFER.note(versions=len(versions), whose=whose, spans=differing, taken=taken)
+    count = len(versions)
+    if undecided:
+        return Reason.NOT_DECIDED.note(versions=count, whose=whose, spans=differing, undecided=len(undecided))
+    return Reason.VERSIONS_DIFFER.note(versions=count, whose=whose, spans=differing, taken=taken)

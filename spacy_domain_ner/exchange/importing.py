@@ -371,16 +371,18 @@ class _Import:
         annotations, difference = combine(versions, self._policies.annotators)
         if difference:
             self._log.add_passage("changed" if annotations else "refused", first, difference)
+            report.undecided += difference.reason is Reason.NOT_DECIDED
         spans_left = sum(len(cleaned.spans) for cleaned in versions)
         each = self._policies.annotators is Annotators.each
         named: Counter[str] = Counter()
-        for cleaned, spans in annotations:
-            version, meta = cleaned.version, cleaned.version.meta
+        for annotation in annotations:
+            version, meta, spans = annotation.version.version, annotation.version.version.meta, annotation.spans
             if each:
                 named[version.annotator] += 1
                 again = f" ({named[version.annotator]})" if named[version.annotator] > 1 else ""
                 meta = {**meta, "annotator": (version.annotator or "unknown") + again}
-            self._database.add_passage(Passage(version.text, spans, meta, version.extra), version, each)
+            passage = Passage(version.text, spans, meta, version.extra, unknown=annotation.unknown)
+            self._database.add_passage(passage, version, each)
             report.passages["kept"] += 1
             report.spans["kept"] += len(spans)
             report.labels.update(span.label for span in spans)
@@ -438,17 +440,20 @@ class _Import:
         try:
             # The text that was there stays, whatever white space a tool made of it.
             text, spans = old.text, list(rebase(new.spans, new.text, old.text))
+            unknown = list(rebase(new.unknown, new.text, old.text))
         except ValueError:
-            text, spans = new.text, new.spans
+            text, spans, unknown = new.text, new.spans, new.unknown
         before, after = set(old.spans), set(spans)
         meta = {**old.meta, **new.meta}
-        if before == after and meta == old.meta and text == old.text:
+        if before == after and set(old.unknown) == set(unknown) and meta == old.meta and text == old.text:
             counts["unchanged"] += 1
             return None
         changes = [f"+{span.label} {text[span.start : span.end]!r}" for span in sorted(after - before)]
         changes += [f"-{span.label} {old.surface(span)!r}" for span in sorted(before - after)]
+        if set(old.unknown) != set(unknown):
+            changes.append("its unknown parts")
         self._log.add_passage("updated", version, Reason.UPDATED.note(changes=", ".join(changes) or "its meta"), text)
-        updated = Passage(text, spans, meta, {**old.extra, **new.extra})
+        updated = Passage(text, spans, meta, {**old.extra, **new.extra}, unknown=unknown)
         return json.dumps(to_record(updated), ensure_ascii=False)
 
 
@@ -460,6 +465,7 @@ def _move_onto(cleaned: CleanVersion, text: str) -> Note | None:
     """
     try:
         cleaned.spans = list(rebase(cleaned.spans, cleaned.version.text, text))
+        cleaned.unknown = list(rebase(cleaned.unknown, cleaned.version.text, text))
     except ValueError:
         return Reason.OTHER_UNICODE_FORM.note()
     cleaned.version.text = text

@@ -13,14 +13,15 @@ class Annotators(str, Enum):
     """What becomes of a passage that several people annotated.
 
     Attributes:
+        majority: The spans that more than half of the versions have. Where half of the versions or more have a span,
+            and no span has more than half, the place is unknown until somebody decides.
         one: The version that agrees best with the others, the last one where several do.
-        majority: The spans that more than half of the versions have.
         agreed: The passage where all versions have the same spans; else it is left out.
         each: Every version as a passage of its own, to compare them.
     """
 
-    one = "one"
     majority = "majority"
+    one = "one"
     agreed = "agreed"
     each = "each"
 
@@ -59,11 +60,13 @@ class UnknownLabels(str, Enum):
     """What becomes of a span whose label is not an entity type.
 
     Attributes:
-        span: The span is refused.
+        unknown: It is not a span, and its place is unknown: training does not learn that there is no entity.
+        span: It is not a span, and its place counts as without an entity.
         passage: Its passage is refused.
         keep: It is kept.
     """
 
+    unknown = "unknown"
     span = "span"
     passage = "passage"
     keep = "keep"
@@ -81,10 +84,11 @@ class Policies:
     """How an import decides. Each choice may be given by its name, for example `annotators="majority"`.
 
     Attributes:
-        annotators: A passage that several people annotated: "one", "majority", "agreed" or "each".
+        annotators: A passage that several people annotated: "majority", "one", "agreed" or "each".
         ground_truth: Versions that are marked as the truth: "prefer", "only" or "ignore".
         overlaps: Spans that overlap: "longest", "first", "refuse" or "keep".
-        unknown_labels: Labels that are not entity types: "span", "passage" or "keep".
+        unknown_labels: Labels that are not entity types: "unknown", "span", "passage" or "keep". A label that differs
+            from a type only in case, blanks, hyphens and underscores is that type.
         skipped: Passages that the annotator skipped: "keep" or "drop"; kept, they count as annotated.
         predictions: A model's spans, where nobody annotated the passage: "keep" or "drop".
         empty: Passages without any span: "keep" or "drop"; kept, they say that there is no entity in them.
@@ -97,10 +101,10 @@ class Policies:
         UserError: If a choice does not exist.
     """
 
-    annotators: Annotators = Annotators.one
+    annotators: Annotators = Annotators.majority
     ground_truth: GroundTruth = GroundTruth.prefer
     overlaps: Overlaps = Overlaps.longest
-    unknown_labels: UnknownLabels = UnknownLabels.span
+    unknown_labels: UnknownLabels = UnknownLabels.unknown
     skipped: KeepOrDrop = KeepOrDrop.drop
     predictions: KeepOrDrop = KeepOrDrop.drop
     empty: KeepOrDrop = KeepOrDrop.keep

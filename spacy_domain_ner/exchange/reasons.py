@@ -54,6 +54,7 @@ class Reason(str, Enum):
 
     # A passage is changed.
     VERSIONS_DIFFER = "{versions} versions{whose} differ in {spans} span(s){taken}"
+    NOT_DECIDED = "{versions} versions{whose} differ in {spans} span(s); {undecided} place(s) stay unknown"
     OLD_ANNOTATION_KEPT = "it has no span and may not be annotated; the annotation that was there stays"
     UPDATED = "updated: {changes}"
 

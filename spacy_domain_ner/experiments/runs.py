@@ -190,13 +190,21 @@ def run_record(
 
 def bare(passages: Sequence[Passage]) -> list[Passage]:
     """What a model sees of passages: metadata that changes needs no new training."""
-    return [Passage(passage.text, passage.spans) for passage in passages]
+    return [Passage(passage.text, passage.spans, unknown=passage.unknown) for passage in passages]
 
 
 def identity_of(passages: Sequence[Passage]) -> str:
     """A digest of passages' texts and annotations."""
-    spans = [[(span.start, span.end, span.label) for span in passage.spans] for passage in passages]
-    return digest([[passage.text, of_passage] for passage, of_passage in zip(passages, spans, strict=True)])
+
+    def rows(spans: Sequence[Span]) -> list[tuple[int, int, str]]:
+        return [(span.start, span.end, span.label) for span in spans]
+
+    return digest(
+        [
+            [passage.text, rows(passage.spans), *([rows(passage.unknown)] if passage.unknown else [])]
+            for passage in passages
+        ]
+    )
 
 
 def read_evaluation_set(path: Path) -> list[Passage]:

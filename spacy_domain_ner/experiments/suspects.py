@@ -4,7 +4,7 @@ import gc
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -217,7 +217,7 @@ def _records(suspects: Sequence[Suspect]) -> list[dict[str, Any]]:
             }
             for suspect in found
         ]
-        records.append(to_record(Passage(passage.text, passage.spans, meta, {**passage.extra, SUSPECTS: rows})))
+        records.append(to_record(replace(passage, meta=meta, extra={**passage.extra, SUSPECTS: rows})))
     return records
 
 

@@ -94,17 +94,20 @@ class HuggingFace:
         return next((path.parent for path in configs), None)
 
 
-def tagged(window: Mapping[str, Any], spans: Sequence[Span], numbers: Mapping[str, int]) -> dict[str, Any]:
+def tagged(
+    window: Mapping[str, Any], spans: Sequence[Span], numbers: Mapping[str, int], unknown: Sequence[Span] = ()
+) -> dict[str, Any]:
     """Add the tag of each word piece to a window's inputs, by the spans' offsets.
 
     Args:
         window: The inputs of a window of a passage, with the word pieces' offsets in the passage.
         spans: The passage's spans.
         numbers: The number of each tag.
+        unknown: The passage's unknown parts.
 
     Returns:
         The inputs with `labels`. Word pieces that a span touches get the span's tag, the first of them `B-`. Special
-        word pieces get the number that the loss ignores.
+        word pieces, and those of unknown parts, get the number that the loss ignores.
     """
     offsets: numpy.ndarray = window["offsets"]
     labels = numpy.where(offsets[:, 1] > offsets[:, 0], numbers["O"], NO_TAG)
@@ -114,6 +117,9 @@ def tagged(window: Mapping[str, Any], spans: Sequence[Span], numbers: Mapping[st
         # A window of a long passage may begin in the middle of a span.
         if len(touched) and (offsets[touched[0], 0] <= span.start or touched[0] > numpy.argmax(labels != NO_TAG)):
             labels[touched[0]] = numbers[f"B-{span.label}"]
+    for part in unknown:
+        inside = (offsets[:, 0] < part.end) & (offsets[:, 1] > part.start)
+        labels[inside & (labels == numbers["O"])] = NO_TAG
     return {**{key: value for key, value in window.items() if key not in ("offsets", "text")}, "labels": list(labels)}
 
 
@@ -178,7 +184,9 @@ def _tagged_windows(tokenizer: Any, model: Any, passages: Sequence[Passage], sec
     from spacy_domain_ner.components.huggingface_ner import encode
 
     windows = encode(tokenizer, [passage.text for passage in passages], section.max_length, section.overlap)
-    return [tagged(window, passages[window["text"]].spans, model.config.label2id) for window in windows]
+    numbers = model.config.label2id
+    sides = ((window, passages[window["text"]]) for window in windows)
+    return [tagged(window, passage.spans, numbers, passage.unknown) for window, passage in sides]
 
 
 def _make_trainer(

@@ -137,7 +137,11 @@ def _read_docs(path: Path) -> list[Passage]:
         told = (isinstance(error, OSError) and error.strerror) or reason(error)
         raise UserError(f"Can't read {path}: {told}", "Convert the sets again: weasel run convert") from None
     return [
-        Passage(doc.text, [Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents])
+        Passage(
+            doc.text,
+            [Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents],
+            unknown=[Span(token.idx, token.idx + len(token), "") for token in doc if not token.ent_iob],
+        )
         for doc in docs.get_docs(Vocab())
     ]
 

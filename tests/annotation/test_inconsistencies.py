@@ -60,6 +60,13 @@ def test_inside_of_an_annotated_span_and_in_a_longer_known_form_it_is_another_na
     assert (found.form, found.labels) == ("Redis Labs", {"TEAM": 3, "": 1})
 
 
+def test_a_form_that_nobody_has_decided_on_is_not_one_that_is_not_annotated():
+    passages = [annotated(f"Kafka {n}", ("Kafka", "INFRA")) for n in range(3)]
+    undecided = Passage("Kafka b", unknown=[Span(0, 5, "")])
+    assert find_inconsistencies([*passages, undecided]) == []
+    assert len(find_inconsistencies([*passages, Passage("Kafka b")])) == 1
+
+
 def test_what_looks_like_a_slip_comes_first_and_common_words_last():
     passages = [
         *[annotated(f"Kafka {n}", ("Kafka", "INFRA")) for n in range(3)], *[Passage("Kafka b")] * 2,

@@ -243,6 +243,18 @@ def test_a_span_that_misses_tokens_is_tagged_by_its_characters(tokenizers, kind)
     assert {label for number, label in enumerate(labels) if number not in touched} == {0, -100}
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_word_pieces_of_unknown_parts_teach_nothing(tokenizers, kind):
+    [window] = encode(tokenizers[kind], ["see checkout now"], 32, 4)
+    known, labels = (
+        tagged(window, [Span(0, 3, "A")], numbers_of_labels(), unknown)["labels"]
+        for unknown in ((), (Span(2, 10, ""),))
+    )
+    for number, (start, end) in enumerate(window["offsets"].tolist()):
+        inside = end > start and 3 <= start < 10
+        assert labels[number] == (-100 if inside else known[number])
+
+
 @pytest.mark.parametrize(
     ("tags", "real", "spans"),
     [

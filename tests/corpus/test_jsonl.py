@@ -26,7 +26,10 @@ PASSAGES = st.builds(
     text=TEXTS,
     spans=st.lists(st.builds(Span, st.integers(-5, 2**70), st.integers(-5, 2**70), STRINGS.filter(bool)), max_size=4),
     meta=st.dictionaries(STRINGS, JSON, max_size=3),
-    extra=st.dictionaries(STRINGS.filter(lambda key: key not in ("text", "spans", "meta", "answer")), JSON, max_size=3),
+    extra=st.dictionaries(
+        STRINGS.filter(lambda key: key not in ("text", "spans", "unknown", "meta", "answer")), JSON, max_size=3
+    ),
+    unknown=st.lists(st.builds(Span, st.integers(0, 9), st.integers(0, 9), STRINGS), max_size=2),
 )
 
 
@@ -122,8 +125,12 @@ def test_a_passage_is_read_in_any_dress(tmp_path, content):
         pytest.param('{"text": "a", "n": ' + "9" * 5000 + "}", "thousands of digits", id="a huge number"),
         pytest.param('{"text": "a", "n": ' + "[" * 100_000 + "}", "nested too deeply", id="nested too deeply"),
         pytest.param("\0\0\0", "not valid JSON", id="null bytes"),
-        pytest.param(line(format_version=0), "'format_version' must be 1, not 0", id="format version 0"),
-        pytest.param(line(format_version="1"), "'format_version' must be 1, not '1'", id="format version in quotes"),
+        pytest.param(line(unknown=[[0, 4]]), "'unknown' must be a list of objects", id="unknown parts as lists"),
+        pytest.param(line(unknown=[{"start": 0}]), "an unknown part's 'start' and 'end'", id="half an unknown part"),
+        pytest.param(line(format_version=0), "'format_version' must be 1 or 2, not 0", id="format version 0"),
+        pytest.param(
+            line(format_version="1"), "'format_version' must be 1 or 2, not '1'", id="format version in quotes"
+        ),
         pytest.param('{"text": "a\0b"}', "not valid JSON", id="a bare null byte in a string"),
         pytest.param(line() + line(), "not valid JSON (Extra data", id="two records in a line"),
     ],
@@ -150,14 +157,22 @@ def test_records_say_their_format_version_which_is_no_key_of_the_passage(tmp_pat
     assert [passage.extra for passage in read_valid_passages(path)] == [{"id": 3}]
 
 
-@pytest.mark.parametrize("newer", [line(format_version=2), '{"format_version": 7, "passage": ["another", "form"]}'])
+def test_a_record_is_of_the_newer_format_only_where_it_has_unknown_parts(tmp_path):
+    """An earlier version of the package would learn that there is no entity in them."""
+    write_passages(tmp_path / "a.jsonl", [Passage("a"), Passage("b c", unknown=[Span(2, 3, "")])])
+    plain, newer = map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines())
+    assert (plain["format_version"], "unknown" in plain) == (1, False)
+    assert (newer["format_version"], newer["unknown"]) == (2, [{"start": 2, "end": 3}])
+
+
+@pytest.mark.parametrize("newer", [line(format_version=3), '{"format_version": 7, "passage": ["another", "form"]}'])
 def test_a_newer_format_version_is_an_error_for_the_file_with_both_versions_and_what_to_do(tmp_path, newer):
     path = written(tmp_path, f"{line()}\n{newer}\n")
     with pytest.raises(UserError) as raised:
         read_passages(path)
     version = json.loads(newer)["format_version"]
     assert f"{path}:2 has format_version {version}" in raised.value.what
-    assert "reads format_version 1 at most" in raised.value.what
+    assert "reads format_version 2 at most" in raised.value.what
     assert "pip install --upgrade spacy-domain-ner" in raised.value.hint
 
 

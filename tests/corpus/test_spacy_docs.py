@@ -46,6 +46,11 @@ def test_the_tokens_of_a_misaligned_span_are_missing_and_not_outside():
     assert [token.ent_iob_ or "missing" for token in doc] == ["B", "O", "missing", "O", "O", "O"]
 
 
+def test_the_tokens_of_unknown_parts_are_missing_except_where_they_are_annotated():
+    passage = Passage(TEXT, [Span(0, 5, "INFRA")], unknown=[Span(3, 8, ""), Span(11, 12, "TOOL"), Span(90, 99, "")])
+    assert [token.ent_iob_ or "missing" for token in to_doc(NLP, passage)] == ["B", "missing", "missing", "O", "O", "O"]
+
+
 def test_files_are_converted_beside_themselves_and_what_training_can_not_use_is_given(tmp_path):
     (tmp_path / "config.cfg").write_text('[nlp]\nlang = "en"\n')
     lost = Span(0, 3, "INFRA")

@@ -44,6 +44,21 @@ def test_a_span_counts_where_all_of_it_is_right(gold, found, expected):
     assert (result.true_positives, result.false_positives, result.false_negatives) == expected
 
 
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param([A, B], (1, 0, 0), id="a prediction in the unknown part does not count"),
+        pytest.param(
+            [Span(0, 3, "A")], (0, 0, 1), id="one that reaches into it does not count, and misses what is left"
+        ),
+        pytest.param([Span(6, 7, "A")], (0, 1, 1), id="one elsewhere counts"),
+    ],
+)
+def test_what_nobody_knows_makes_a_prediction_neither_right_nor_wrong(found, expected):
+    result = score([Passage(TEXT, [A], unknown=[Span(2, 5, "")])], [found], ["A"]).micro
+    assert (result.true_positives, result.false_positives, result.false_negatives) == expected
+
+
 def test_a_wrong_type_is_missed_in_one_and_invented_in_the_other():
     types = score([Passage(TEXT, [A])], [[Span(0, 1, "B")]], ["A", "B"]).types
     assert types == {"A": Score(0, 0, 1), "B": Score(0, 1, 0)}

@@ -76,7 +76,10 @@ def test_the_advice_names_what_it_is_about(counts, words):
     ("counts", "actions", "words"),
     [
         pytest.param(
-            {"found": 12}, ["evaluate"], "judge on about 20 more mentions before you rely on it", id="few mentions, all right"
+            {"found": 12},
+            ["evaluate"],
+            "judge on about 20 more mentions before you rely on it",
+            id="few mentions, all right",
         ),
         pytest.param(
             {"found": 12, "trained": 40}, ["evaluate", "label"], "label 160 more examples", id="few examples, too"

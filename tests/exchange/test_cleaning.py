@@ -8,6 +8,7 @@ from spacy_domain_ner.exchange.cleaning import clean, rebase
 from spacy_domain_ner.exchange.formats.version import RawSpan
 from spacy_domain_ner.exchange.policies import Overlaps, Policies, UnknownLabels
 from spacy_domain_ner.exchange.reasons import Reason
+from spacy_domain_ner.schema import EntitySchema, EntityType
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,8 @@ def test_a_span_that_is_there_twice_once_trimmed_is_merged():
 @pytest.mark.parametrize(
     ("policies", "expected"),
     [
-        pytest.param(Policies(), ["INFRA"], id="the span is refused"),
+        pytest.param(Policies(), ["INFRA"], id="the place is unknown"),
+        pytest.param(Policies(unknown_labels=UnknownLabels.span), ["INFRA"], id="the span is refused"),
         pytest.param(
             Policies(unknown_labels=UnknownLabels.keep, overlaps=Overlaps.keep), ["INFRA", "SERVICE"], id="kept"
         ),
@@ -75,6 +77,43 @@ def test_labels_that_are_no_entity_types(policies, expected):
     else:
         assert not cleaned.problem
         assert [span.label for span in cleaned.spans] == expected
+
+
+def test_the_place_of_an_unknown_label_is_unknown_unless_somebody_says_that_it_is_no_entity():
+    def unknown(**policies):
+        cleaned = clean(version(A, RawSpan(6, 13, "PERSON")), Policies(**policies), SCHEMA)
+        return [(TEXT[part.start : part.end], part.label) for part in cleaned.unknown]
+
+    assert unknown() == [("Cluster", "PERSON")]
+    assert unknown(unknown_labels="span") == []
+    assert unknown(rename={"PERSON": ""}) == []
+    assert unknown(unknown_labels="keep") == []
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        ("CONTAINER_ID", "CONTAINER_ID"),
+        ("Container ID", "CONTAINER_ID"),
+        ("container-id", "CONTAINER_ID"),
+        ("ContainerId", "CONTAINER_ID"),
+        ("Vessel", "VESSEL"),
+        ("vessels", None),
+        ("", None),
+    ],
+)
+def test_a_label_that_is_only_written_in_another_way_is_its_type(label, expected):
+    schema = EntitySchema(entity_types=[EntityType(name="VESSEL"), EntityType(name="CONTAINER_ID")])
+    assert schema.type_of(label) == expected
+    if label:
+        cleaned = clean(version(RawSpan(0, 5, label)), Policies(), schema)
+        assert [span.label for span in cleaned.spans] == ([expected] if expected else [])
+        assert list(cleaned.spellings) == ([(label, expected)] if expected and expected != label else [])
+
+
+def test_a_label_that_could_be_two_types_is_neither():
+    schema = EntitySchema(entity_types=[EntityType(name="A_B"), EntityType(name="A-B")])
+    assert (schema.type_of("A-B"), schema.type_of("a b")) == ("A-B", None)
 
 
 def test_a_passage_is_refused_when_none_of_its_spans_can_be_taken_and_not_taken_for_one_without():

@@ -121,8 +121,43 @@ def cleaned_versions(*spans_of_each):
 )
 def test_several_annotators_versions_become_one(versions, policy, expected):
     made, difference = combine(cleaned_versions(*versions), Annotators(policy))
-    assert [[span.end for span in spans] for _, spans in made] == expected
+    assert [[span.end for span in one.spans] for one in made] == expected
     assert bool(difference) == any(spans != versions[0] for spans in versions)
+
+
+@pytest.mark.parametrize(
+    ("versions", "spans", "unknown"),
+    [
+        pytest.param([["tower"], ["tower"]], ["tower"], [], id="they agree"),
+        pytest.param([["tower"], []], [], ["tower"], id="one of two marks nothing"),
+        pytest.param([["tower", "drive"], ["drive"]], ["drive"], ["tower"], id="one of two spans is shared"),
+        pytest.param([["tower"], ["tower lift 3"]], [], ["tower", "tower lift 3"], id="other boundaries"),
+        pytest.param([["tower"], ["tower"], []], ["tower"], [], id="two of three mark it"),
+        pytest.param([["tower"], [], []], [], [], id="two of three mark nothing"),
+        pytest.param(
+            [["tower"], ["tower lift 3"], []], [], ["tower", "tower lift 3"], id="two of three mark something"
+        ),
+        pytest.param([["tower"], ["tower"], ["tower lift 3"]], ["tower"], [" lift 3"], id="what a third adds"),
+        pytest.param([["tower"], ["tower"], [], []], [], ["tower"], id="two against two"),
+    ],
+)
+def test_a_place_that_the_annotators_do_not_decide_is_unknown_and_not_without_an_entity(versions, spans, unknown):
+    text = "tower lift 3 drive"
+
+    def made(names):
+        return [Span(text.index(name), text.index(name) + len(name), "A") for name in names]
+
+    cleaned = [CleanVersion(version(by=name), made(names)) for name, names in zip("abcd", versions, strict=False)]
+    [found], difference = combine(cleaned, Annotators.majority)
+    assert [text[span.start : span.end] for span in found.spans] == spans
+    assert [text[part.start : part.end] for part in found.unknown] == unknown
+    assert ("stay unknown" in str(difference)) == bool(unknown)
+
+
+@pytest.mark.parametrize("policy", [Annotators.majority, Annotators.one, Annotators.each])
+def test_what_a_version_does_not_know_stays_unknown_outside_its_spans(policy):
+    [found], _ = combine([CleanVersion(version(), [Span(4, 6, "A")], unknown=[Span(2, 8, "B")])], policy)
+    assert found.unknown == [Span(2, 4, "B"), Span(6, 8, "B")]
 
 
 def test_the_difference_names_the_people_and_whose_was_taken():

@@ -139,6 +139,21 @@ def test_every_annotator_s_version_is_kept_apart_and_importing_again_changes_not
     assert merge(first, new, policies)[0] == first
 
 
+def test_annotators_who_differ_leave_the_place_unknown_until_one_of_them_is_right(merge):
+    ann, bo = row("Redis is down", SPAN, _annotator_id="ann"), row("Redis is down", _annotator_id="bo")
+    first, report = merge(None, ann + bo)
+    record = json.loads(first)
+    assert (record["spans"], record["unknown"]) == ([], [{"start": 0, "end": 5, "label": "INFRA"}])
+    assert report.undecided == 1
+    # Importing both again changes nothing, nor does importing the annotation file itself.
+    assert merge(first, ann + bo)[0] == first
+    assert merge(first, first)[0] == first
+    # The people agree, and nothing is unknown any more.
+    decided = json.loads(merge(first, ann + ann.replace('"ann"', '"bo"'))[0])
+    assert len(decided["spans"]) == 1
+    assert "unknown" not in decided
+
+
 def test_strict_writes_only_the_report(merge, tmp_path):
     with pytest.raises(UserError, match=r"2 passage\(s\), span\(s\) or file\(s\) refused"):
         merge(row("old"), row("new", {"start": 50, "end": 60, "label": "X"}), strict=True)

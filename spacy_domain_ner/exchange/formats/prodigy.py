@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from spacy_domain_ner.corpus.jsonl import is_offset, shown
+from spacy_domain_ner.corpus.jsonl import is_offset, read_unknown, shown
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.exchange.formats.version import Status, Version, name_of, text_of
 from spacy_domain_ner.reading.records import RefusedError
 
 _OWN_KEYS = (
-    "text", "spans", "tokens", "answer", "meta", "relations", "html", "options", "accept",
+    "text", "spans", "unknown", "tokens", "answer", "meta", "relations", "html", "options", "accept",
     "view_id", "versions", "sessions", "config", "format_version",
 )  # fmt: skip
 _ANSWERS = ("accept", "reject", "ignore")
@@ -65,6 +65,7 @@ def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
         meta=dict(meta),
         extra={key: value for key, value in row.items() if key not in _OWN_KEYS and not key.startswith("_")},
     )
+    version.unknown = read_unknown(row.get("unknown"))
     for span in spans or []:
         if not isinstance(span, dict):
             version.refused.append(("", f"a span must be an object, not {shown(span)}"))

@@ -5,6 +5,7 @@ from enum import Enum
 from typing import Any
 
 from spacy_domain_ner.corpus.jsonl import is_offset, shown
+from spacy_domain_ner.corpus.passage import Span
 from spacy_domain_ner.reading.records import RefusedError
 
 
@@ -53,6 +54,7 @@ class Version:
         ground_truth: Whether the tool marks it as the right one of several.
         meta: What the source says of the passage.
         extra: The record's other keys.
+        unknown: The parts of the text of which the annotator did not say what they are, in code points.
         notes: What the reader had to repair, for the report.
         refused: What could not be read as a span: its text, and the reason.
         ignored: The number of results of other kinds (relations, choices), by kind.
@@ -69,6 +71,7 @@ class Version:
     ground_truth: bool = False
     meta: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
+    unknown: list[Span] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     ignored: dict[str, int] = field(default_factory=dict)

@@ -203,8 +203,13 @@ def test_an_annotation_file_is_read_by_its_format_version(imported):
     result = imported(as_lines({**MANUAL, "format_version": 1}))
     assert "format_version" not in result.passages[0].extra
     with pytest.raises(UserError) as raised:
-        imported(as_lines(MANUAL, {**MANUAL, "format_version": 2}))
-    assert "export.json:2 has format_version 2" in raised.value.what
+        imported(as_lines(MANUAL, {**MANUAL, "format_version": 3}))
+    assert "export.json:2 has format_version 3" in raised.value.what
+
+
+def test_what_an_annotation_file_says_to_be_unknown_stays_unknown(imported):
+    row = {"text": "Redis and Kafka", "spans": [], "unknown": [{"start": 0, "end": 5}], "format_version": 2}
+    assert imported(as_lines(row)).passages[0].unknown == [Span(0, 5, "")]
 
 
 def test_other_keys_come_along(imported):

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import srsly
-from spacy.tokens import DocBin
-from spacy.vocab import Vocab
 from thinc.api import Config
 
 from spacy_domain_ner.base_models.configs import read_config
 from spacy_domain_ner.corpus.checks import no_entities
+from spacy_domain_ner.corpus.docbin import read_docs
 from spacy_domain_ner.corpus.jsonl import read_valid_passages
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.errors import UserError, reason
@@ -131,18 +130,18 @@ def _read_passages(path: Path) -> list[Passage]:
 
 
 def _read_docs(path: Path) -> list[Passage]:
+    hint = "Convert the sets again: weasel run convert"
     try:
-        docs = DocBin().from_disk(path)
-    except Exception as error:  # msgpack, zlib and the file system each have errors of their own
-        told = (isinstance(error, OSError) and error.strerror) or reason(error)
-        raise UserError(f"Can't read {path}: {told}", "Convert the sets again: weasel run convert") from None
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"Can't read {path}: {reason(error)}", hint) from None
     return [
         Passage(
             doc.text,
             [Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents],
             unknown=[Span(token.idx, token.idx + len(token), "") for token in doc if not token.ent_iob],
         )
-        for doc in docs.get_docs(Vocab())
+        for doc in read_docs(data, str(path), hint)
     ]
 
 

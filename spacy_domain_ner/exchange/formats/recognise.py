@@ -230,10 +230,7 @@ def read(
     elif file_format == "docbin":
         with source.open() as stream:
             data = stream.read()
-        try:
-            yield from enumerate(train_data.read_docbin(data), 1)
-        except RefusedError as error:
-            raise UserError(f"{source.name} is {error.reason}", "Write it again.") from None
+        yield from enumerate(train_data.read_docbin(data, source.name), 1)
     elif file_format == "label-studio-csv":
         text = _whole(source)
         if text.count('"') % 2:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from spacy_domain_ner.corpus.docbin import read_docs
 from spacy_domain_ner.corpus.jsonl import is_offset, shown
 from spacy_domain_ner.exchange.formats.bio import BadTagError, decode_tags
 from spacy_domain_ner.exchange.formats.spacing import align_tokens, join_tokens
@@ -255,26 +256,20 @@ def tagged_version(text: str, offsets: list[tuple[int, int]], tags: list[str], s
     yield version
 
 
-def read_docbin(data: bytes) -> Iterator[Version]:
+def read_docbin(data: bytes, name: str) -> Iterator[Version]:
     """Read a DocBin (`.spacy`).
 
     Args:
         data: The file's content.
+        name: The file's name, for messages.
 
     Yields:
         The version of each Doc.
 
     Raises:
-        RefusedError: It is not a DocBin.
+        UserError: It is not a DocBin, or it is damaged.
     """
-    from spacy.tokens import DocBin
-    from spacy.vocab import Vocab
-
-    try:
-        docs = DocBin().from_bytes(data)
-    except Exception as error:  # zlib, msgpack and numpy each have errors of their own
-        raise RefusedError(f"not a DocBin ({' '.join(str(error).split())[:80]})") from None
-    for number, doc in enumerate(docs.get_docs(Vocab()), 1):
+    for number, doc in enumerate(read_docs(data, name), 1):
         version = Version(doc.text, id=str(number))
         meta = doc.user_data.get("meta")
         version.meta = {key: value for key, value in meta.items() if _is_json(value)} if isinstance(meta, dict) else {}

@@ -1,8 +1,10 @@
 """The entity types of a domain: reading and validating `entity_types.yml`, the single source of what is labelled."""
 
 import itertools
+import json
 import re
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 
 import srsly
@@ -114,6 +116,14 @@ class EntityType(_Strict):
     examples: list[Example] = Field(default_factory=list)
     edge_cases: list[EdgeCase] = Field(default_factory=list)
     not_entities: list[str] = Field(default_factory=list)
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _name_is_text(cls, name: object) -> object:
+        if name is None or isinstance(name, (bool, int, float, date)):
+            # A type may well be called null.
+            raise ValueError(f"YAML reads the name as {json.dumps(name, default=str)}: put it in quotes, or give one")
+        return name
 
     @field_validator("name")
     @classmethod

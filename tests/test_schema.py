@@ -72,11 +72,15 @@ def test_yaml_in_other_dress_is_read(tmp_path, content):
         pytest.param(ONE + "- name: A\n", "'A' and 'A' have the same name", id="duplicate name"),
         pytest.param(ONE + "- name: a\n", "'A' and 'a' have the same name", id="names that differ in case"),
         pytest.param("entity_types: [&x {name: A}, *x]", "the same name", id="an anchor twice"),
-        pytest.param("entity_types: [{name: 12}]", "(12).name: Input should be a valid string", id="a number"),
-        pytest.param("entity_types: [{name: }]", "(None).name: Input should be a valid string", id="no name"),
+        pytest.param("entity_types: [{name: 12}]", "(12).name: YAML reads the name as 12", id="a number"),
+        pytest.param("entity_types: [{name: }]", "(None).name: YAML reads the name as null", id="no name"),
         pytest.param("entity_types: [{name: two words}]", "'two words' is not a label", id="a blank in a name"),
         pytest.param("entity_types: [{name: 1A}]", "'1A' is not a label", id="a digit first"),
         pytest.param('entity_types: [{name: "A\\n"}]', "is not a label", id="a newline in a name"),
+        *(
+            pytest.param(f"entity_types: [{{name: {name}}}]", f"reads the name as {told}: put it in quotes", id=name)
+            for name, told in {"null": "null", "~": "null", "true": "true", "1": "1", ".nan": "NaN"}.items()
+        ),
         pytest.param("entity_types: [{name: Ä}]", "'Ä' is not a label", id="a letter beyond ASCII"),
         pytest.param(ONE + "  examples: [{text: foo, mention: bar}]\n", "'bar' does not occur", id="no such mention"),
         pytest.param(ONE + "  examples: [{text: foo, mention: ''}]\n", "at least 1 character", id="empty mention"),

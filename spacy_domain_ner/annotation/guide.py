@@ -10,7 +10,7 @@ from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from spacy_domain_ner.annotation.lint import SchemaFinding, lint_schema
-from spacy_domain_ner.files import replacing
+from spacy_domain_ner.files import write_together
 from spacy_domain_ner.rendering import (
     escape_line_start,
     escape_markdown,
@@ -58,9 +58,7 @@ def write_guide(
     """
     entity_schema = read_schema(schema)
     guide = render_guide(entity_schema, title)
-    for name, text in (("guide.html", guide.html), ("guide.md", guide.markdown)):
-        with replacing(Path(output) / name) as stream:
-            stream.write(text)
+    write_together({Path(output) / "guide.html": [guide.html], Path(output) / "guide.md": [guide.markdown]})
     return lint_schema(entity_schema)
 
 

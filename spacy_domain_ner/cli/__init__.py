@@ -1,8 +1,21 @@
 """The command line: `domain-ner VERB`, and the same as `python -m spacy domain-ner VERB`. One module per verb."""
 
-from spacy_domain_ner.cli._app import app
+import sys
+from typing import NoReturn
 
 
 def main() -> None:
     """The command `domain-ner`."""
-    app(prog_name="domain-ner")
+    try:
+        # Here, so that Ctrl-C is one line from the beginning.
+        from spacy_domain_ner.cli._app import app
+
+        app(prog_name="domain-ner")
+    except KeyboardInterrupt:
+        interrupted()
+
+
+def interrupted() -> NoReturn:
+    """End as a shell reports an end by Ctrl-C: with 128 + SIGINT."""
+    print("Interrupted. Run the same command again.", file=sys.stderr)
+    sys.exit(130)

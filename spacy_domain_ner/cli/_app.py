@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperGroup
 
+from spacy_domain_ner.cli import interrupted
 from spacy_domain_ner.errors import UserError, reason
+from spacy_domain_ner.files import no_room
 from spacy_domain_ner.version import __version__
 
 # By step of the user's path: each verb with its module in this package, and its help in the list of the verbs.
@@ -79,6 +81,13 @@ class VerbGroup(TyperGroup):
         self.commands = _Verbs()  # type: ignore[assignment]
         # rich takes longer to import than a quick verb takes to run; each verb's own help is rich.
         self.rich_markup_mode = None
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a verb; Ctrl-C is one line, also while the verb's module is imported."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            interrupted()
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of the verbs, in the order of the user's path."""
@@ -158,11 +167,15 @@ def verb(name: str, group: typer.Typer | None = None, **settings: Any) -> Callab
             except OSError as error:
                 from spacy_domain_ner.cli._messages import fail
 
-                fail(reason(error), "Check that the path is right, may be read or written, and that the disk has room.")
-            except KeyboardInterrupt:
-                # 128 + SIGINT, as a shell reports it.
-                print("Interrupted. Run the same command again.", file=sys.stderr)
-                sys.exit(130)
+                if told := no_room(error):
+                    fail(told.what, told.hint)
+                fail(reason(error), "Check that the path is right, and that it may be read or written.")
+            except Exception as error:  # of a library that met a full disk, and any other as it is
+                if (told := no_room(error)) is None:
+                    raise
+                from spacy_domain_ner.cli._messages import fail
+
+                fail(told.what, told.hint)
 
         single.command(name, **settings)(guarded)
         if group is None:

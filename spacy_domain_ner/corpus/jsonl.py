@@ -132,8 +132,21 @@ def write_passages(
         UserError: The file can't be written.
     """
     with replacing(Path(path)) as stream:
-        for passage, sure in zip(passages, confidences or repeat({}), strict=bool(confidences)):
-            stream.write(json.dumps(to_record(passage, sure), ensure_ascii=False) + "\n")
+        stream.writelines(passage_lines(passages, confidences))
+
+
+def passage_lines(passages: Iterable[Passage], confidences: Sequence[Mapping[Span, float]] = ()) -> Iterator[str]:
+    """Make the canonical JSON lines of passages.
+
+    Args:
+        passages: The passages.
+        confidences: As for `write_passages`.
+
+    Yields:
+        Each line, with its end.
+    """
+    for passage, sure in zip(passages, confidences or repeat({}), strict=bool(confidences)):
+        yield json.dumps(to_record(passage, sure), ensure_ascii=False) + "\n"
 
 
 def to_record(passage: Passage, confidences: Mapping[Span, float] | None = None) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spacy_domain_ner.corpus.identity import text_identity
-from spacy_domain_ner.corpus.jsonl import read_valid_passages, write_passages
+from spacy_domain_ner.corpus.jsonl import passage_lines, read_valid_passages
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.files import replacing
+from spacy_domain_ner.files import replacing, write_together
 
 SIDES = ("train", "dev", "eval")
 SALTS = 500
@@ -98,8 +98,9 @@ def split(
     # First: sets without the salt that made them could not be made again.
     if state is not None and salt is None:
         write_salt(state, result.salt)
-    for side, passages in result.sides.items():
-        write_passages(Path(output_dir) / f"{side}.jsonl", passages)
+    write_together(
+        {Path(output_dir) / f"{side}.jsonl": passage_lines(passages) for side, passages in result.sides.items()}
+    )
     return result
 
 

@@ -1,6 +1,5 @@
 """From a trained model to a wheel that installs anywhere, with a model card that says how good it is."""
 
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, distributions
@@ -21,7 +20,7 @@ from spacy_domain_ner.components import travelling_modules
 from spacy_domain_ner.deployment.model_card import ModelCard, one_line
 from spacy_domain_ner.deployment.wheel import build_wheel, find_wheel
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.files import clear_leftovers, replacing_path
+from spacy_domain_ner.files import at_work, clear_leftovers, replacing_path
 from spacy_domain_ner.models import load_model
 from spacy_domain_ner.schema import read_schema
 from spacy_domain_ner.training.frameworks import hub_models
@@ -58,7 +57,8 @@ def package_model(
         `huggingface/`, with a model card of its own.
 
     Raises:
-        UserError: The name or the version does not fit, a file can't be read, or the build fails.
+        UserError: The name or the version does not fit, a file can't be read, the build fails, or another run is
+            building this package.
     """
     check_name(name, version)
     model, output_dir = Path(model), Path(output_dir)
@@ -69,8 +69,11 @@ def package_model(
     counted = _read_step(counts, "check", ("passages", "without_entities", "types"))
     language_name = f"{trained['lang']}_{name}"
     folder = f"{language_name}-{version}"
-    with tempfile.TemporaryDirectory() as scratch, replacing_path(output_dir / folder) as target:
-        staged = Path(scratch) / "model"
+    with at_work(output_dir / folder), replacing_path(output_dir / folder, folder=True) as target:
+        # Beside it, so that what a killed run has left is removed with it.
+        scratch = target.with_name("build")
+        scratch.mkdir()
+        staged = scratch / "model"
         copytree(model, staged)
         config = _without_paths(staged)
         code = list(travelling_modules(config))
@@ -88,18 +91,18 @@ def package_model(
         _write(staged / "README.md", card.for_spacy())
         spacy_package(
             staged,
-            Path(scratch),
+            scratch,
             code_paths=[file for file, _ in code],
             name=name,
             version=version,
             create_sdist=False,
             require_parent=True,
         )
-        built = Path(scratch) / folder
+        built = scratch / folder
         _without_providers(built)
         _register(built, language_name, [file.stem for file, _ in code])
         build_wheel(built)
-        copytree(built, target)
+        built.rename(target)
         for model_folder in hub_models(staged):
             copytree(model_folder, target / "huggingface")
             _write(target / "huggingface" / "README.md", card.for_huggingface())

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from spacy_domain_ner.deployment.wheel import find_wheel
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.files import replacing
+from spacy_domain_ner.files import replacing, scratch_folder
 
 # This runs in a Python that sees the package, but can neither import the plugin nor see its entry points: whatever the
 # model needs from the plugin is an error here.
@@ -119,7 +118,10 @@ def read_sentences(path: Path) -> list[Sentence]:
             sentences += TypeAdapter(list[Sentence]).validate_python(srsly.read_yaml(file) or [])
         except ValidationError as error:
             problems = "\n".join(f"  {_place(problem['loc'])}: {problem['msg']}" for problem in error.errors())
-            hint = "Each sentence has a `text` and `entities` (form: TYPE), and may have `not_entities` and `only`."
+            hint = (
+                "Each sentence has a `text` and `entities` (form: TYPE), and may have `not_entities` and `only`. "
+                "A type that YAML takes for something else, such as null, stands in quotes."
+            )
             raise UserError(f"{file} is not a list of sentences:\n{problems}", hint) from None
         except (OSError, ValueError) as error:
             raise UserError(f"Can't read the sentences in {file}: {' '.join(str(error).split())}") from None
@@ -129,9 +131,10 @@ def read_sentences(path: Path) -> list[Sentence]:
 def _find(wheel: Path, sentences: Sequence[Sentence]) -> list[list[tuple[str, str]]]:
     """What the model of a wheel finds in sentences: surface forms and types."""
     language_name = wheel.name.split("-")[0]
-    with tempfile.TemporaryDirectory() as site:
+    with scratch_folder() as scratch:
+        site = str(scratch / "site")
         install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, str(wheel)]
-        _run(install, f"The package {wheel} can't be installed", "")
+        _run(install, f"The package {wheel} can't be installed", "", TMPDIR=str(scratch))
         texts = json.dumps([sentence.text for sentence in sentences])
         command = [sys.executable, "-c", _EXTRACT, site, language_name]
         output = _run(command, f"The package {wheel.name} installs, but can't be loaded without the plugin", texts)
@@ -156,9 +159,9 @@ def _judge(sentence: Sentence, found: list[tuple[str, str]]) -> Outcome:
     return Outcome(sentence, found, failures)
 
 
-def _run(command: list[str], failure: str, stdin: str) -> str:
+def _run(command: list[str], failure: str, stdin: str, **variables: str) -> str:
     # An output encoding of the user's shell must not break on what the model finds.
-    environment = {**os.environ, "PYTHONIOENCODING": "utf8", "PYTHONUTF8": "1"}
+    environment = {**os.environ, "PYTHONIOENCODING": "utf8", "PYTHONUTF8": "1", **variables}
     done = subprocess.run(command, input=stdin, capture_output=True, encoding="utf8", env=environment, check=False)
     if done.returncode:
         last = "\n".join(done.stderr.strip().splitlines()[-3:])

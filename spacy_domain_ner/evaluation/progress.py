@@ -1,14 +1,14 @@
 """This run against an earlier one: what got better, what got worse, and whether that is more than chance."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy
 
-from spacy_domain_ner.corpus.jsonl import read_valid_passages, write_passages
+from spacy_domain_ner.corpus.jsonl import passage_lines, read_valid_passages
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.evaluation.analysis import Analysis, Predicted
 from spacy_domain_ner.evaluation.bootstrap import Estimate, count_passages, estimate_difference, signed
@@ -148,8 +148,10 @@ def _successor(places: Counter[str]) -> str:
     return label if places[label] >= SAME_TYPE * places.total() else ""
 
 
-def rotate_predictions(path: Path, passages: Sequence[Passage], predicted: Sequence[Predicted]) -> list[Passage]:
-    """Write a run's predictions, and return those of the run before.
+def rotate_predictions(
+    path: Path, passages: Sequence[Passage], predicted: Sequence[Predicted]
+) -> tuple[list[Passage], Mapping[Path, Iterable[str]]]:
+    """Return the predictions of the run before, and what to write so that the next run finds those of this one.
 
     The run before is the latest one with other predictions, so that evaluating the same model again changes nothing.
     Its predictions are kept in a file beside `path` whose name ends in `-before`.
@@ -160,10 +162,11 @@ def rotate_predictions(path: Path, passages: Sequence[Passage], predicted: Seque
         predicted: The prediction for each passage.
 
     Returns:
-        The passages of the run before with the spans that were predicted then; none where there was no such run.
+        The passages of the run before with the spans that were predicted then; none where there was no such run. And
+        the lines of each file to be written.
 
     Raises:
-        UserError: A file can't be read or written.
+        UserError: A file can't be read.
     """
     before = path.with_name(f"{path.stem}-before{path.suffix}")
     now = [
@@ -175,10 +178,10 @@ def rotate_predictions(path: Path, passages: Sequence[Passage], predicted: Seque
     last = read_valid_passages(path) if path.is_file() else []
     spans_of = {passage.identity: passage.spans for passage in now}
     # Only passages of both count: the same model on an evaluation set that has grown is not another run.
+    contents = {path: passage_lines(now, [found.confidences for found in predicted])}
     if any(spans_of.get(passage.identity, passage.spans) != passage.spans for passage in last):
-        write_passages(before, last)
-    write_passages(path, now, [found.confidences for found in predicted])
-    return read_valid_passages(before) if before.is_file() else []
+        return last, {before: passage_lines(last), **contents}
+    return read_valid_passages(before) if before.is_file() else [], contents
 
 
 def direction(difference: Estimate | None) -> Literal["better", "worse", ""]:

@@ -216,7 +216,7 @@ def _write_brat(output: Path, passages: list[Passage], progress: Callable[[float
         what = "a folder with files in it" if output.is_dir() else "a file"
         raise UserError(f"{output} is {what}", "Name a new folder: brat's form has two files for each passage.")
     width = max(4, len(str(len(passages))))
-    with replacing_path(output) as folder:
+    with replacing_path(output, folder=True) as folder:
         folder.mkdir()
         for number, passage in enumerate(passages, 1):
             text, annotation = brat.to_files(passage)

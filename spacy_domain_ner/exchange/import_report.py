@@ -10,7 +10,7 @@ from typing import IO, Any, Literal
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.formats.version import Version
 from spacy_domain_ner.exchange.reasons import Note, Reason
-from spacy_domain_ner.files import replacing
+from spacy_domain_ner.files import WriteError, replacing
 from spacy_domain_ner.text import shorten
 
 # How many entries of each kind a report holds. The file that it is written to has all.
@@ -149,7 +149,8 @@ class ImportLog:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
-        if isinstance(kind, type) and issubclass(kind, UserError):
+        # Where the annotation file could not be written, the report would tell of passages that are not in it.
+        if isinstance(kind, type) and issubclass(kind, UserError) and not issubclass(kind, WriteError):
             self.finish()
             kind, error = None, (None, None)
         self._stack.__exit__(kind, *error)
@@ -183,9 +184,10 @@ class ImportLog:
         self._add(Entry("unread", "file", name, 0, "", "", words))
 
     def finish(self) -> None:
-        """Write the counts after the entries."""
+        """Write the counts after the entries; the file takes its place when the block of this log ends."""
         if self._stream is not None:
             self._stream.write('\n], "counts": ' + json.dumps(self.report.to_dict(), indent=1) + "}\n")
+            self._stream.close()
             self._stream = None
 
     def _add(self, entry: Entry) -> None:

@@ -27,7 +27,7 @@ from spacy_domain_ner.exchange.import_report import ImportLog, ImportReport
 from spacy_domain_ner.exchange.policies import Annotators, KeepOrDrop, Policies
 from spacy_domain_ner.exchange.reasons import Note, Reason
 from spacy_domain_ner.exchange.staging import Staging
-from spacy_domain_ner.files import replacing
+from spacy_domain_ner.files import at_work, write_together
 from spacy_domain_ner.reading.source import Source
 from spacy_domain_ner.schema import EntitySchema, read_schema
 from spacy_domain_ner.text import lone_surrogate
@@ -85,13 +85,16 @@ def import_annotations(
 
     Raises:
         UserError: If a file can't be read as a whole, no format is recognised, no label is an entity type, every
-            passage is refused, or something is refused and `strict` is set. Only the report is written then.
+            passage is refused, something is refused and `strict` is set, or another import into the same file is
+            running. Only the report is written then.
     """
     entity_types = schema_of(schema)
     folder = _text_folder(texts, encoding)
     names = None if tag_names is None else read_tag_names(tag_names)
     output = Path(output)
     with ExitStack() as stack:
+        # Another import would read the annotation file before this one has written it.
+        stack.enter_context(at_work(output))
         bar = _Progress(progress)
         sources = stack.enter_context(find_exports(inputs, encoding, bar.read))
         bar.bytes_in_all = sum(source.path.stat().st_size for source in sources)
@@ -102,16 +105,10 @@ def import_annotations(
         versions = bar.over(database.groups(), database.count("version WHERE first = id"), 0.5, 0.85)
         running.combine_all(versions, keep_partial=to_label is not None)
         _check(log.report, entity_types, strict)
-        with replacing(output) as stream:
-            for line in running.merged_lines(output, bar):
-                stream.write(line + "\n")
+        contents = {output: running.merged_lines(output, bar)}
         if to_label is not None:
-            with replacing(Path(to_label)) as stream:
-                for passage in database.partial():
-                    record = to_record(passage)
-                    del record["answer"]
-                    stream.write(json.dumps(record, ensure_ascii=False) + "\n")
-        log.finish()
+            contents[Path(to_label)] = running.partial_lines()
+        write_together(contents, before_placing=log.finish)
     bar.tell(1)
     return log.report
 
@@ -421,14 +418,21 @@ class _Import:
                     old = read_line(line, str(output), number) if line.strip() else None
                     found = self._database.take(old) if isinstance(old, Passage) else None
                     if isinstance(old, Passage) and found is not None:
-                        yield self._updated(old, *found) or line
+                        yield (self._updated(old, *found) or line) + "\n"
                         continue
                     counts["untouched"] += isinstance(old, Passage)
-                    yield line
+                    yield line + "\n"
         total = self._database.count("passage WHERE used = 0")
         for passage, _ in progress.over(self._database.new_passages(), total, 0.9, 1):
             counts["added"] += 1
-            yield json.dumps(to_record(passage), ensure_ascii=False)
+            yield json.dumps(to_record(passage), ensure_ascii=False) + "\n"
+
+    def partial_lines(self) -> Iterator[str]:
+        """Give the lines of the passages that are annotated in part."""
+        for passage in self._database.partial():
+            record = to_record(passage)
+            del record["answer"]
+            yield json.dumps(record, ensure_ascii=False) + "\n"
 
     def _updated(self, old: Passage, new: Passage, version: Version) -> str | None:
         """Give the new line of a passage that was there; None where the line stays as it is."""

@@ -35,6 +35,7 @@ from spacy_domain_ner.experiments.runs import (
     run_record,
     train_timed,
 )
+from spacy_domain_ner.files import at_work
 from spacy_domain_ner.models import load_model
 from spacy_domain_ner.training.configure import configure
 from spacy_domain_ner.training.frameworks import FRAMEWORKS, find_framework
@@ -191,16 +192,17 @@ def run_comparison(
         _check_sets(replace(recipe, config=path))
     total = len(choices) * len(seeds)
     runs: list[list[Run]] = []
-    for done, (choice, path) in enumerate(zip(choices, paths, strict=True)):
-        runs.append([])
-        for number, seed in enumerate(seeds, done * len(seeds) + 1):
-            own = replace(recipe, config=path, seed=seed)
-            inputs = _inputs(own, eval)
-            kept_in = RunFolder(output, f"{path.stem}-{seed}", keep)
-            title = f"Run {number} of {total}: {choice.name}, seed {seed}"
-            runs[-1].append(
-                run_once(Run, inputs, partial(_measure, choice, own, inputs, passages), kept_in, title, say)
-            )
+    with at_work(output / "runs"):
+        for done, (choice, path) in enumerate(zip(choices, paths, strict=True)):
+            runs.append([])
+            for number, seed in enumerate(seeds, done * len(seeds) + 1):
+                own = replace(recipe, config=path, seed=seed)
+                inputs = _inputs(own, eval)
+                kept_in = RunFolder(output, f"{path.stem}-{seed}", keep)
+                title = f"Run {number} of {total}: {choice.name}, seed {seed}"
+                runs[-1].append(
+                    run_once(Run, inputs, partial(_measure, choice, own, inputs, passages), kept_in, title, say)
+                )
     models, mentions = summarize(choices, presets, runs, passages)
     return Comparison(models, recipe, eval, tuple(seeds), len(passages), mentions)
 

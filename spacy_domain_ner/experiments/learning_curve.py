@@ -36,7 +36,7 @@ from spacy_domain_ner.experiments.runs import (
     run_record,
     train_on,
 )
-from spacy_domain_ner.files import replacing
+from spacy_domain_ner.files import at_work, replacing
 from spacy_domain_ner.training.recipe import JSONL, Recipe, RunInputs, read_set
 
 SIZES = (0.125, 0.25, 0.5, 1.0)
@@ -138,12 +138,13 @@ def measure_learning_curve(
     nlp = load_tokenizing_pipeline(recipe.config)
     sets = {"dev": identity_of(dev), "eval": identity_of(passages)}
     runs = []
-    for number, part in enumerate(parts, 1):
-        inputs = recipe.inputs(train=identity_of(part), **sets)
-        measure = partial(_measure, recipe, nlp, inputs, part, dev, passages)
-        kept_in = RunFolder(output.with_name(f"{output.stem}_runs"), str(len(part)))
-        title = f"Run {number} of {len(parts)}: {len(part)} of {len(parts[-1])} passages"
-        runs.append(run_once(PartRun, inputs, measure, kept_in, title, say))
+    with at_work(output):
+        for number, part in enumerate(parts, 1):
+            inputs = recipe.inputs(train=identity_of(part), **sets)
+            measure = partial(_measure, recipe, nlp, inputs, part, dev, passages)
+            kept_in = RunFolder(output.with_name(f"{output.stem}_runs"), str(len(part)))
+            title = f"Run {number} of {len(parts)}: {len(part)} of {len(parts[-1])} passages"
+            runs.append(run_once(PartRun, inputs, measure, kept_in, title, say))
     curve = learn_from([_to_measured(run) for run in runs], gate)
     file = CurveFile(
         evaluation_set=sets["eval"],

@@ -30,7 +30,7 @@ from spacy_domain_ner.experiments.runs import (
     run_record,
     train_on,
 )
-from spacy_domain_ner.files import replacing
+from spacy_domain_ner.files import at_work, replacing
 from spacy_domain_ner.training.recipe import JSONL, Recipe, RunInputs
 
 FOLDS, FEWEST_FOLDS = 4, 3
@@ -100,18 +100,19 @@ def find_suspects(
     divided = make_folds(divide(passages, folds, recipe.seed))
     nlp = load_tokenizing_pipeline(recipe.config)
     readings = []
-    for number, fold in enumerate(divided, 1):
-        inputs = recipe.inputs(
-            train=identity_of(fold.train), dev=identity_of(fold.dev), read=identity_of(fold.held_out)
-        )
-        kept_in = RunFolder(output.with_name(f"{output.stem}_runs"), f"fold-{number}")
-        title = f"Run {number} of {folds}: {len(fold.held_out)} of {len(passages)} passages are read"
-        run = run_once(FoldRun, inputs, partial(_measure, recipe, nlp, inputs, fold), kept_in, title, say)
-        predictions = [_prediction(*rows) for rows in zip(run.found, run.annotated, strict=True)]
-        readings.append((fold.held_out, predictions, fold.train))
-    suspects = rank_suspects(readings)[:limit]
-    with replacing(output) as stream:
-        stream.writelines(srsly.json_dumps(record) + "\n" for record in _records(suspects))
+    with at_work(output):
+        for number, fold in enumerate(divided, 1):
+            inputs = recipe.inputs(
+                train=identity_of(fold.train), dev=identity_of(fold.dev), read=identity_of(fold.held_out)
+            )
+            kept_in = RunFolder(output.with_name(f"{output.stem}_runs"), f"fold-{number}")
+            title = f"Run {number} of {folds}: {len(fold.held_out)} of {len(passages)} passages are read"
+            run = run_once(FoldRun, inputs, partial(_measure, recipe, nlp, inputs, fold), kept_in, title, say)
+            predictions = [_prediction(*rows) for rows in zip(run.found, run.annotated, strict=True)]
+            readings.append((fold.held_out, predictions, fold.train))
+        suspects = rank_suspects(readings)[:limit]
+        with replacing(output) as stream:
+            stream.writelines(srsly.json_dumps(record) + "\n" for record in _records(suspects))
     return suspects
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from spacy_domain_ner.extraction.inputs import Input, Line, find_inputs, read_li
 from spacy_domain_ner.extraction.lines import Extracted, extract_batch
 from spacy_domain_ner.extraction.output import ResumableOutput, StreamOutput, identify_run
 from spacy_domain_ner.extraction.workers import extract_in_workers
+from spacy_domain_ner.files import at_work
 
 
 @dataclass
@@ -90,7 +92,8 @@ def extract_files(
         The counts, and the lines that could not be read.
 
     Raises:
-        UserError: The model or an input can't be read, the output can't be written, or an argument does not fit.
+        UserError: The model or an input can't be read, the output can't be written, another run is writing it, or an
+            argument does not fit.
     """
     _check_arguments(model, workers, file_format, text_key)
     sources = find_inputs(map(str, inputs), file_format)
@@ -149,12 +152,18 @@ def _check_output(output: Path, sources: Iterable[Input]) -> None:
             raise UserError(f"The output {output} is one of the inputs", "Name another file for `output`.")
 
 
+@contextmanager
 def _open_output(
     output: str | Path | BinaryIO, nlp: Language, sources: Sequence[Input], options: Sequence[object]
-) -> ResumableOutput | StreamOutput:
-    if isinstance(output, str | Path):
-        return ResumableOutput(Path(output), identify_run(nlp, sources, *options))
-    return StreamOutput(output)
+) -> Iterator[ResumableOutput | StreamOutput]:
+    if not isinstance(output, str | Path):
+        with StreamOutput(output) as stream:
+            yield stream
+        return
+    run = identify_run(nlp, sources, *options)
+    # What another run has left beside the output is only read when it is not at work on it any more.
+    with at_work(output), ResumableOutput(Path(output), run) as saved:
+        yield saved
 
 
 def _results(

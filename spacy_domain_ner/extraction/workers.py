@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 from spacy_domain_ner.extraction.extractor import Extractor
@@ -98,6 +99,7 @@ class _Worker:
 def _work(connection: Connection, model: str | Path, settings: dict[str, Any]) -> None:
     # Where Ctrl-C can't be held back (Windows) it is ignored from here on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
     extractor = Extractor(model, **settings)
     # Without a parent the pipe has ended, and so does this process.
     with suppress(EOFError, OSError):
@@ -108,6 +110,14 @@ def _work(connection: Connection, model: str | Path, settings: dict[str, Any]) -
             except Exception as error:  # for the parent to raise
                 result = error
             connection.send(result)
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent has ended, also while it loads the model or reads a long batch."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 QUESTIONS = ("domain", "title", "pack", "entity_types", "base_model", "language", "author", "license")
+RESERVED_BY_WINDOWS = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 FREE_TEXT = ("title", "author", "license")
 # The labels that entity_types.yml may have. A test holds it equal to schema.LABEL_PATTERN, which needs pydantic.
 LABEL_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
@@ -47,6 +48,8 @@ def _domain_problems(domain: str) -> Iterator[str]:
             f"domain: {domain!r} can't be the name of a folder and a package. Use lower-case letters and digits, parts "
             "joined by - or _, starting with a letter, for instance: billing or site-search"
         )
+    elif domain in RESERVED_BY_WINDOWS:
+        yield f"domain: {domain!r} is the name of a device on Windows, where no folder can have it. Use another name."
     elif len(domain) > 60:
         yield f"domain: {len(domain)} characters are too long for the name of a package. Use at most 60."
 

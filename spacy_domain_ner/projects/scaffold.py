@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from spacy_domain_ner.errors import UserError, reason
-from spacy_domain_ner.files import replacing_path
+from spacy_domain_ner.files import replacing_path, scratch_folder
 from spacy_domain_ner.projects.answers import QUESTIONS, find_problems
 from spacy_domain_ner.projects.packs import add_pack, put
 from spacy_domain_ner.projects.record import make_record
@@ -145,16 +144,16 @@ def rendered(template: Path, answers: Mapping[str, Any]) -> Iterator[Path]:
     """
     from cookiecutter.generate import generate_files
 
-    with tempfile.TemporaryDirectory(prefix="domain-ner-") as scratch:
+    with scratch_folder() as scratch:
         context = {"cookiecutter": dict(answers)}
         # What the hooks do is done here, without starting Python again for each of them.
-        yield Path(generate_files(template, context, output_dir=scratch, accept_hooks=False))
+        yield Path(generate_files(template, context, output_dir=str(scratch), accept_hooks=False))
 
 
 def _place(made: Path, project: Path) -> None:
     """Move a finished project into its place, whole; or into an existing folder, file by file."""
     if not project.exists():
-        with replacing_path(project) as beside:
+        with replacing_path(project, folder=True) as beside:
             # Without the modes of the template's files: an installed package may be read-only.
             shutil.copytree(made, beside, copy_function=shutil.copyfile)
         return

@@ -1,7 +1,6 @@
 """Finding the files that paths stand for: the files of a folder, the members of an archive."""
 
 import codecs
-import tempfile
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.files import no_room, scratch_folder
 from spacy_domain_ner.reading.source import UTF_8, Source
 
 # Files with these endings are text, one passage per line, wherever text files are read.
@@ -46,7 +46,7 @@ def find_sources(
         raise UserError(f"`encoding` is {encoding!r}, which is not known", "Try utf-8, latin-1 or cp1252.") from None
     if advance is not None:
         options["advance"] = advance
-    with tempfile.TemporaryDirectory(prefix="domain-ner-") as scratch:
+    with scratch_folder() as scratch:
         found: list[Source] = []
         for path in map(Path, paths):
             if path.is_dir():
@@ -54,7 +54,7 @@ def find_sources(
             elif not path.exists():
                 raise UserError(f"There is no file or folder {path}", "Name the export of your labelling tool.")
             elif zipfile.is_zipfile(path):
-                folder = Path(scratch) / str(len(found))
+                folder = scratch / str(len(found))
                 _unpack(path, folder, suffixes)
                 for file in files_in(folder):
                     member = str(file.relative_to(folder))
@@ -72,4 +72,6 @@ def _unpack(path: Path, folder: Path, suffixes: Collection[str]) -> None:
                 raise UserError(f"The archive {path} has no annotation file", "Name the export of your labelling tool.")
             archive.extractall(folder, names)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
-        raise UserError(f"The archive {path} can't be unpacked: {error}", "Export it again.") from None
+        raise (
+            no_room(error) or UserError(f"The archive {path} can't be unpacked: {error}", "Export it again.")
+        ) from None

@@ -10,7 +10,7 @@ import srsly
 from spacy_domain_ner.evaluation.bootstrap import SETTINGS, Estimate, points, signed, with_interval
 from spacy_domain_ner.evaluation.gates import FALLBACK, GATE, Gates
 from spacy_domain_ner.experiments.comparison import Comparison, ModelResult, Scores, read_choice, run_comparison
-from spacy_domain_ner.files import replacing
+from spacy_domain_ner.files import write_together
 from spacy_domain_ner.rendering import Scale, escape_markdown, markdown_table, page_environment
 from spacy_domain_ner.text import shorten
 from spacy_domain_ner.training.recipe import Recipe
@@ -158,9 +158,7 @@ def write(comparison: Comparison, gates: Gates, folder: Path) -> None:
         "md": to_markdown(comparison, gates),
         "html": to_html(comparison, gates),
     }
-    for suffix, text in contents.items():
-        with replacing(folder / f"comparison.{suffix}") as stream:
-            stream.write(text)
+    write_together({folder / f"comparison.{suffix}": [text] for suffix, text in contents.items()})
 
 
 def to_dict(comparison: Comparison, gates: Gates) -> dict[str, Any]:

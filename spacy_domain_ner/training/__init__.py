@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from spacy_domain_ner.confidence.calibration import calibrate_model
-from spacy_domain_ner.files import replacing_path
+from spacy_domain_ner.files import at_work, replacing_path
 from spacy_domain_ner.training.frameworks import find_framework
 from spacy_domain_ner.training.gpu import choose_gpu
 from spacy_domain_ner.training.recipe import Recipe, read_set
@@ -22,7 +22,8 @@ def train(recipe: Recipe, output_dir: str | Path) -> None:
             training has ended; whatever else is in the folder is left alone.
 
     Raises:
-        UserError: If a set has no entities, a file or a package is missing, or a value can't be trained with.
+        UserError: If a set has no entities, a file or a package is missing, a value can't be trained with, the models
+            can't be written, or another training into the same folder is running.
     """
     config = recipe.read_config()
     framework = find_framework(config)
@@ -30,7 +31,7 @@ def train(recipe: Recipe, output_dir: str | Path) -> None:
     print(line, flush=True)
     # Both are read before anything is made.
     _, dev = [read_set(path) for path in recipe.sets(framework.reads)]
-    with _replacing_models(Path(output_dir)) as scratch:
+    with at_work(Path(output_dir) / "model-best"), _replacing_models(Path(output_dir)) as scratch:
         framework.train(recipe, scratch, gpu)
         # The model was chosen by these passages, but did not learn from them.
         calibrate_model(scratch / "model-best", dev)
@@ -40,11 +41,11 @@ def train(recipe: Recipe, output_dir: str | Path) -> None:
 def _replacing_models(output_dir: Path) -> Iterator[Path]:
     """Give a scratch folder whose `model-*` replace those of `output_dir` when the block ends without an error."""
     with ExitStack() as targets:
-        best = targets.enter_context(replacing_path(output_dir / "model-best"))
+        best = targets.enter_context(replacing_path(output_dir / "model-best", folder=True))
         # Beside it, so that a killed training's folder is removed with it.
         scratch = best.with_name("training")
         scratch.mkdir()
         yield scratch
         (scratch / "model-best").rename(best)
         for other in sorted(scratch.glob("model-*")):
-            other.rename(targets.enter_context(replacing_path(output_dir / other.name)))
+            other.rename(targets.enter_context(replacing_path(output_dir / other.name, folder=True)))

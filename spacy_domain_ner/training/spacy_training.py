@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import srsly
 from spacy import util
 from spacy.cli.train import train as spacy_train
 from thinc.api import Config
@@ -160,12 +161,18 @@ def _on_gpu(transformers: list[str]) -> dict[str, Any]:
 
 
 def _for_any_machine(model: Path) -> None:
-    """Remove from a trained model's config what is true only on the machine that trained it."""
+    """Remove from a trained model what is true only on the machine or in the process that trained it."""
     config = read_config(model / "config.cfg")
     for name in find_transformers(config):
         config["components"][name]["model"]["mixed_precision"] = False
     config["system"]["gpu_allocator"] = None
     config.to_disk(model / "config.cfg")
+    meta = srsly.read_json(model / "meta.json")
+    # spaCy has them in the order of a set, which differs from process to process.
+    for name, scores in meta["performance"].items():
+        if isinstance(scores, dict):
+            meta["performance"][name] = dict(sorted(scores.items()))
+    srsly.write_json(model / "meta.json", meta)
 
 
 def _check_windows(config: Config, preset: Preset) -> None:

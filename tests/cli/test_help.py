@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from spacy_domain_ner.cli import app
+from spacy_domain_ner.cli._app import app
 
 
 def verbs(command: Any) -> Iterator[Any]:

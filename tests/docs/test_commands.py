@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from spacy_domain_ner.cli import app
+from spacy_domain_ner.cli._app import app
 
 REPOSITORY = Path(__file__).parents[2]
 TEMPLATE = REPOSITORY / "{{cookiecutter.domain}}"

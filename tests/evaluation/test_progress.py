@@ -7,6 +7,7 @@ from spacy_domain_ner.corpus import Passage, Span, read_passages
 from spacy_domain_ner.evaluation.analysis import Predicted, analyse
 from spacy_domain_ner.evaluation.bootstrap import Estimate
 from spacy_domain_ner.evaluation.progress import Change, Progress, compare_runs, in_words, rotate_predictions
+from spacy_domain_ner.files import write_together
 
 A, B = Span(0, 1, "A"), Span(2, 3, "B")
 
@@ -16,7 +17,9 @@ def analysis(passages: list[Passage], predicted: list[list[Span]]):
 
 
 def rotate(file, passages: list[Passage], predicted: list[list[Span]]) -> list[Passage]:
-    return rotate_predictions(file, passages, [Predicted(spans) for spans in predicted])
+    earlier, contents = rotate_predictions(file, passages, [Predicted(spans) for spans in predicted])
+    write_together(contents)
+    return earlier
 
 
 def test_what_only_one_of_two_runs_got_right_is_listed():
@@ -131,7 +134,7 @@ def test_a_difference_says_whether_it_is_more_than_chance(estimate, words):
 def test_predictions_are_kept_with_their_confidence_where_the_model_has_one(tmp_path):
     file = tmp_path / "predictions.jsonl"
     passages = [Passage("a b", [A]), Passage("c d")]
-    rotate_predictions(file, passages, [Predicted([B, A], confidences={A: 0.98765}), Predicted([])])
+    write_together(rotate_predictions(file, passages, [Predicted([B, A], confidences={A: 0.98765}), Predicted([])])[1])
     first, second = srsly.read_jsonl(file)
     assert first["spans"] == [
         {"start": 0, "end": 1, "label": "A", "confidence": 0.9877},
@@ -141,4 +144,4 @@ def test_predictions_are_kept_with_their_confidence_where_the_model_has_one(tmp_
     assert [passage.spans for passage in read_passages(file).passages] == [[A, B], []]
     # The same model, more or less sure: not another run.
     less = [Predicted([B, A], confidences={A: 0.5}), Predicted([])]
-    assert rotate_predictions(file, passages, less) == []
+    assert rotate_predictions(file, passages, less)[0] == []

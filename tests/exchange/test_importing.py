@@ -19,6 +19,7 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.import_report import ImportReport
 from spacy_domain_ner.exchange.importing import import_annotations
 from spacy_domain_ner.exchange.policies import Annotators, Policies
+from spacy_domain_ner.files import at_work
 
 SPAN = {"start": 0, "end": 5, "label": "INFRA"}
 
@@ -267,14 +268,15 @@ def test_memory_does_not_grow_with_the_file(tmp_path, make):
     assert peaks[1] - peaks[0] < 60_000, peaks
 
 
-def test_a_run_that_is_killed_leaves_the_old_file(tmp_path):
+def test_a_run_that_is_killed_leaves_the_old_file(tmp_path, monkeypatch):
     path, output = many_rows(tmp_path / "large.jsonl", 20), tmp_path / "annotations.jsonl"
     output.write_text(row("old"), encoding="utf8")
-    # What it does not clean up stays in this folder.
+    # What it does not clean up stays in this folder, where the next run finds it.
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     process = subprocess.Popen([sys.executable, "-c", IMPORT, path, output], env=environment)
     # It is writing as soon as a file beside the output is there.
-    while process.poll() is None and not list(tmp_path.glob(".annotations.jsonl.*.tmp")):
+    while process.poll() is None and not list(tmp_path.glob(".annotations.jsonl.????????.tmp")):
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -282,6 +284,16 @@ def test_a_run_that_is_killed_leaves_the_old_file(tmp_path):
     import_annotations([path], output, report=Path(f"{output}.json"))
     assert output.read_text(encoding="utf8").startswith(row("old"))
     assert not list(tmp_path.glob(".*"))
+
+
+def test_two_imports_at_once_lose_nothing_since_the_second_is_refused(tmp_path):
+    path, output = tmp_path / "export.jsonl", tmp_path / "annotations.jsonl"
+    path.write_text(row("new"), encoding="utf8")
+    with at_work(output), pytest.raises(UserError, match=r"Another run is at work on .*annotations\.jsonl: process"):
+        import_annotations([path], output)
+    assert not output.exists()
+    import_annotations([path], output)
+    assert output.read_text(encoding="utf8") == row("new")
 
 
 def test_an_import_that_refuses_every_passage_is_an_error_that_says_why(merge, tmp_path):

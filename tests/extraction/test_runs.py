@@ -14,6 +14,7 @@ from spacy.language import Language
 
 from spacy_domain_ner import UserError, extract_files
 from spacy_domain_ner.extraction.runs import Extraction
+from spacy_domain_ner.files import at_work
 
 
 def test_files_folders_and_whole_files_give_where_they_come_from(model: Path, tmp_path: Path) -> None:
@@ -45,6 +46,15 @@ def test_the_text_may_stand_under_another_key(model: Path, tmp_path: Path) -> No
     extract_files(model, [path], tmp_path / "out.jsonl", text_key="body")
     row = json.loads((tmp_path / "out.jsonl").read_text())
     assert (row["body"], row["text"], len(row["entities"])) == ("Redis", 3, 1)
+
+
+def test_a_second_run_with_the_same_output_is_refused_and_leaves_the_first_alone(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("Redis")
+    (tmp_path / "out.jsonl.partial").write_text("of the first run")
+    with at_work(tmp_path / "out.jsonl"), pytest.raises(UserError, match="Another run is at work on"):
+        extract_files(model, [tmp_path / "in.txt"], tmp_path / "out.jsonl")
+    assert (tmp_path / "out.jsonl.partial").read_text() == "of the first run"
+    assert extract_files(model, [tmp_path / "in.txt"], tmp_path / "out.jsonl").passages == 1
 
 
 def test_an_empty_input_gives_an_empty_output(model: Path, tmp_path: Path) -> None:

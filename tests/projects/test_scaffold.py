@@ -186,6 +186,8 @@ def test_every_label_of_the_schema_is_an_entity_type(label, is_label):
         ({"domain": "9lives"}, "`domain`: '9lives'"),
         ({"domain": "a__b"}, "`domain`: 'a__b'"),
         ({"domain": "class"}, "`domain`: 'class'"),
+        ({"domain": "con"}, "`domain`: 'con' is the name of a device on Windows"),
+        ({"domain": "lpt1"}, "`domain`: 'lpt1' is the name of a device on Windows"),
         ({"domain": "Ünicode"}, "`domain`: 'Ünicode'"),
         ({"domain": "x" * 70}, "too long"),
         ({"pack": "medicine"}, "`pack`: 'medicine' is not known. Choose one of: software, blank"),

@@ -1,6 +1,7 @@
 """The evaluation report: one page that says what to do next, and its short form for a pull request."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from spacy_domain_ner.evaluation.mistakes import to_records
 from spacy_domain_ner.evaluation.progress import rotate_predictions
 from spacy_domain_ner.experiments.learning_curve import is_curve_of, read_learning_curve
 from spacy_domain_ner.experiments.suspects import read_suspects
-from spacy_domain_ner.files import replacing
+from spacy_domain_ner.files import at_work, write_together
 from spacy_domain_ner.models import load_model
 from spacy_domain_ner.reports.evaluation.contents import Report
 from spacy_domain_ner.reports.evaluation.markdown import to_markdown
@@ -27,6 +28,8 @@ from spacy_domain_ner.schema import read_schema
 
 if TYPE_CHECKING:
     from spacy.language import Language
+
+TITLE = "Evaluation report"
 
 
 def evaluate(
@@ -44,7 +47,7 @@ def evaluate(
     gate: float = GATE,
     fallback: float = FALLBACK,
 ) -> Assessment:
-    """Measure a model on an annotation file, and write the files that are asked for.
+    """Measure a model on an annotation file, and write the files that are asked for: all of them, or none.
 
     Args:
         model: A trained model: its folder, the name of its package, or the loaded pipeline.
@@ -67,7 +70,8 @@ def evaluate(
         The assessment.
 
     Raises:
-        UserError: A file or the model can't be read, a file can't be written, or there is not a passage.
+        UserError: A file or the model can't be read, a file can't be written, there is not a passage, or
+            another evaluation with these `predictions` is running.
     """
     gates = Gates(gate, fallback)
     if report is not None:
@@ -81,27 +85,34 @@ def evaluate(
     doubtful = Path(suspects) if suspects is not None else None
     nlp = load_model(model) if isinstance(model, str | Path) else model
     predicted = predict(nlp, annotated)
-    assessment = assess_predictions(
-        annotated,
-        predicted,
-        types.labels,
-        train=trained,
-        gates=gates,
-        curve=curve,
-        earlier=[] if predictions is None else rotate_predictions(Path(predictions), annotated, predicted),
-        suspects=read_suspects(doubtful, trained or []) if doubtful and doubtful.exists() else [],
-        inconsistencies=find_inconsistencies(trained or []),
-        notes=notes,
-    )
-    if output is not None:
-        with replacing(Path(output)) as stream:
-            stream.write(srsly.json_dumps(assessment.to_dict(), indent=2) + "\n")
-    if errors is not None:
-        with replacing(Path(errors)) as stream:
+    with ExitStack() as stack:
+        contents: dict[Path, Iterable[str]] = {}
+        earlier: list[Passage] = []
+        if predictions is not None:
+            # What another run has predicted would be taken for the run before, or be lost.
+            stack.enter_context(at_work(predictions))
+            earlier, lines = rotate_predictions(Path(predictions), annotated, predicted)
+            contents.update(lines)
+        assessment = assess_predictions(
+            annotated,
+            predicted,
+            types.labels,
+            train=trained,
+            gates=gates,
+            curve=curve,
+            earlier=earlier,
+            suspects=read_suspects(doubtful, trained or []) if doubtful and doubtful.exists() else [],
+            inconsistencies=find_inconsistencies(trained or []),
+            notes=notes,
+        )
+        if output is not None:
+            contents[Path(output)] = [srsly.json_dumps(assessment.to_dict(), indent=2), "\n"]
+        if errors is not None:
             records = to_records(assessment.passages, assessment.errors)
-            stream.writelines(srsly.json_dumps(record) + "\n" for record in records)
-    if report is not None:
-        write_report(report, assessment, colors=types.colors)
+            contents[Path(errors)] = (srsly.json_dumps(record) + "\n" for record in records)
+        if report is not None:
+            contents.update(_report_files(Path(report), Report(assessment, TITLE, types.colors)))
+        write_together(contents)
     return assessment
 
 
@@ -109,7 +120,7 @@ def write_report(
     path: str | Path,
     assessment: Assessment,
     *,
-    title: str = "Evaluation report",
+    title: str = TITLE,
     colors: Mapping[str, str] | None = None,
 ) -> None:
     """Write the report as a page, and its short form beside it with the ending .md.
@@ -125,11 +136,11 @@ def write_report(
     """
     path = Path(path)
     _check_name(path)
-    report = Report(assessment, title, colors or {})
-    contents = {path: to_html(report), path.with_suffix(".md"): to_markdown(report)}
-    for file, text in contents.items():
-        with replacing(file) as stream:
-            stream.write(text)
+    write_together(_report_files(path, Report(assessment, title, colors or {})))
+
+
+def _report_files(path: Path, report: Report) -> dict[Path, list[str]]:
+    return {path: [to_html(report)], path.with_suffix(".md"): [to_markdown(report)]}
 
 
 def _check_name(path: Path) -> None:

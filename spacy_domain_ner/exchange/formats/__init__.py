@@ -11,6 +11,7 @@ FORMATS = {
     "gliner": "GLiNER JSON",
     "conll": "CoNLL / BIO",
     "webanno-tsv": "WebAnno TSV 3",
+    "uima": "UIMA CAS (XMI or JSON)",
     "brat": "brat stand-off",
     "docbin": "spaCy DocBin",
     "spacy-json": "spaCy 2 training JSON",

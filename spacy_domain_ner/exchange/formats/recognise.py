@@ -22,8 +22,10 @@ from spacy_domain_ner.exchange.formats import (
     prodigy,
     table_layout,
     train_data,
+    uima,
     webanno,
 )
+from spacy_domain_ner.exchange.formats.layers import Layers
 from spacy_domain_ner.exchange.formats.version import Version
 from spacy_domain_ner.files import refuse_newer_format
 from spacy_domain_ner.reading.finding import find_sources
@@ -39,6 +41,7 @@ ReadRecord = Callable[[Any, str | None], Iterator[Version] | Iterator[Version | 
 
 # In this order: formats with keys of their own come before those that have few.
 _RECORDS: dict[str, tuple[Callable[[Any], bool], Callable[..., Any]]] = {
+    "uima": (uima.is_document, uima.read_sentences),
     "label-studio": (label_studio.is_task, label_studio.read_task),
     "spacy-json": (train_data.is_training_json, train_data.read_training_json),
     "train-data": (train_data.is_pair, train_data.read_pair),
@@ -49,11 +52,13 @@ _RECORDS: dict[str, tuple[Callable[[Any], bool], Callable[..., Any]]] = {
     "label-studio-min": (label_studio.is_min_row, label_studio.read_min_row),
     "doccano": (doccano.is_row, doccano.read_row),
 }
+# Documents with annotations of several kinds, some of which are the entities.
+_LAYERED: dict[str, Any] = {"uima": uima, "webanno-tsv": webanno}
 # Rows without a span look alike in several formats: this many are looked at before the first format that fits is taken.
 _SAMPLE = 200
 _SUFFIXES = {
     ".json", ".jsonl", ".ndjson", ".conll", ".conllu", ".conll2003", ".iob", ".iob2", ".bio", ".bioes", ".tsv", ".csv",
-    ".txt", ".spacy", ".py",
+    ".txt", ".spacy", ".py", ".xmi",
 }  # fmt: skip
 # A list of pairs as Python writes it, with or without its usual name.
 _PYTHON = re.compile(r"(?i)\w*TRAIN(ING)?_DATA\b|\[?\s*\(\s*['\"].*['\"]\s*,\s*[{\[]")
@@ -78,12 +83,12 @@ class Recognised:
     layout: str = field(default="", repr=False)
     columns: table_layout.Layout | None = field(default=None, repr=False)
     lists: huggingface.Layout | None = field(default=None, repr=False)
-    layers: webanno.Layers | None = field(default=None, repr=False)
+    layers: Layers | None = field(default=None, repr=False)
 
     @property
     def has_lines(self) -> bool:
         """Whether the number of a record is that of its line."""
-        return self.layout == "lines" or self.columns is not None or self.layers is not None
+        return self.layout == "lines" or self.columns is not None or self.file_format == "webanno-tsv"
 
     @property
     def title(self) -> str:
@@ -124,6 +129,8 @@ def recognise(
         return Recognised("docbin")
     if source.path.suffix == ".py" and file_format in (None, "train-data"):
         return Recognised("train-data", "Python source", layout="python")
+    if file_format in (None, "uima") and uima.is_xmi(head):
+        return _layered("uima", source, types)
     if b"\0" in head or signature(head):
         return None
     shown = peek(source)
@@ -133,6 +140,8 @@ def recognise(
         found = file_format or _record_format(source, shown.layout)
         if found is None or shown.layout != "text":
             layouts = {"lines": "a record a line", "list": "one list", "objects": "one object or several"}
+            if found in _LAYERED:
+                return _layered(found, source, types)
             if found == "huggingface":
                 records = (value for _, value in json_values(source, shown.layout))
                 lists = huggingface.find_layout(source.name, records, types, tag_names)
@@ -151,8 +160,7 @@ def recognise(
     if file_format in (None, "train-data") and (file_format or _PYTHON.match(shown.first_line)):
         return Recognised("train-data", "Python source", layout="python")
     if file_format in (None, "webanno-tsv") and shown.first_line.startswith(webanno.FIRST_LINE):
-        layers = webanno.find_layers(source, types)
-        return Recognised("webanno-tsv", str(layers), layers=layers)
+        return _layered("webanno-tsv", source, types)
     if file_format in (None, "conll"):
         table = table_layout.find_layout(source, columns, types)
         if table is not None:
@@ -224,7 +232,7 @@ def read(
     if recognised.columns is not None:
         yield from conll.read_sentences(source, recognised.columns)
     elif recognised.layers is not None:
-        yield from webanno.read_sentences(source, recognised.layers)
+        yield from _LAYERED[file_format].read_sentences(source, recognised.layers)
     elif file_format == "brat":
         yield from _one(lambda: [brat.read_document(source)])
     elif file_format == "docbin":
@@ -287,6 +295,11 @@ def find_exports(
     )
     with find_sources(annotations, _SUFFIXES | {".ann"}, _in_folder, encoding, advance) as sources:
         yield [replace(source, annotator=_person(source)) for source in sources]
+
+
+def _layered(file_format: str, source: Source, types: Collection[str]) -> Recognised:
+    layers = _LAYERED[file_format].find_layers(source, types)
+    return Recognised(file_format, str(layers) or "no annotations", layers=layers)
 
 
 def _is_brat_text(source: Source) -> bool:

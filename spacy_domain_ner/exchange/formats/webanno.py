@@ -17,14 +17,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.exchange.formats.layers import NO_VALUE, Feature, Layers, choose_layers
 from spacy_domain_ner.exchange.formats.sentences import cut_into_sentences
 from spacy_domain_ner.exchange.formats.spacing import align_tokens
 from spacy_domain_ner.exchange.formats.version import RawSpan, Version
 from spacy_domain_ner.reading.records import RefusedError
 from spacy_domain_ner.reading.source import Source
 from spacy_domain_ner.reading.stream import lines
-from spacy_domain_ner.text import shorten
 
 FIRST_LINE = "#FORMAT=WebAnno TSV 3"
 _LAYER = re.compile(r"#T_(SP|RL|CH)=(.*)")
@@ -34,52 +33,10 @@ _STACKED = re.compile(r"(?<!\\)\|")
 _NUMBERED = re.compile(r"(.*)(?<!\\)\[(\d+)\]", re.DOTALL)
 _ESCAPED = re.compile(r"\\(->|.)", re.DOTALL)
 _CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f"}
-# Layers of the tools themselves, which are not about entities.
-_LINGUISTIC = re.compile(r"\.api\.(lexmorph|segmentation|syntax|coref|pdf|metadata|semantics|structure)\b|\.tei\.")
-_FEATURES = ("value", "label", "type", "category", "class", "name")
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of annotations.
-
-    Attributes:
-        place: Its place in a line, counted from 0.
-        layer: The layer's name.
-        feature: The feature's name, "" where the layer has none.
-    """
-
-    place: int
-    layer: str
-    feature: str
-
-    @property
-    def short(self) -> str:
-        """The last part of the layer's name."""
-        return self.layer.rpartition(".")[2]
-
-    def __str__(self) -> str:
-        return f"{self.short}|{self.feature}" if self.feature else self.short
-
-
-@dataclass(frozen=True)
-class Layers:
-    """Where a file has its entities.
-
-    Attributes:
-        columns: The columns that have them.
-        are_types: Whether the layers themselves are the types, and not the features' values.
-    """
-
-    columns: tuple[Column, ...]
-    are_types: bool = False
-
-    def __str__(self) -> str:
-        return ", ".join(column.short if self.are_types else str(column) for column in self.columns)
 
 
 def find_layers(source: Source, types: Collection[str] = ()) -> Layers:
-    """Find out which layers of a file have its entities: those with the entity types, else the named-entity layer.
+    """Find out which layers of a file have its entities.
 
     Args:
         source: The file.
@@ -92,40 +49,13 @@ def find_layers(source: Source, types: Collection[str] = ()) -> Layers:
         UserError: That can't be told.
     """
     columns = _columns(source)
-    counts: dict[Column, Counter[str]] = {column: Counter() for column in columns}
+    counts: dict[Feature, Counter[str]] = {feature: Counter() for feature in columns}
     for _, line in lines(source):
         if _TOKEN.match(line):
             cells = line.split("\t")
-            for column in columns:
-                cell = cells[column.place] if column.place < len(cells) else ""
-                counts[column].update(value for value, _ in _annotations(cell))
-    known = {_plain(one) for one in types}
-    hits = {
-        column: sum(count for value, count in counts[column].items() if _plain(value) in known) for column in columns
-    }
-    if any(hits.values()):
-        best = max(hits.values())
-        return Layers((next(column for column in columns if hits[column] == best),))
-    named = tuple({column.layer: column for column in columns if _plain(column.short) in known}.values())
-    if named:
-        return Layers(named, are_types=True)
-    entities = [column for column in columns if column.short == "NamedEntity" and counts[column]]
-    candidates = [column for column in columns if counts[column] and not _LINGUISTIC.search(column.layer)]
-    for layers in (entities, candidates, [column for column in columns if column.short == "NamedEntity"]):
-        if len({column.layer for column in layers}) == 1:
-            # The feature with a usual name, else the one that has values at all.
-            with_values = [column for column in layers if set(counts[column]) - {"*"}] or layers
-            usual = [column for name in _FEATURES for column in with_values if column.feature == name]
-            if usual or len(with_values) == 1:
-                column = (usual or with_values)[0]
-                return Layers((column,), are_types=not column.feature)
-    if not candidates:
-        return Layers(())
-    found = "; ".join(f"{column} ({shorten(', '.join(counts[column]), 40)})" for column in candidates)
-    raise UserError(
-        f"{source.name} has several kinds of spans, and which are the entities is not told: {found}",
-        "Give the entity types with `schema`, or name the labels that are meant with `rename=OLD=NEW`.",
-    )
+            for feature, place in columns.items():
+                counts[feature].update(value for value, _ in _annotations(cells[place] if place < len(cells) else ""))
+    return choose_layers(source.name, counts, types)
 
 
 def read_sentences(source: Source, layers: Layers) -> Iterator[tuple[int, Version | RefusedError]]:
@@ -138,6 +68,7 @@ def read_sentences(source: Source, layers: Layers) -> Iterator[tuple[int, Versio
     Yields:
         The number of the first line of a sentence, and its version or why there is none.
     """
+    columns = _columns(source)
     text, units = "", 0
     ranges: list[tuple[int, int]] = []
     first_lines: list[int] = []
@@ -164,7 +95,7 @@ def read_sentences(source: Source, layers: Layers) -> Iterator[tuple[int, Versio
         before = {}
         for row, (start, end) in zip(sentence.rows, places, strict=True):
             start, end = offset + start, offset + end
-            for place, value, number in _labels(row, layers):
+            for place, value, number in _labels(row, layers, columns):
                 span = (numbered if start == offset else before).get((place, number)) or before.get((place, number))
                 if span is None or not number:
                     span = RawSpan(start, end, value)
@@ -175,11 +106,12 @@ def read_sentences(source: Source, layers: Layers) -> Iterator[tuple[int, Versio
         yield (first_lines[first] if first_lines else 0), version
 
 
-def _labels(row: "_Row", layers: Layers) -> Iterator[tuple[int, str, str]]:
+def _labels(row: "_Row", layers: Layers, columns: dict[Feature, int]) -> Iterator[tuple[int, str, str]]:
     """The annotations of a row: the column's place, the label, and the number of the span or ""."""
-    for column in layers.columns:
-        for value, number in _annotations(row.cells[column.place] if column.place < len(row.cells) else ""):
-            yield column.place, column.short if layers.are_types else "" if value == "*" else value, number
+    for feature in layers.features:
+        place = columns[feature]
+        for value, number in _annotations(row.cells[place] if place < len(row.cells) else ""):
+            yield place, layers.label(feature, "" if value == NO_VALUE else value), number
 
 
 @dataclass
@@ -240,9 +172,9 @@ def _sentences(source: Source) -> Iterator[_Sentence]:
         yield sentence
 
 
-def _columns(source: Source) -> list[Column]:
-    """The columns of the layers of spans."""
-    columns: list[Column] = []
+def _columns(source: Source) -> dict[Feature, int]:
+    """The features of the layers of spans, each with the place of its column in a line."""
+    columns: dict[Feature, int] = {}
     place = 3
     for _, line in takewhile(lambda numbered: not numbered[1].startswith(_TEXT), lines(source)):
         match = _LAYER.match(line)
@@ -252,7 +184,7 @@ def _columns(source: Source) -> list[Column]:
         for feature in features or [""]:
             # Slots have two columns: the role and the target, which is named by its type.
             if match[1] == "SP" and not feature.startswith("ROLE_") and "." not in feature:
-                columns.append(Column(place, layer, feature))
+                columns[Feature(layer, feature)] = place
             place += 1
     return columns
 
@@ -263,15 +195,11 @@ def _annotations(cell: str) -> Iterator[tuple[str, str]]:
         match = _NUMBERED.fullmatch(part)
         value, number = (match[1], match[2]) if match else (part, "")
         if value != "_":
-            yield (value if value == "*" else _unescaped(value)), number
+            yield (value if value == NO_VALUE else _unescaped(value)), number
 
 
 def _unescaped(text: str) -> str:
     return _ESCAPED.sub(lambda found: _CONTROLS.get(found[1], found[1]), text) if "\\" in text else text
-
-
-def _plain(name: str) -> str:
-    return "".join(character for character in name if character.isalnum()).casefold()
 
 
 def _in_code_points(text: str, offsets: list[tuple[int, int]]) -> list[tuple[int, int]] | None:

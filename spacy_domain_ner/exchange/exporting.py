@@ -74,7 +74,8 @@ def export_annotations(
     """Write annotations in the form of another tool. `import_annotations` reads all of these forms back.
 
     Where spans overlap, only brat's form has all of them: in the others, the longest stays. Where the edge of a span is
-    inside a token, the token is cut there. CoNLL's form does not keep the spaces of the text; the others do.
+    inside a token, the token is cut there. CoNLL's form does not keep the spaces of the text; the others do. A passage
+    of which a part is unknown is written for "spacy" alone, which can say so.
 
     Args:
         target: "conll", "huggingface", "spacy" or "brat".
@@ -130,7 +131,11 @@ def _clean_passages(inputs: Iterable[str | Path], target: Target, exported: Expo
             exported.changed += [_entry(passage, note) for note in cleaned.changed]
             exported.left_out += [_entry(passage, note) for note in cleaned.refused]
             exported.left_out += [f"{passage.place}: {words}: {text!r}" for text, words in version.refused]
-            if cleaned.problem is None:
+            if passage.unknown and target is not Target.spacy:
+                # As a text without an entity there, it would say what nobody has said.
+                words = f"a part of it is unknown, which {target.value} can't say: decide it first, or write spacy"
+                exported.left_out.append(f"{_place(passage)}: {words}: {shorten(passage.text, 60)!r}")
+            elif cleaned.problem is None:
                 yield replace(passage, spans=cleaned.spans)
             else:
                 exported.left_out.append(_entry(passage, cleaned.problem))

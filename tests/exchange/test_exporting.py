@@ -90,6 +90,22 @@ def test_conll_and_rows_as_other_programs_read_them(tmp_path: Path):
 
 
 @pytest.mark.parametrize("target", Target)
+def test_an_unknown_part_is_never_written_as_one_without_an_entity(tmp_path: Path, target: Target):
+    known = Passage("Redis fell", [Span(0, 5, "INFRA")])
+    write_passages(
+        tmp_path / "a.jsonl", [known, Passage("Redis by Kafka", [Span(0, 5, "INFRA")], unknown=[Span(9, 14, "")])]
+    )
+    exported = export_annotations(target, tmp_path / "a.jsonl", tmp_path / "out")
+    if target is Target.spacy:
+        _, doc = DocBin().from_disk(tmp_path / "out").get_docs(spacy.blank("en").vocab)
+        assert [token.ent_iob_ for token in doc] == ["B", "O", ""]
+    else:
+        words = f"a part of it is unknown, which {target.value} can't say: decide it first, or write spacy"
+        assert exported.left_out == [f"{tmp_path / 'a.jsonl'}:2: {words}: 'Redis by Kafka'"]
+        assert exported.passages == 1
+
+
+@pytest.mark.parametrize("target", Target)
 def test_what_a_form_cannot_have_is_said_with_its_place_and_id(tmp_path: Path, target: Target):
     passages = [
         Passage("MyRedis Cluster", [Span(2, 15, "INFRA"), Span(8, 15, "TEAM")], extra={"id": "x7"}),

@@ -44,7 +44,7 @@ class Tokens:
         return words, tags
 
     def doc(self, nlp: "Language") -> "Doc":
-        """The passage as a Doc with its entities."""
+        """The passage as a Doc with its entities; of the tokens of its unknown parts, nothing is said."""
         from spacy.tokens import Doc
 
         text = self.passage.text
@@ -56,7 +56,14 @@ class Tokens:
             spaces.append(following == end + 1)
         doc = Doc(nlp.vocab, words=words, spaces=spaces)
         ents = [doc.char_span(span.start, span.end, label=span.label) for span in self.passage.spans]
-        doc.set_ents([ent for ent in ents if ent is not None], default="outside")
+        found = [ent for ent in ents if ent is not None]
+        unknown = {
+            token.i
+            for part in self.passage.unknown
+            for token in doc
+            if token.idx < part.end and part.start < token.idx + len(token)
+        } - {token.i for ent in found for token in ent}
+        doc.set_ents(found, missing=[doc[index : index + 1] for index in sorted(unknown)], default="outside")
         return doc
 
 

@@ -276,7 +276,7 @@ class _Import:
                     raise UserError(f"{source.name} {unknown}", "Nothing was imported." if unknown.advice else known)
                 self._log.add_unread_file(source.name, str(unknown))
                 continue
-            tables += recognised.columns is not None
+            tables += recognised.file_format == "conll"
             self._votes[source.name] = Counter()
             for number, version in read(source, recognised, text_key, texts):
                 report.passages["read"] += 1

@@ -137,53 +137,13 @@ def find_separators(lines: Sequence[str]) -> Iterator[Separator]:
         yield found
 
 
-def split(line: str, character: str) -> list[str]:
-    """Cut a line at every separator."""
-    if character != " ":
-        return [cell.strip(" ") for cell in line.split(character)]
-    return line.split() if line.isascii() else _split_at_blanks(line)
+def is_quoted(rows: Sequence[str], character: str) -> bool:
+    """Find out whether quotation marks stand around cells: in all that need them, or in all of a column.
 
-
-def parse_quoted(text: str, character: str) -> list[str] | None:
-    """Cut a row in which quotation marks may stand around a cell. Returns None where the marks make no sense."""
-    try:
-        stream = io.StringIO(text, newline="")
-        rows = list(csv.reader(stream, delimiter=character, strict=True, skipinitialspace=True))
-    except csv.Error:
-        return None
-    return [cell.strip(" ") for cell in rows[0]] if len(rows) == 1 else None
-
-
-def _split_at_blanks(line: str) -> list[str]:
-    return _BLANKS.split(line.strip(" \t"))
-
-
-def _regular(rows: Sequence[str], character: str) -> Separator | None:
-    quoted = character != " " and _is_quoted(rows, character)
-    separator = Separator(character, 0, quoted)
-    if quoted:
-        width = Counter(len(parse_quoted(row, character) or split(row, character)) for row in rows).most_common(1)[0][0]
-        # With the width known, a cell of several lines can be read.
-        separator = Separator(character, width, True)
-        cut = [cells for _, _, cells in separator.rows(enumerate(rows))]
-    else:
-        cut = [split(row, character) for row in rows]
-    widths = Counter(map(len, cut))
-    if not widths:
-        return None
-    width, count = widths.most_common(1)[0]
-    if character == " " and len(widths) == 2 and max(widths) == min(widths) + 1:
-        most = max(widths)
-        if most > 2 and all(cells[-1] == "O" if len(cells) < most else cells[-2] in _BARE for cells in cut):
-            # What is not an entity has no type, which stands last.
-            return Separator(character, most, padded=True)
-    if 2 <= width <= MOST_COLUMNS and count >= _REGULAR * widths.total():
-        return Separator(character, width, quoted)
-    return None
-
-
-def _is_quoted(rows: Sequence[str], character: str) -> bool:
-    """Whether quotation marks stand around cells: in all that need them, or in all of a column."""
+    Args:
+        rows: The lines of a table.
+        character: What separates the cells.
+    """
     marked = [row for row in rows if '"' in row]
     if not marked:
         return character in ",;"
@@ -210,3 +170,48 @@ def _is_quoted(rows: Sequence[str], character: str) -> bool:
     columns = zip(*(cells for row in rows if len(cells := split(row, character)) == width), strict=True)
     body = [[cell for cell in column[1:] if cell] for column in columns]
     return any(column and all(len(cell) > 1 and cell[0] == '"' == cell[-1] for cell in column) for column in body)
+
+
+def split(line: str, character: str) -> list[str]:
+    """Cut a line at every separator."""
+    if character != " ":
+        return [cell.strip(" ") for cell in line.split(character)]
+    return line.split() if line.isascii() else _split_at_blanks(line)
+
+
+def parse_quoted(text: str, character: str) -> list[str] | None:
+    """Cut a row in which quotation marks may stand around a cell. Returns None where the marks make no sense."""
+    try:
+        stream = io.StringIO(text, newline="")
+        rows = list(csv.reader(stream, delimiter=character, strict=True, skipinitialspace=True))
+    except csv.Error:
+        return None
+    return [cell.strip(" ") for cell in rows[0]] if len(rows) == 1 else None
+
+
+def _split_at_blanks(line: str) -> list[str]:
+    return _BLANKS.split(line.strip(" \t"))
+
+
+def _regular(rows: Sequence[str], character: str) -> Separator | None:
+    quoted = character != " " and is_quoted(rows, character)
+    separator = Separator(character, 0, quoted)
+    if quoted:
+        width = Counter(len(parse_quoted(row, character) or split(row, character)) for row in rows).most_common(1)[0][0]
+        # With the width known, a cell of several lines can be read.
+        separator = Separator(character, width, True)
+        cut = [cells for _, _, cells in separator.rows(enumerate(rows))]
+    else:
+        cut = [split(row, character) for row in rows]
+    widths = Counter(map(len, cut))
+    if not widths:
+        return None
+    width, count = widths.most_common(1)[0]
+    if character == " " and len(widths) == 2 and max(widths) == min(widths) + 1:
+        most = max(widths)
+        if most > 2 and all(cells[-1] == "O" if len(cells) < most else cells[-2] in _BARE for cells in cut):
+            # What is not an entity has no type, which stands last.
+            return Separator(character, most, padded=True)
+    if 2 <= width <= MOST_COLUMNS and count >= _REGULAR * widths.total():
+        return Separator(character, width, quoted)
+    return None

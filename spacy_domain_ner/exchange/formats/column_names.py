@@ -32,7 +32,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "other": (
         "pos", "postag", "postags", "upos", "xpos", "cpos", "ppos", "partofspeech", "chunk", "chunks", "chunktag",
-        "lemma", "lemmas", "stem", "shape", "dep", "deprel", "head", "feats", "deps", "misc",
+        "chunktags", "lemma", "lemmas", "stem", "shape", "dep", "deprel", "head", "feats", "deps", "misc",
     ),
 }  # fmt: skip
 # The roles that can be given, `_` apart.

@@ -6,12 +6,12 @@ becomes a passage.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from spacy_domain_ner.exchange.formats.bio import BadTagError, decode_tags, tags_of_brackets
-from spacy_domain_ner.exchange.formats.spacing import align_tokens, join_tokens
+from spacy_domain_ner.exchange.formats.spacing import align_tokens, join_spaced, join_tokens
 from spacy_domain_ner.exchange.formats.table_layout import DOCUMENT_START, DOCUMENT_STARTS, NO_SPACE, Layout, piped_item
 from spacy_domain_ner.exchange.formats.version import Status, Version
 from spacy_domain_ner.reading.records import RefusedError
@@ -217,9 +217,9 @@ class _Sentence:
         if places:
             text, offsets = self._text, places
         elif self._layout.spaced:
-            text, offsets = _joined(tokens, [row.glued for row in self.rows])
+            text, offsets = join_spaced(tokens, [*(not row.glued for row in self.rows[:-1]), False])
         elif self._layout.spacing.exact and any(row.blank for row in self.rows):
-            text, offsets = _joined(tokens, [not row.blank for row in self.rows])
+            text, offsets = join_spaced(tokens, [*(row.blank for row in self.rows[:-1]), False])
         else:
             text, offsets = join_tokens(tokens, self._layout.spacing)
         tags = [row.tag for row in self.rows]
@@ -297,14 +297,6 @@ def _version(
     if "-" in tags:
         version.status = Status.UNANNOTATED if set(tags) == {"-"} else Status.PARTIAL
     return version
-
-
-def _joined(tokens: Sequence[str], glued: Sequence[bool]) -> tuple[str, list[tuple[int, int]]]:
-    text, offsets = "", []
-    for token, last in zip(tokens, glued, strict=True):
-        offsets.append((len(text), len(text) + len(token)))
-        text += token + ("" if last else " ")
-    return text.rstrip(" "), offsets
 
 
 def _read_piped(source: Source, layout: Layout) -> Iterator[tuple[int, Version | RefusedError]]:

@@ -20,6 +20,7 @@ from spacy_domain_ner.exchange.formats import (
     huggingface,
     label_studio,
     prodigy,
+    sentence_rows,
     table_layout,
     train_data,
     uima,
@@ -74,6 +75,7 @@ class Recognised:
         detail: The variety, for the report.
         layout: How its JSON is laid out, as `peek` gives it; "python" for Python source.
         columns: How its columns are laid out, for tokens and tags.
+        rows: How its rows are laid out, for a sentence per row.
         lists: How its records are laid out, for lists of tokens and tags.
         layers: Where its entities are, for a file that has annotations of several kinds.
     """
@@ -82,13 +84,14 @@ class Recognised:
     detail: str = ""
     layout: str = field(default="", repr=False)
     columns: table_layout.Layout | None = field(default=None, repr=False)
+    rows: sentence_rows.SentenceRows | None = field(default=None, repr=False)
     lists: huggingface.Layout | None = field(default=None, repr=False)
     layers: Layers | None = field(default=None, repr=False)
 
     @property
     def has_lines(self) -> bool:
         """Whether the number of a record is that of its line."""
-        return self.layout == "lines" or self.columns is not None or self.file_format == "webanno-tsv"
+        return self.layout == "lines" or self.file_format in ("conll", "webanno-tsv")
 
     @property
     def title(self) -> str:
@@ -162,6 +165,11 @@ def recognise(
     if file_format in (None, "webanno-tsv") and shown.first_line.startswith(webanno.FIRST_LINE):
         return _layered("webanno-tsv", source, types)
     if file_format in (None, "conll"):
+        rows = sentence_rows.find_sentence_rows(source, columns, types)
+        if rows is not None:
+            records = (record for _, record in sentence_rows.read_records(source, rows))
+            lists = huggingface.find_layout(source.name, records, types, tag_names)
+            return Recognised("conll", f"{lists.tagging.scheme} tags {rows}", lists=lists, rows=rows)
         table = table_layout.find_layout(source, columns, types)
         if table is not None:
             return Recognised("conll", str(table), columns=table)
@@ -231,6 +239,9 @@ def read(
     file_format = recognised.file_format
     if recognised.columns is not None:
         yield from conll.read_sentences(source, recognised.columns)
+    elif recognised.rows is not None and recognised.lists is not None:
+        rows = sentence_rows.read_records(source, recognised.rows)
+        yield from _records(rows, partial(huggingface.read_record, layout=recognised.lists), None)
     elif recognised.layers is not None:
         yield from _LAYERED[file_format].read_sentences(source, recognised.layers)
     elif file_format == "brat":

@@ -36,6 +36,7 @@ class Tagging:
         outside: The tag of a token that is not in an entity.
         lower: Whether prefixes are written in lower case.
         known: For the style "types", the types that were seen: other values are not tags.
+        names: The tags' names in the order of their numbers, where tags are numbers; else empty.
     """
 
     style: str
@@ -43,6 +44,7 @@ class Tagging:
     outside: str = "O"
     lower: bool = False
     known: frozenset[str] = frozenset()
+    names: tuple[str, ...] = ()
 
     @property
     def prefixes(self) -> bool:
@@ -51,6 +53,8 @@ class Tagging:
 
     def read(self, value: str) -> str | None:
         """Read a tag as `decode_tags` takes it. Returns None where the value is not a tag."""
+        if self.names:
+            value = named_tag(value, self.names)
         if value == self.outside:
             return "O"
         if value in ("-", "_"):
@@ -100,17 +104,32 @@ def find_tagging(
             tagging = Tagging(style, "", out if counts[out] else "O", lower)
             name = scheme_of([tagging.read(value) or "O" for value in values])
             return Tagging(style, name + {"bare": " without types"}.get(style, ""), tagging.outside, lower)
-    if other and sum(count for value, count in counts.items() if _BRACKETS.fullmatch(value)) >= _MOST * total:
+    if other and sum(count for value, count in others.items() if _BRACKETS.fullmatch(value)) >= _MOST * other:
         return Tagging("brackets", "bracketed", "*") if any(value[0] == "(" for value in others) else None
     # Types without prefixes: there are few, and many tokens have none.
-    if others.keys() <= set(types):
-        least_outside = min(least_outside, 0.02)
+    if others and others.keys() <= set(types):
+        return Tagging("types", "IO", outside or "O", known=frozenset(others))
     if not outside and least_outside < LEAST_OUTSIDE:
         outside = next((value for value in ("_", "-", "NONE", "None", "none") if counts[value]), "")
         others.pop(outside, None)
     if outside and others and len(others) <= _MOST_TYPES and counts[outside] >= least_outside * total:
         return Tagging("types", "IO", outside, known=frozenset(others))
     return None
+
+
+def named_tag(value: str, names: Sequence[str]) -> str:
+    """Return the name of a tag that is a number.
+
+    Args:
+        value: The number.
+        names: The names in the order of their numbers.
+
+    Returns:
+        The name; "-" for a negative number, of which nothing is known; what was given where it has no name.
+    """
+    if value[:1] == "-" and value[1:].isdecimal():
+        return "-"
+    return names[int(value)] if value.isdecimal() and int(value) < len(names) else value
 
 
 def tags_of_brackets(values: Sequence[str]) -> list[str]:

@@ -10,10 +10,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby, pairwise
+from typing import Any
 
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.exchange.formats.bio import LEAST_OUTSIDE, Tagging, find_tagging, parse_tag
+from spacy_domain_ner.exchange.formats.bio import LEAST_OUTSIDE, Tagging, find_tagging, named_tag, parse_tag
 from spacy_domain_ner.exchange.formats.column_names import NAMES, plain_name, role_of
+from spacy_domain_ner.exchange.formats.tag_names import names_under
 from spacy_domain_ner.text import shorten
 
 # The phrases of the chunking in CoNLL-2000 and in the German CoNLL-2003, whose tags look like those of entities.
@@ -36,6 +38,7 @@ _INTEGER = re.compile(r"\d{1,18}")
 # The number of a token in CoNLL-U, where 1-2 is a token of two words, and 5.1 an empty node.
 _NUMBER = re.compile(r"\d+([-.]\d+)?")
 _DECIMAL = re.compile(r"-?\d+([.,]\d+)?")
+_WHOLE = re.compile(r"-?\d{1,4}")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -102,19 +105,20 @@ class Table:
         return f"{column + 1}{name}"
 
 
-def find_roles(table: Table, given: dict[str, int], types: Collection[str] = ()) -> Roles | None:
+def find_roles(table: Table, given: dict[str, int], types: Collection[str] = (), tag_names: Any = None) -> Roles | None:
     """Find out what the columns of a table are.
 
     Args:
         table: The table's beginning.
         given: The columns that are known, by role.
         types: The entity types that are known: one that is named like a tag is read as a type.
+        tag_names: The names of tags that are numbers, as `read_tag_names` gives them; None where the user names none.
 
     Returns:
         The roles, None where there is no column of tags, or no telling which column has the tokens.
 
     Raises:
-        UserError: The column that is given for the tags has none.
+        UserError: The column that is given for the tags has none, or its tags are numbers without names.
     """
     if not table.full:
         return None
@@ -122,14 +126,14 @@ def find_roles(table: Table, given: dict[str, int], types: Collection[str] = ())
     divisions = _Divisions(table, given, number)
     if number is None:
         number = _number_column(table, {*given.values(), *divisions.found}, within=True)
-    tags = _tag_columns(table, given, types)
+    tags = _tag_columns(table, given, types, tag_names)
     token = _token_column(table, given, {*divisions.found, *((number,) if number is not None else ())}, tags)
     if token is None:
         return None
     if number is not None and number != token:
         # A token of several words has no tag of its own.
         words = [row for row in table.rows if not (row and re.search("[-.]", row[number]))]
-        tags = _tag_columns(Table(table.width, words, table.names), given, types)
+        tags = _tag_columns(Table(table.width, words, table.names), given, types, tag_names)
     else:
         number = None
     chosen = _choose_tags(table, token, given, tags, types)
@@ -148,7 +152,7 @@ def find_roles(table: Table, given: dict[str, int], types: Collection[str] = ())
     return Roles(token, tag, tagging, key, kind, sentence, document, number, marks, others)
 
 
-def _tag_columns(table: Table, given: dict[str, int], types: Collection[str]) -> dict[int, Tagging]:
+def _tag_columns(table: Table, given: dict[str, int], types: Collection[str], tag_names: Any) -> dict[int, Tagging]:
     """The columns that hold tags, and how they are written."""
     found = {}
     for place in [given["tag"]] if "tag" in given else range(table.width):
@@ -156,8 +160,13 @@ def _tag_columns(table: Table, given: dict[str, int], types: Collection[str]) ->
         if "tag" not in given and (role == "other" or place in given.values()):
             continue
         cells = [row[place] if row else "" for row in table.rows]
-        if all(cell.isdecimal() for cell in cells if cell):
-            continue
+        names: tuple[str, ...] = ()
+        if _is_numbers(table, place):
+            sure = tag_names is not None and ("tag" in given or role == "tag")
+            names = tuple(names_under(tag_names, table.names[place] if table.names else "")) if sure else ()
+            if not names:
+                continue
+            cells = [named_tag(cell, names) for cell in cells]
         # A name tells more than the share of tokens that are in no entity.
         least = 0.0 if "tag" in given else 0.02 if role in ("tag", "type") else LEAST_OUTSIDE
         blank = "O" not in cells and "" in table.cells(place)
@@ -166,8 +175,12 @@ def _tag_columns(table: Table, given: dict[str, int], types: Collection[str]) ->
             cells = [(row[place] or "O") if row else "" for row in table.rows]
         tagging = find_tagging(cells, types, least)
         if tagging is not None and not (blank and tagging.style == "types" and role not in ("tag", "type") and least):
-            found[place] = replace(tagging, outside="") if blank else tagging
+            found[place] = replace(tagging, outside="" if blank else tagging.outside, names=names)
     return found
+
+
+def _is_numbers(table: Table, place: int) -> bool:
+    return all(map(_WHOLE.fullmatch, filter(None, table.cells(place))))
 
 
 def _number_column(table: Table, taken: Collection[int], within: bool) -> int | None:
@@ -354,6 +367,13 @@ def _choose_tags(
     for place in [given["tag"]] if "tag" in given else range(table.width):
         for key, tagging in _keyed(table, place):
             return place, tagging, key, ()
+    words = 2 * sum(" " not in cell for cell in table.cells(token)) > len(table.full)
+    for place in [given["tag"]] if "tag" in given else table.named("tag") if words else []:
+        if _is_numbers(table, place):
+            raise UserError(
+                f"Column {table.title(place)} has numbers as tags, and the table does not say what they mean",
+                "Name the tags in the order of their numbers: `tag_names=O,B-NAME,I-NAME`",
+            )
     if "tag" in given:
         values = ", ".join(map(repr, list(dict.fromkeys(filter(None, table.cells(given["tag"]))))[:4]))
         raise UserError(

@@ -190,7 +190,9 @@ class _Sentence:
             if not whole:
                 self._notes.append(f"line {number} has {len(columns)} columns where others have {layout.width}")
             token = self._token(columns, column)
-            if token.strip():
+            if not token.strip():
+                self._notes.append(f"line {number} has no token" + ("" if tag == "O" else f", but the tag {tag}"))
+            else:
                 self.rows.append(_Row(number, token, tag, self._is_glued(columns[-1], token)))
 
     def _token(self, columns: list[str], tag_column: int) -> str:

@@ -170,7 +170,7 @@ def recognise(
             records = (record for _, record in sentence_rows.read_records(source, rows))
             lists = huggingface.find_layout(source.name, records, types, tag_names)
             return Recognised("conll", f"{lists.tagging.scheme} tags {rows}", lists=lists, rows=rows)
-        table = table_layout.find_layout(source, columns, types)
+        table = table_layout.find_layout(source, columns, types, tag_names)
         if table is not None:
             return Recognised("conll", str(table), columns=table)
     if file_format is None and _is_brat_text(source):

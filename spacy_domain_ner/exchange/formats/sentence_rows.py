@@ -18,9 +18,9 @@ from spacy_domain_ner.exchange.formats.bio import Tagging, find_tagging
 from spacy_domain_ner.exchange.formats.cells import is_quoted
 from spacy_domain_ner.exchange.formats.column_names import read_given, role_of
 from spacy_domain_ner.exchange.formats.columns import Table
+from spacy_domain_ner.exchange.formats.table_layout import table_lines
 from spacy_domain_ner.reading.records import RefusedError
 from spacy_domain_ner.reading.source import Source
-from spacy_domain_ner.reading.stream import lines
 from spacy_domain_ner.text import shorten
 
 # Rows that are looked at to find the columns.
@@ -78,7 +78,7 @@ def find_sentence_rows(source: Source, columns: str | None = None, types: Collec
     Raises:
         UserError: A column that is given does not exist.
     """
-    sample = [line for _, line in islice(lines(source), _SAMPLE)]
+    sample = [line for _, line in islice(table_lines(source), _SAMPLE)]
     for character in "\t,;|":
         if not any(character in line for line in sample):
             continue
@@ -146,7 +146,7 @@ def parse_list(cell: str) -> list[str] | None:
 
 def _rows(source: Source, character: str, quoted: bool) -> Iterator[tuple[int, list[str]]]:
     quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    text = (line + "\n" for _, line in lines(source))
+    text = (line + "\n" for _, line in table_lines(source))
     reader = csv.reader(text, delimiter=character, quoting=quoting, strict=True)  # type: ignore[arg-type]
     before = csv.field_size_limit(_LONGEST_CELL)
     number = 1

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
+from typing import Any
 
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.formats.bio import find_tagging
 from spacy_domain_ner.exchange.formats.cells import BRACKETED_DOCUMENT, Separator, find_separators
-from spacy_domain_ner.exchange.formats.column_names import read_given, role_of
+from spacy_domain_ner.exchange.formats.column_names import ROLES, read_given, role_of
 from spacy_domain_ner.exchange.formats.columns import NO_TYPE, Roles, Table, find_roles, read_pairs
 from spacy_domain_ner.exchange.formats.spacing import Spacing
 from spacy_domain_ner.reading.source import Source
@@ -29,6 +30,8 @@ DOCUMENT_STARTS = (DOCUMENT_START, "# newdoc", BRACKETED_DOCUMENT)
 _FEW = 5
 # How CoNLL-U Plus names its columns.
 _GLOBAL_COLUMNS = re.compile(r"#\s*global\.columns\s*=\s*(.+)")
+# How Excel is told what separates the cells.
+_EXCEL = re.compile(r"sep=.")
 # The language that some files put before every token ("de:").
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z]+)*:")
 # What the last column says of a token that no space follows.
@@ -99,13 +102,13 @@ class Layout:
         return roles.number is not None or self.spaced or bool(roles.key) or bool(self.prefix)
 
     def rows(self, source: Source) -> Iterator[tuple[int, str, list[str]]]:
-        """Cut the lines of a file after its header, as `Separator.rows` does."""
-        header = self.header
-        for number, line, cells in self.separator.rows(lines(source)):
-            if header and line.strip() and not line.startswith(("# ", DOCUMENT_START)):
-                header = False
-                continue
-            yield number, line, cells
+        """Cut the lines of a file as `Separator.rows` does; a header is an empty row, also within joined files."""
+        header = list(self.names) if self.header else None
+        for number, line, cells in self.separator.rows(table_lines(source)):
+            if cells == header:
+                yield number, "", []
+            else:
+                yield number, line, cells
 
     def read_tag(self, columns: list[str], column: int) -> str | None:
         """Read the tag in a column of a line. Returns None where the column holds none."""
@@ -123,13 +126,16 @@ class Layout:
         return tag
 
 
-def find_layout(source: Source, columns: str | None = None, types: Collection[str] = ()) -> Layout | None:
+def find_layout(
+    source: Source, columns: str | None = None, types: Collection[str] = (), tag_names: Any = None
+) -> Layout | None:
     """Find out how a file of tokens and tags is laid out.
 
     Args:
         source: The file.
         columns: What the columns are, as `read_given` takes it; None to find it.
         types: The entity types that are known: one that is named like a tag is read as a type.
+        tag_names: The names of tags that are numbers, as `read_tag_names` gives them; None where the user names none.
 
     Returns:
         The layout, None where the file does not hold tokens and tags.
@@ -137,7 +143,7 @@ def find_layout(source: Source, columns: str | None = None, types: Collection[st
     Raises:
         UserError: A column that is given does not exist, or does not hold what it is given for.
     """
-    sample = [line for _, line in islice(lines(source), SAMPLE)]
+    sample = [line for _, line in islice(table_lines(source), SAMPLE)]
     rows = [line for line in sample if line.strip() and not line.startswith(DOCUMENT_START)]
     if not rows:
         return None
@@ -146,7 +152,7 @@ def find_layout(source: Source, columns: str | None = None, types: Collection[st
     problem: UserError | None = None
     for separator in find_separators(rows):
         try:
-            layout = _column_layout(sample, separator, columns, types)
+            layout = _column_layout(sample, separator, _Known(columns, types, tag_names))
         except UserError as error:
             problem = problem or error
             continue
@@ -159,7 +165,7 @@ def find_layout(source: Source, columns: str | None = None, types: Collection[st
 
 def describe_table(source: Source) -> str:
     """Say which columns a table has in which no tokens and tags were found; "" where a file is not a table."""
-    sample = [line for _, line in islice(lines(source), 1000)]
+    sample = [line for _, line in islice(table_lines(source), 1000)]
     rows = [line for line in sample if line.strip()]
     for separator in find_separators(rows):
         cut = [cells for _, _, cells in separator.rows(enumerate(rows))]
@@ -196,18 +202,25 @@ def piped_item(item: str, width: int) -> list[str]:
     return [part or "|" for part in item.rsplit("|", width - 1)]
 
 
-def _column_layout(
-    sample: list[str], separator: Separator, columns: str | None, types: Collection[str]
-) -> Layout | None:
+def table_lines(source: Source) -> Iterator[tuple[int, str]]:
+    """Read the lines of a table without the one that tells Excel the separator."""
+    return ((number, line) for number, line in lines(source) if number > 1 or not _EXCEL.fullmatch(line))
+
+
+def _column_layout(sample: list[str], separator: Separator, known: "_Known") -> Layout | None:
     rows = _table_rows(sample, separator)
     full = [row for row in rows if row]
     if not full:
         return None
     table = Table(separator.width, rows, _global_columns(sample, separator.width))
-    header = _headed(table, full[0], separator, columns, types) if not table.names else None
+    headed = Table(separator.width, [[] if row == full[0] else row for row in rows], full[0])
+    header = _header_roles(headed, table, separator, known) if not table.names else None
     if header is not None:
-        table = Table(separator.width, rows[rows.index(full[0]) + 1 :], full[0])
-    roles = header or find_roles(table, _given(columns, table), types)
+        table = headed
+    elif sum(role_of(name) in ROLES for name in full[0]) > 1:
+        # It is a header all the same, and not a token.
+        return None
+    roles = header or known.roles(table)
     if roles is None:
         return None
     body = table.rows
@@ -216,7 +229,7 @@ def _column_layout(
     spaced = (bool(roles.key) or roles.tag < separator.width - 1) and any(
         NO_SPACE.search(row[-1]) for row in body if row
     )
-    gaps = any(not row for row in body[:-1])
+    gaps = any(before and not after for before, after in pairwise(body[:-1]))
     return Layout(
         separator, roles, Spacing(token.removeprefix(prefix) for token in tokens), tuple(table.names),
         header=header is not None, spaced=spaced, prefix=prefix,
@@ -225,8 +238,17 @@ def _column_layout(
     )  # fmt: skip
 
 
-def _given(columns: str | None, table: Table) -> dict[str, int]:
-    return {} if columns is None else read_given(columns, table.names, table.width)
+@dataclass(frozen=True)
+class _Known:
+    """What the user says of a table, as `find_layout` takes it."""
+
+    columns: str | None
+    types: Collection[str]
+    tag_names: Any
+
+    def roles(self, table: Table) -> Roles | None:
+        given = {} if self.columns is None else read_given(self.columns, table.names, table.width)
+        return find_roles(table, given, self.types, self.tag_names)
 
 
 def _table_rows(sample: list[str], separator: Separator) -> list[list[str]]:
@@ -249,32 +271,34 @@ def _global_columns(sample: list[str], width: int) -> list[str]:
     return names if len(names) == width else []
 
 
-def _headed(
-    table: Table, first: list[str], separator: Separator, columns: str | None, types: Collection[str]
-) -> Roles | None:
-    """The roles of the columns if the first row names them, None if it is not a header."""
-    headed = Table(table.width, table.rows[table.rows.index(first) + 1 :], first)
+def _header_roles(headed: Table, plain: Table, separator: Separator, known: _Known) -> Roles | None:
+    """The roles of the columns if the first row names them, None if it is not a header.
+
+    Args:
+        headed: The table with the first row as its header.
+        plain: The table without a header.
+        separator: How its lines are cut.
+        known: What the user says.
+    """
+    names = headed.names
     if not headed.full:
         return None
-    known = any(role_of(name) for name in first if name)
-    named = columns is not None and any(name and name in columns for name in first)
-    if not (known or named):
+    told = any(role_of(name) for name in names if name)
+    told = told or (known.columns is not None and any(name and name in known.columns for name in names))
+    if not told:
         # The names may be those of another language, unless the first row has a tag as the others have.
-        plain = find_roles(table, _given(columns, table), types)
-        if separator.character == " ":
+        roles = known.roles(plain)
+        # A name may be taken for a type.
+        has_tag = roles and roles.tagging.style != "types" and roles.tagging.read(names[roles.tag]) is not None
+        if separator.character == " " or has_tag:
             return None
-        # The name may be taken for a type.
-        if plain and plain.tagging.style != "types" and plain.tagging.read(first[plain.tag]) is not None:
-            return None
-    roles = find_roles(headed, _given(columns, headed), types)
+    roles = known.roles(headed)
     if roles is None:
         return None
-    tag, style = first[roles.tag], roles.tagging.style
+    tag, style = names[roles.tag], roles.tagging.style
     # A file may begin with the word "Text" as a token: then that line has a tag.
     is_tag = "=" in tag if roles.key else roles.tagging.read(tag) is not None
-    if is_tag or (style == "types" and (tag in types or not (known or named))):
-        return None
-    return roles
+    return None if is_tag or (style == "types" and (tag in known.types or not told)) else roles
 
 
 def _prefix(tokens: Sequence[str]) -> str:

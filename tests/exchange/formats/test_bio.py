@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_domain_ner.exchange.formats.bio import UNTYPED, BadTagError, decode_tags, find_tagging, parse_tag
+from spacy_domain_ner.exchange.formats.bio import (
+    UNTYPED,
+    BadTagError,
+    decode_tags,
+    find_tagging,
+    parse_tag,
+    tags_of_brackets,
+)
 
 LABELS = st.sampled_from(["PER", "B-x", "cell_type", "big org"])
 
@@ -83,6 +90,19 @@ def test_what_are_no_tags_is_not_taken_for_them(column):
     assert find_tagging(column.split()) is None
 
 
+@pytest.mark.parametrize(
+    ("column", "tags"),
+    [
+        pytest.param("* (PER* *) * (ORG)", "O B-PER I-PER O B-ORG", id="CoNLL-2012"),
+        pytest.param("(PER*) (PER* * *)", "B-PER B-PER I-PER I-PER", id="CoNLL-2002"),
+        pytest.param("(PER* (ORG*) -", "B-PER B-ORG -", id="one that does not end, and nothing known"),
+    ],
+)
+def test_brackets_are_read_as_tags_with_prefixes(column, tags):
+    assert find_tagging(column.split()).style == "brackets"
+    assert tags_of_brackets(column.split()) == tags.split()
+
+
 @given(
     lengths=st.lists(st.tuples(st.integers(1, 4), LABELS | st.none()), max_size=8),
     scheme=st.sampled_from(["BIIB", "BIES", "BILU", "BMES"]),
@@ -110,6 +130,8 @@ def test_whatever_scheme_spans_are_written_in_they_come_back(lengths, scheme):
         pytest.param("O O B I O B O", {"INFRA"}, "bare", id="prefixes alone"),
         pytest.param("O O B-E-mail I-E-mail O", {"E-mail"}, "prefixes", id="a tag of such a type"),
         pytest.param("O O E-mail E-mail O PER O", {"E-mail", "PER"}, "types", id="among others"),
+        pytest.param("B-cell B-cell E-cell O", {"B-cell", "E-cell"}, "types", id="of most tokens"),
+        pytest.param("B-cell B-cell", {"B-cell"}, "types", id="of all tokens"),
     ],
 )
 def test_a_known_type_that_is_named_like_a_tag_is_a_type(column, types, style):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from spacy_domain_ner.annotation.agreement import measure_agreement
 from spacy_domain_ner.errors import UserError
 
 # Three sentences in two documents.
@@ -95,6 +96,8 @@ def table(
         pytest.param(table("row|token|POS|tag|tag|token|sentence",
                            header="|lemma|pos|prev-iob|tag|word|sentence_idx"), id="many columns"),
         pytest.param(table("sentence|token|tag", " ", "sentence_id|words|labels"), id="a header after blanks"),
+        pytest.param("sep=;\n" + table("sentence|token|tag", ";", "Satz|Word|Tag"), id="Excel's separator"),
+        pytest.param(table("token|tag|sentence|start|end", ",", "token|label|id|start|end"), id="an id that repeats"),
         pytest.param("\n".join("# global.columns = ID FORM NER\n" + block for block in
                                table("number|token|tag", "\t", gaps=True).split("\n\n")), id="CoNLL-U Plus"),
     ],
@@ -217,6 +220,42 @@ nw/a_0001 0 0 It PRP (TOP*) - - - Ann * -
 
 #end document
 """
+
+
+def test_a_header_in_the_middle_of_joined_tables_is_not_a_token(imported):
+    content = "sentence_id,word,tag\n1,Drill,B-TOOL\n1,hums,O\nsentence_id,word,tag\n1,Press,B-TOOL\n1,rests,O\n"
+    result = imported(content, name="table.csv")
+    assert result.texts == ["Drill hums", "Press rests"]
+    assert not result.reasons("refused")
+
+
+def test_tags_that_are_numbers_need_names(imported):
+    numbers = {"O": 0, "B-TOOL": 1, "I-TOOL": 2, "B-FLUID": 3}
+    content = table("sentence|token|tag", header="sentence_id|words|labels")
+    for tag, number in numbers.items():
+        content = content.replace(f",{tag}\n", f",{number}\n")
+    with pytest.raises(UserError, match='Column 3 "labels" has numbers as tags') as raised:
+        imported(content, name="table.csv")
+    assert "`tag_names=" in raised.value.hint
+    assert imported(content, name="table.csv", tag_names=",".join(numbers)).mentions == MENTIONS
+
+
+@pytest.mark.parametrize(
+    ("tag", "note"), [("O", "line 3 has no token"), ("B-X", "line 3 has no token, but the tag B-X")]
+)
+def test_an_empty_token_is_reported(imported, tag, note):
+    result = imported(f"word,tag\nDrill,B-TOOL\n,{tag}\nhums,O\n", name="table.csv")
+    assert result.texts == ["Drill hums"]
+    assert result.reasons("changed") == [note]
+
+
+def test_people_who_annotated_a_table_are_compared_by_the_same_columns(tmp_path):
+    for name, kind in (("ann.csv", "tag"), ("bob.csv", "prefix")):
+        content = table(f"sentence|token|POS|{kind}", header="a|b|c|d").replace(",B\n", ",B-TOOL\n")
+        (tmp_path / name).write_text(content.replace(",I\n", ",I-TOOL\n"), encoding="utf8")
+    result = measure_agreement([tmp_path / "ann.csv", tmp_path / "bob.csv"], columns="token=b,tag=d,sentence=a")
+    assert result.passages == 3
+    assert result.types["TOOL"].mentions == 5
 
 
 def test_the_bracketed_names_of_conll_2012_are_read(imported):

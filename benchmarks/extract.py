@@ -22,9 +22,9 @@ import spacy
 
 from spacy_domain_ner import Extractor, extract_files
 from spacy_domain_ner.extraction.batches import in_batches
-from spacy_domain_ner.extraction.inputs import Line, find_inputs, read_lines
 from spacy_domain_ner.extraction.lines import Extracted, extract_batch
 from spacy_domain_ner.extraction.workers import extract_in_workers
+from spacy_domain_ner.reading.texts import Line, find_texts, read_lines
 
 STARTER = Path(__file__).parents[1] / "assets" / "software" / "starter.jsonl"
 # The lowest ratio to the bare loop that a way may have.
@@ -129,7 +129,8 @@ def two_workers(model: str, source: Path) -> Iterator[Extracted]:
 
 def batches(source: Path, size: int) -> Iterator[list[Line]]:
     """The lines of a file in batches of a size."""
-    return in_batches(read_lines(find_inputs([str(source)])), size, lambda line: len(line.raw))
+    with find_texts([source]) as texts:
+        yield from in_batches(read_lines(texts.files), size, lambda line: len(line.raw))
 
 
 def measure(compared: dict[str, Callable[[], float]], repetitions: int) -> dict[str, dict[str, object]]:

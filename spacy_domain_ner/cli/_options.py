@@ -19,3 +19,8 @@ GPU_ID = typer.Option("auto", help="GPU to use, -1 for the CPU; auto takes one f
 EVAL = typer.Option(Path("corpus/eval.jsonl"), help="Evaluation set (JSON lines)")
 GATE = typer.Option(gates.GATE, help="F1 per type from which a type is ready for production")
 FALLBACK = typer.Option(gates.FALLBACK, help="F1 per type below which a type needs another way")
+
+# The help of what the verbs that read texts have in common.
+FILE_FORMAT = "jsonl, json, text, csv (any table of text), html or parquet; if not given, each file is looked at"
+ENCODING = "The encoding of files without a byte order mark, such as cp1252"
+TEXT_KEY = "The key of the text in JSON records, and its column in tables"

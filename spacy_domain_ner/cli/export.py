@@ -9,6 +9,7 @@ import typer
 import spacy_domain_ner as ner
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import msg
+from spacy_domain_ner.cli._options import ENCODING, FILE_FORMAT, TEXT_KEY
 from spacy_domain_ner.cli._progress import progress_bar
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.exporting import Target as Form
@@ -39,7 +40,9 @@ def export_cli(
         ..., help="The labelling tool that gets tasks, or the form that annotations leave in"
     ),
     passages: list[Path] = typer.Argument(
-        ..., help="JSON lines with a `text`; for a labelling tool also text files with one passage per line"
+        ...,
+        help="JSON lines with a `text`; for a labelling tool also JSON lists, text with one passage per line, HTML, "
+        "CSV, TSV, Parquet, folders, zip archives, -",
     ),
     output: Path = typer.Option(..., "--output", "-o", help="File to write; for brat a new folder"),
     model: str = typer.Option(
@@ -53,6 +56,9 @@ def export_cli(
         help="conll, huggingface, spacy: training config whose tokenizer is used",
         show_default="training/config.cfg where there is one",
     ),
+    file_format: str = typer.Option(None, "--format", help=f"Labelling tools: {FILE_FORMAT}"),
+    encoding: str = typer.Option("utf-8", help=f"Labelling tools: {ENCODING}"),
+    text_key: str = typer.Option("text", help=f"Labelling tools: {TEXT_KEY}"),
 ) -> None:
     """Write passages as tasks for a labelling tool, or annotations in the form of another tool.
 
@@ -60,8 +66,11 @@ def export_cli(
     conll, huggingface, spacy and brat are for the annotations themselves: `domain-ner import` reads them back.
     """
     if target.value in {form.value for form in Form}:
-        if model is not None or exclude:
-            name = "model" if model is not None else "exclude"
+        others = {
+            "model": model, "exclude": exclude, "file_format": file_format,
+            "encoding": encoding != "utf-8", "text_key": text_key != "text",
+        }  # fmt: skip
+        for name in (name for name, given in others.items() if given):
             raise UserError(f"`{name}` is for labelling tools, and {target.value} is not one", "Leave it out.")
         with progress_bar("Exporting") as progress:
             written = ner.export_annotations(target.value, passages, output, config=config, progress=progress)
@@ -70,9 +79,12 @@ def export_cli(
         if config is not None:
             raise UserError(f"`config` is not used for {target.value}, which needs no tokens", "Leave it out.")
         with progress_bar("Exporting") as progress:
-            exported = ner.export_tasks(target.value, passages, output, model=model, exclude=exclude, progress=progress)
+            exported = ner.export_tasks(
+                target.value, passages, output, model=model, exclude=exclude, file_format=file_format,
+                encoding=encoding, text_key=text_key, progress=progress,
+            )  # fmt: skip
         for refusal in exported.refusals:
-            msg.warn(str(refusal))
+            msg.warn(str(refusal).replace("`encoding`", "--encoding"))
         excluded = f", {exported.left_out} left out as annotated already" if exported.left_out else ""
         msg.good(f"{exported.tasks} task(s) for {target.value} in {output}{excluded}")
     msg.info(NEXT[target.value].format(output=output))

@@ -11,6 +11,7 @@ import typer
 import spacy_domain_ner as ner
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import fail
+from spacy_domain_ner.cli._options import ENCODING, FILE_FORMAT, TEXT_KEY
 from spacy_domain_ner.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,8 +21,15 @@ if TYPE_CHECKING:
 @verb("extract")
 def extract_cli(
     model: str = typer.Argument(..., help="Trained model: a folder or an installed package"),
-    inputs: list[str] = typer.Argument(..., help="Files (JSON lines, or text: one passage per line), folders, or -"),
-    output: Path = typer.Option(None, "--output", "-o", help="JSON lines file to write; if not given, standard output"),
+    inputs: list[str] = typer.Argument(
+        ..., help="Files (JSON, text with one passage per line, HTML, CSV, TSV, Parquet), folders, zip archives, or -"
+    ),
+    output: Path = typer.Option(
+        None,
+        "--output",
+        "-o",
+        help="File to write: JSON lines, or a table if it ends in .csv; by default standard output",
+    ),
     workers: int = typer.Option(1, "--workers", "-w", help="Number of processes"),
     batch_size: int = typer.Option(
         None, "--batch-size", "-b", help="Passages that are read at once; if not given, the model's own number"
@@ -29,9 +37,12 @@ def extract_cli(
     window: int = typer.Option(
         None, help="Read a longer passage in parts of at most this many characters, cut at sentence ends: saves memory"
     ),
-    file_format: str = typer.Option(None, "--format", help="jsonl or text; if not given, the files' names tell"),
-    whole_files: bool = typer.Option(False, "--whole-files", help="A text file is one passage, not each of its lines"),
-    text_key: str = typer.Option("text", help="The key of the text in JSON records"),
+    file_format: str = typer.Option(None, "--format", help=FILE_FORMAT),
+    encoding: str = typer.Option("utf-8", help=ENCODING),
+    whole_files: bool = typer.Option(
+        False, "--whole-files", help="A text file or web page is one passage, not each of its lines"
+    ),
+    text_key: str = typer.Option("text", help=TEXT_KEY),
     min_confidence: list[str] = typer.Option(
         [], help="Keep only entities with at least this confidence, 0 to 1; for one type: TYPE=0.8. Can be repeated"
     ),
@@ -53,14 +64,21 @@ def extract_cli(
             batch_size=batch_size,
             window=window,
             file_format=file_format,
+            encoding=encoding,
             whole_files=whole_files,
             text_key=text_key,
             min_confidence=min_confidence,
             precision=precision,
             report=progress,
         )
-    if extraction.refused and strict:
-        fail(f"{extraction.refused} line(s) could not be read.", "They are listed above.")
+    if extraction.refused and not extraction.passages:
+        fail(
+            f"Not one of {extraction.refused} line(s) could be read.",
+            "They are listed above. --text-key names the key or column of the text, --format what the files are.",
+        )
+    if strict and (extraction.refused or extraction.left_out):
+        files = f" and {len(extraction.left_out)} file(s)" if extraction.left_out else ""
+        fail(f"{extraction.refused} line(s){files} could not be read.", "They are listed above.")
 
 
 class _StandardOutput:
@@ -103,7 +121,7 @@ class _Progress:
         if self._extraction is None:
             self._begin(extraction)
         for refusal in extraction.refusals:
-            print(refusal, file=sys.stderr)
+            print(refusal.replace("`encoding`", "--encoding"), file=sys.stderr)
         extraction.refusals.clear()
         self._bar.update(
             self._task, completed=extraction.bytes_read, done=extraction.passages, speed=self._speed(extraction)
@@ -112,6 +130,8 @@ class _Progress:
     def _begin(self, extraction: "Extraction") -> None:
         for label in extraction.unreachable:
             print(f"{label}: none is kept, no confidence reached a precision of {self._precision}", file=sys.stderr)
+        for left_out in extraction.left_out:
+            print(f"not read: {left_out}", file=sys.stderr)
         if extraction.resumed:
             print(f"Resumed after {extraction.resumed} passages of an earlier run.", file=sys.stderr)
         self._extraction = extraction

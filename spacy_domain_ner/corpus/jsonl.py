@@ -38,7 +38,7 @@ class Refusal:
 
     Attributes:
         file: The file.
-        line: The line, counted from 1.
+        line: The line, counted from 1; 0 where the whole file was not read.
         reason: Why it was not read.
         text: What stands there.
         skipped: Whether the annotator skipped the passage (`answer` is "reject" or "ignore"): then nothing is wrong.
@@ -52,7 +52,8 @@ class Refusal:
 
     def __str__(self) -> str:
         shown = f": {shorten(self.text)!r}" if self.text else ""
-        return f"{self.file}:{self.line}: {self.reason}{shown}"
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.reason}{shown}"
 
 
 @dataclass

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from spacy_domain_ner.corpus.identity import passage_key
-from spacy_domain_ner.corpus.jsonl import ReadResult, Refusal, read_passages
+from spacy_domain_ner.corpus.jsonl import ReadResult, Refusal, read_line
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.formats import doccano, label_studio, prodigy
 from spacy_domain_ner.exchange.tools import Tool, tool_named
 from spacy_domain_ner.files import replacing
-from spacy_domain_ner.reading.finding import TEXT_SUFFIXES
-from spacy_domain_ner.reading.source import Source
-from spacy_domain_ner.reading.stream import lines
+from spacy_domain_ner.reading.records import RefusedError, decoded, parse_record
+from spacy_domain_ner.reading.texts import Line, find_texts, read_lines
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -34,7 +33,7 @@ class Exported:
     Attributes:
         tasks: How many tasks were written.
         left_out: How many passages were left out because they are annotated already.
-        refusals: The lines that could not be read.
+        refusals: The lines and files that could not be read.
     """
 
     tasks: int
@@ -49,17 +48,24 @@ def export_tasks(
     *,
     model: "str | Path | Language | None" = None,
     exclude: Iterable[str | Path] = (),
+    file_format: str | None = None,
+    encoding: str = "utf-8",
+    text_key: str = "text",
     progress: Callable[[float], None] | None = None,
 ) -> Exported:
     """Write passages as tasks for a labelling tool. A passage that comes twice becomes one task.
 
     Args:
         tool: "label-studio", "doccano" or "prodigy".
-        passages: JSON lines with a `text` (files or folders), or text files with one passage per line.
+        passages: Files (JSON lines or lists, text with one passage per line, web pages, CSV, TSV and Parquet tables),
+            folders and zip archives of them. A table's other columns go into the passage's `meta`.
         output: The file to write, for the tool to import.
         model: A trained model, or its folder or package, whose spans are filled in to be corrected; None fills in the
             passages' own spans.
         exclude: Files whose passages are left out, such as the annotation file.
+        file_format: "jsonl", "json", "text", "csv" (any table of text), "html" or "parquet"; None looks at the files.
+        encoding: The encoding of the files that have no byte order mark.
+        text_key: The key of the text in JSON records, and its column in tables.
         progress: Called with the share that is done, from 0 to 1.
 
     Returns:
@@ -72,12 +78,12 @@ def export_tasks(
     exported = Exported(0, 0)
     done = set()
     for path in exclude:
-        annotated = read_to_label(Path(path))
+        annotated = read_to_label(path)
         exported.refusals += [refusal for refusal in annotated.refusals if not refusal.skipped]
         done |= {_key(passage) for passage in annotated.passages}
     wanted: dict[bytes, Passage] = {}
     for path in passages:
-        read = read_to_label(Path(path))
+        read = read_to_label(path, file_format=file_format, encoding=encoding, text_key=text_key)
         exported.refusals += [refusal for refusal in read.refusals if not refusal.skipped]
         for passage in read.passages:
             if (key := _key(passage)) in done:
@@ -116,22 +122,54 @@ def tasks_to_label(passages: Iterable[Passage], tool: Tool, nlp: "Language | Non
             yield doccano.row_to_label(passage)
 
 
-def read_to_label(path: Path) -> ReadResult:
+def read_to_label(
+    path: str | Path, *, file_format: str | None = None, encoding: str = "utf-8", text_key: str = "text"
+) -> ReadResult:
     """Read passages to label.
 
     Args:
-        path: JSON lines (a file or a folder of them), or a text file with one passage per line.
+        path: A file, folder or zip archive, as for `export_tasks`.
+        file_format: As for `export_tasks`.
+        encoding: As for `export_tasks`.
+        text_key: As for `export_tasks`.
 
     Returns:
-        The passages, and the lines that could not be read.
+        The passages, and the lines and files that could not be read.
 
     Raises:
         UserError: If there is nothing to read.
     """
-    if path.suffix.lower() not in TEXT_SUFFIXES or not path.is_file():
-        return read_passages(path)
-    found = [(number, line) for number, line in lines(Source(path, str(path))) if line.strip()]
-    return ReadResult([Passage(line, meta={"source": f"{path.name}:{number}"}) for number, line in found])
+    result = ReadResult()
+    with find_texts([path], file_format=file_format, encoding=encoding, text_key=text_key) as texts:
+        result.refusals += [Refusal(name, 0, why) for name, why in texts.left_out]
+        for file in texts.files:
+            is_table = file.layout in ("table", "parquet")
+            for line in read_lines([file], text_key=text_key):
+                try:
+                    read = _to_label(line, is_table, text_key)
+                except RefusedError as error:
+                    read = Refusal(line.file, line.number, error.reason)
+                (result.passages if isinstance(read, Passage) else result.refusals).append(read)  # type: ignore[arg-type]
+    return result
+
+
+def _to_label(line: Line, is_table: bool, text_key: str) -> Passage | Refusal:
+    """Make a passage of a line: of a record with its own annotation, if it has one."""
+    if line.problem:
+        raise RefusedError(line.problem)
+    source = f"{Path(line.file).name}:{line.number}"
+    if not line.is_json:
+        return Passage(decoded(line.raw), meta={"source": source})
+    if is_table:
+        row = parse_record(line.raw, text_key)
+        text = row.pop(text_key)
+        # The other columns go along with the task, and come back with it.
+        cells = {column: cell for column, cell in row.items() if cell not in (None, "")}
+        return Passage(text, meta={"source": source, **cells})
+    if text_key != "text":
+        record = parse_record(line.raw, text_key)
+        return read_line(json.dumps({**record, "text": record[text_key]}), line.file, line.number)
+    return read_line(decoded(line.raw), line.file, line.number)
 
 
 def write_tasks(path: Path, tasks: Iterable[dict[str, Any]], tool: Tool) -> int:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spacy_domain_ner.extraction.extractor import Extractor
-from spacy_domain_ner.extraction.inputs import Line
-from spacy_domain_ner.reading.records import RefusedError, parse_record
+from spacy_domain_ner.reading.records import RefusedError, decoded, parse_record
+from spacy_domain_ner.reading.texts import Line
 
 
 @dataclass
@@ -32,7 +32,7 @@ def extract_batch(extractor: Extractor, lines: Iterable[Line], text_key: str = "
 
     Args:
         extractor: The model.
-        lines: The input, as `extraction.inputs` reads it.
+        lines: The input, as `reading.texts` reads it.
         text_key: The key of the text in JSON records.
 
     Returns:
@@ -56,12 +56,11 @@ def extract_batch(extractor: Extractor, lines: Iterable[Line], text_key: str = "
 
 
 def _record(line: Line, text_key: str) -> dict[str, Any]:
+    if line.problem:
+        raise RefusedError(line.problem)
     if line.is_json:
         return parse_record(line.raw, text_key)
-    try:
-        text = line.raw.decode("utf8")
-    except UnicodeDecodeError as error:
-        raise RefusedError(f"not UTF-8 text ({error.reason} at byte {error.start})") from None
+    text = decoded(line.raw)
     meta = {"source": line.file} if line.number == 0 else {"source": line.file, "line": line.number}
     return {text_key: text, "meta": meta}
 

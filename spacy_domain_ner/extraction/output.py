@@ -12,12 +12,14 @@ import srsly
 from spacy.language import Language
 
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.extraction.inputs import Input
+from spacy_domain_ner.extraction.table import write_table
 from spacy_domain_ner.files import replacing
+from spacy_domain_ner.reading.tables import TABLE_SUFFIXES
+from spacy_domain_ner.reading.texts import TextFile
 
 
 class ResumableOutput:
-    """A file that is written beside its place, batch by batch, and renamed when all is done.
+    """A file that is written beside its place, batch by batch, and renamed when all is done, or made a table then.
 
     Beside OUTPUT stand OUTPUT.partial and OUTPUT.partial.json, which says how much of the partial file is complete and
     which run made it. A run of the same model over the same inputs continues from there; any other starts anew.
@@ -101,7 +103,11 @@ class ResumableOutput:
             self._stream.close()
         if kind is None:
             with self._user_error():
-                self._partial.replace(self._target)
+                if self._target.suffix.lower() in TABLE_SUFFIXES:
+                    write_table(self._partial, self._target)
+                    self._partial.unlink()
+                else:
+                    self._partial.replace(self._target)
                 self._journal.unlink(missing_ok=True)
 
     @contextmanager
@@ -143,7 +149,7 @@ class StreamOutput:
         """The stream stays open: it is not ours."""
 
 
-def identify_run(nlp: Language, inputs: Iterable[Input], *options: object) -> str:
+def identify_run(nlp: Language, inputs: Iterable[TextFile], *options: object) -> str:
     """Make a hash of what a run's output depends on: the model, the inputs' names, sizes and times, and the options.
 
     Standard input and named pipes can't be read again from their start, so a run over them never equals another.
@@ -159,11 +165,12 @@ def identify_run(nlp: Language, inputs: Iterable[Input], *options: object) -> st
     parts: list[object] = [nlp.meta, nlp.config.to_str(), *options]
     if nlp.path is not None:
         parts.append([(str(file), file.stat().st_mtime_ns) for file in sorted(nlp.path.rglob("*")) if file.is_file()])
-    for source in inputs:
-        if source.can_be_read_again:
-            stat = Path(source.path).stat()
+    for file in inputs:
+        if file.can_be_read_again:
+            source = file.source
+            stat = (source.archive or source.path).stat()
             # The name as it was given: it is in the rows.
-            parts.append((source.path, os.getcwd(), stat.st_size, stat.st_mtime_ns, source.is_json))
+            parts.append((source.name, os.getcwd(), stat.st_size, stat.st_mtime_ns, file.layout, source.encoding))
         else:
             parts.append(os.urandom(16))
     return hashlib.blake2b(repr(parts).encode("utf8"), digest_size=16).hexdigest()

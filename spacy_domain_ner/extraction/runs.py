@@ -13,11 +13,14 @@ from spacy.language import Language
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.batches import in_batches
 from spacy_domain_ner.extraction.extractor import Confidences, Extractor, check_text_key
-from spacy_domain_ner.extraction.inputs import Input, Line, find_inputs, read_lines
 from spacy_domain_ner.extraction.lines import Extracted, extract_batch
 from spacy_domain_ner.extraction.output import ResumableOutput, StreamOutput, identify_run
 from spacy_domain_ner.extraction.workers import extract_in_workers
 from spacy_domain_ner.files import at_work
+from spacy_domain_ner.reading.source import PACKED_SUFFIXES
+from spacy_domain_ner.reading.texts import Line, TextFile, find_texts, read_lines
+
+_NOT_WRITTEN = (*PACKED_SUFFIXES, ".zip", ".parquet", ".xlsx", ".xls", ".html", ".spacy")
 
 
 @dataclass
@@ -30,8 +33,9 @@ class Extraction:
         refused: The lines that could not be read, likewise.
         resumed: The passages of the run that this one resumes.
         unreachable: The types of which no entity is kept, since no confidence reached the wanted precision.
-        bytes_read: The size of the input that this run has read, in bytes.
+        bytes_read: How much of the input has been read, in bytes; none of standard input and named pipes.
         bytes_total: The size of the whole input, in bytes, as far as it is known.
+        left_out: The files of folders and archives that are not read, each with the reason.
         refusals: The lines that this run could not read, each with its place and the reason. Who prints them as they
             come may clear the list.
     """
@@ -43,15 +47,19 @@ class Extraction:
     unreachable: tuple[str, ...] = ()
     bytes_read: int = 0
     bytes_total: int = 0
+    left_out: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
 
-    def add(self, batch: Sequence[Line], result: Extracted) -> None:
-        """Count a batch of lines and its result."""
+    def add(self, result: Extracted) -> None:
+        """Count the result of a batch of lines."""
         self.passages += result.passages
         self.entities += result.entities
         self.refused += len(result.refusals)
         self.refusals += result.refusals
-        self.bytes_read += sum(len(line.raw) + 1 for line in batch)
+
+    def read(self, size: int) -> None:
+        """Count bytes of the input."""
+        self.bytes_read += size
 
 
 def extract_files(
@@ -63,27 +71,31 @@ def extract_files(
     batch_size: int | None = None,
     window: int | None = None,
     file_format: str | None = None,
+    encoding: str = "utf-8",
     whole_files: bool = False,
     text_key: str = "text",
     min_confidence: Confidences = (),
     precision: float | None = None,
     report: Callable[[Extraction], object] | None = None,
 ) -> Extraction:
-    """Find the entities in files of passages and write each record again, as JSON lines, with its `entities` added.
+    """Find the entities in files of passages and write each record again, with its `entities` added.
 
-    The output file is there when all is done. A run that was interrupted is resumed by the same call, and every passage
-    is in the output once.
+    A file is looked at before it is read: `spacy_domain_ner.reading.texts` says what can be read. The output is there
+    when all is done. A run that was interrupted is resumed by the same call, and every passage is in the output once.
 
     Args:
         model: A trained model's folder or the name of its package; with one worker also a pipeline.
-        inputs: Files (JSON lines, or text with one passage per line), folders of them, or "-" for standard input.
-        output: The file to write, or a binary stream.
+        inputs: Files (JSON lines or lists, text with one passage per line, web pages, CSV, TSV and Parquet tables),
+            folders and zip archives of them, or "-" for standard input.
+        output: The file to write: JSON lines; a table where it ends in .csv or .tsv, in which what is not a text is
+            JSON. Or a binary stream, which gets JSON lines.
         workers: The number of processes.
         batch_size: The most passages that the model, or a worker's, reads at once; None takes the model's own number.
         window: The most characters of a passage that are read at once; see `Extractor`.
-        file_format: "jsonl" or "text", whatever the files' names say; None goes by the names.
-        whole_files: Whether a text file is one passage, and not each of its lines.
-        text_key: The key of the text in JSON records.
+        file_format: "jsonl", "json", "text", "csv" (any table of text), "html" or "parquet"; None looks at the files.
+        encoding: The encoding of the files that have no byte order mark.
+        whole_files: Whether a text file or web page is one passage, and not each of its lines.
+        text_key: The key of the text in JSON records, and its column in tables.
         min_confidence: The least confidence of an entity that is kept; see `Extractor`.
         precision: The precision that each type must have reached on the early-stopping set.
         report: Called before the first batch and after each one; what it gets changes from call to call.
@@ -95,66 +107,69 @@ def extract_files(
         UserError: The model or an input can't be read, the output can't be written, another run is writing it, or an
             argument does not fit.
     """
-    _check_arguments(model, workers, file_format, text_key)
-    sources = find_inputs(map(str, inputs), file_format)
+    _check_arguments(model, workers, text_key)
     settings = {"min_confidence": min_confidence, "precision": precision, "batch_size": batch_size, "window": window}
-    if isinstance(output, str | Path):
-        _check_output(Path(output), sources)
-    extractor = Extractor(model, **settings)  # type: ignore[arg-type]
-    options = (whole_files, text_key, sorted(extractor.thresholds.least.items()), extractor.window)
-    with _open_output(output, extractor.nlp, sources, options) as saved:
-        state = Extraction(
-            saved.passages,
-            saved.entities,
-            saved.refused,
-            resumed=saved.passages,
-            unreachable=extractor.thresholds.unreachable,
-            bytes_total=sum(source.size for source in sources),
-        )
-        _call(report, state)
-        lines = islice(read_lines(sources, whole_files), saved.lines_done, None)
-        batches = in_batches(lines, extractor.batch_size, lambda line: len(line.raw))
-        try:
-            for batch, result in _results(model, extractor, batches, workers, text_key, settings):
-                saved.write(
-                    result.rows,
-                    lines=len(batch),
-                    passages=result.passages,
-                    entities=result.entities,
-                    refused=len(result.refusals),
-                )
-                state.add(batch, result)
-                _call(report, state)
-        except BrokenProcessPool:
-            raise UserError(
-                "A worker process was killed, perhaps for lack of memory",
-                "Run the same command again with fewer `workers`, a smaller `batch_size` or a smaller `window`.",
-            ) from None
-        except BrokenPipeError:
-            # The reader of the stream (head, say) has seen enough.
-            pass
+    state = Extraction()
+    found = find_texts(inputs, file_format=file_format, encoding=encoding, text_key=text_key, advance=state.read)
+    with found as texts:
+        if isinstance(output, str | Path):
+            _check_output(Path(output), texts.files)
+        extractor = Extractor(model, **settings)  # type: ignore[arg-type]
+        state.left_out = [f"{name}: {why}" for name, why in texts.left_out]
+        state.unreachable = extractor.thresholds.unreachable
+        state.bytes_total = sum(file.size for file in texts.files)
+        options = (whole_files, text_key, sorted(extractor.thresholds.least.items()), extractor.window)
+        with _open_output(output, extractor.nlp, texts.files, options) as saved:
+            state.passages = state.resumed = saved.passages
+            state.entities, state.refused = saved.entities, saved.refused
+            _call(report, state)
+            lines = islice(read_lines(texts.files, whole_files, text_key), saved.lines_done, None)
+            batches = in_batches(lines, extractor.batch_size, lambda line: len(line.raw))
+            try:
+                for batch, result in _results(model, extractor, batches, workers, text_key, settings):
+                    saved.write(
+                        result.rows,
+                        lines=len(batch),
+                        passages=result.passages,
+                        entities=result.entities,
+                        refused=len(result.refusals),
+                    )
+                    state.add(result)
+                    _call(report, state)
+            except BrokenProcessPool:
+                raise UserError(
+                    "A worker process was killed, perhaps for lack of memory",
+                    "Run the same command again with fewer `workers`, a smaller `batch_size` or a smaller `window`.",
+                ) from None
+            except BrokenPipeError:
+                # The reader of the stream (head, say) has seen enough.
+                pass
     return state
 
 
-def _check_arguments(model: str | Path | Language, workers: int, file_format: str | None, text_key: str) -> None:
+def _check_arguments(model: str | Path | Language, workers: int, text_key: str) -> None:
     if workers < 1:
         raise UserError(f"`workers` is {workers}", "It must be 1 or more.")
     if workers > 1 and isinstance(model, Language):
         raise UserError("Several workers can't share one pipeline", "Give the model's folder or package name instead.")
-    if file_format not in (None, "jsonl", "text"):
-        raise UserError(f"`file_format` is {file_format!r}", "It must be jsonl or text.")
     check_text_key(text_key)
 
 
-def _check_output(output: Path, sources: Iterable[Input]) -> None:
-    for source in sources:
-        if output.exists() and source.can_be_read_again and output.samefile(source.path):
+def _check_output(output: Path, files: Iterable[TextFile]) -> None:
+    if output.suffix.lower() in _NOT_WRITTEN:
+        raise UserError(
+            f"The output {output} would not be what its name says: JSON lines or CSV is written",
+            "Name it .jsonl or .csv.",
+        )
+    for file in files:
+        read = file.source.archive or file.source.path
+        if output.exists() and file.can_be_read_again and output.samefile(read):
             raise UserError(f"The output {output} is one of the inputs", "Name another file for `output`.")
 
 
 @contextmanager
 def _open_output(
-    output: str | Path | BinaryIO, nlp: Language, sources: Sequence[Input], options: Sequence[object]
+    output: str | Path | BinaryIO, nlp: Language, sources: Sequence[TextFile], options: Sequence[object]
 ) -> Iterator[ResumableOutput | StreamOutput]:
     if not isinstance(output, str | Path):
         with StreamOutput(output) as stream:

@@ -15,8 +15,8 @@ from threading import Thread
 from typing import Any
 
 from spacy_domain_ner.extraction.extractor import Extractor
-from spacy_domain_ner.extraction.inputs import Line
 from spacy_domain_ner.extraction.lines import Extracted, extract_batch
+from spacy_domain_ner.reading.texts import Line
 
 
 def extract_in_workers(

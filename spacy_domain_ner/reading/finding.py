@@ -2,76 +2,91 @@
 
 import codecs
 import zipfile
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.files import no_room, scratch_folder
-from spacy_domain_ner.reading.source import UTF_8, Source
+from spacy_domain_ner.files import no_room
+from spacy_domain_ner.reading.source import Source, unpacked_suffix
 
 # Files with these endings are text, one passage per line, wherever text files are read.
 TEXT_SUFFIXES = (".txt", ".text", ".md", ".rst", ".log")
+# What an archive has where it is a document: some of its members' names, and what it is.
+_DOCUMENTS = {
+    "[Content_Types].xml": "an Office document",
+    "META-INF/manifest.xml": "an OpenDocument file",
+    "META-INF/container.xml": "an electronic book",
+    "META-INF/MANIFEST.MF": "a Java archive",
+    "mimetype": "a document",
+}
 
 
-@contextmanager
-def find_sources(
-    paths: Iterable[str | Path],
-    suffixes: Collection[str],
-    files_in: Callable[[Path], list[Path]],
-    encoding: str = UTF_8,
-    advance: Callable[[int], None] | None = None,
-) -> Iterator[list[Source]]:
-    """List the files that paths stand for. Archives are unpacked for as long as the block lasts.
-
-    Args:
-        paths: Files, folders and zip archives.
-        suffixes: The endings of the files that are wanted from an archive, in small letters.
-        files_in: Lists the files that are wanted from a folder.
-        encoding: The files' encoding.
-        advance: Called with the number of bytes that were read, for a progress bar.
-
-    Yields:
-        The files.
+def encoding_name(encoding: str) -> str:
+    """Give the one name of an encoding, whichever of its names the user knows: "utf-8" for "UTF8".
 
     Raises:
-        UserError: There is nothing to read, or the encoding is not known.
+        UserError: The encoding is not known.
     """
     try:
-        # One name for each encoding, whichever of its names the user knows: "utf-8" for "UTF8".
-        options: dict[str, Any] = {"encoding": codecs.lookup(encoding).name}
         "".encode(encoding)
+        return codecs.lookup(encoding).name
     except LookupError:
         raise UserError(f"`encoding` is {encoding!r}, which is not known", "Try utf-8, latin-1 or cp1252.") from None
-    if advance is not None:
-        options["advance"] = advance
-    with scratch_folder() as scratch:
-        found: list[Source] = []
-        for path in map(Path, paths):
-            if path.is_dir():
-                found += [Source(file, str(file), **options) for file in files_in(path)]
-            elif not path.exists():
-                raise UserError(f"There is no file or folder {path}", "Name the export of your labelling tool.")
-            elif zipfile.is_zipfile(path):
-                folder = scratch / str(len(found))
-                _unpack(path, folder, suffixes)
-                for file in files_in(folder):
-                    member = str(file.relative_to(folder))
-                    found.append(Source(file, f"{path}/{member}", member=member, **options))
-            else:
-                found.append(Source(path, str(path), **options))
-        yield found
 
 
-def _unpack(path: Path, folder: Path, suffixes: Collection[str]) -> None:
+def find_sources(
+    named: Source, suffixes: Collection[str], files_in: Callable[[Path], list[Path]], scratch: Path
+) -> tuple[list[Source], list[str]]:
+    """List the files that a path stands for.
+
+    Args:
+        named: What the user named: a file, a folder or a zip archive.
+        suffixes: The endings of the files that are wanted from an archive, in small letters.
+        files_in: Lists the files that are wanted from a folder.
+        scratch: A folder that is not there yet, which an archive is unpacked to.
+
+    Returns:
+        The files, and the names of the archive's members that are not wanted.
+
+    Raises:
+        UserError: There is nothing to read.
+    """
+    path = named.path
+    if path.is_dir():
+        return [replace(named, path=file, name=str(file), folder=path) for file in files_in(path)], []
+    if not path.exists():
+        raise UserError(f"There is no file or folder {path}", "Name files, folders or zip archives.")
+    if not zipfile.is_zipfile(path):
+        return [named], []
+    left_out = _unpack(named, scratch, suffixes)
+    return [
+        replace(named, path=file, name=f"{named.name}/{file.relative_to(scratch)}", archive=path)
+        for file in files_in(scratch)
+    ], left_out
+
+
+def is_hidden(name: Path) -> bool:
+    """Whether a file, named from the folder or archive that it is in, is hidden, or what a Mac adds to archives."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
+
+
+def _unpack(named: Source, folder: Path, suffixes: Collection[str]) -> list[str]:
+    """Unpack the members that are wanted, and give the names of the others."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if Path(name).suffix.lower() in suffixes]
-            if not names:
-                raise UserError(f"The archive {path} has no annotation file", "Name the export of your labelling tool.")
-            archive.extractall(folder, names)
+        with zipfile.ZipFile(named.path) as archive:
+            names = [name for name in archive.namelist() if not name.endswith("/") and not is_hidden(Path(name))]
+            for member, document in _DOCUMENTS.items():
+                if member in names:
+                    raise UserError(f"{named.name} is {document}", "Save it as text first.")
+            wanted = [name for name in names if unpacked_suffix(Path(name)) in suffixes]
+            if not wanted:
+                raise UserError(
+                    f"The archive {named.name} has no file to read",
+                    f"These endings are read: {' '.join(suffixes)}",
+                )
+            archive.extractall(folder, wanted)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
-        raise (
-            no_room(error) or UserError(f"The archive {path} can't be unpacked: {error}", "Export it again.")
-        ) from None
+        broken = UserError(f"The archive {named.name} can't be unpacked: {error}", "Get it again.")
+        raise (no_room(error) or broken) from None
+    return [name for name in names if name not in set(wanted)]

@@ -5,6 +5,8 @@ from typing import Any
 
 from spacy_domain_ner.text import lone_surrogate
 
+ANOTHER_ENCODING = "if the file has another encoding, name it with `encoding`"
+
 
 class RefusedError(Exception):
     """A record that can't be read.
@@ -20,6 +22,18 @@ class RefusedError(Exception):
         self.reason = reason
         self.id = id
         self.text = text
+
+
+def decoded(raw: bytes) -> str:
+    """Decode a line.
+
+    Raises:
+        RefusedError: It is not UTF-8 text.
+    """
+    try:
+        return raw.decode("utf8")
+    except UnicodeDecodeError as error:
+        raise RefusedError(f"not UTF-8 text ({error.reason} at byte {error.start}): {ANOTHER_ENCODING}") from None
 
 
 def parse_json(line: str | bytes) -> Any:

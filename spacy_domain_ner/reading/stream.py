@@ -35,8 +35,7 @@ def lines(source: Source) -> Iterator[tuple[int, str]]:
     number = 0
     try:
         with source.open() as stream:
-            # As bytes: only a line feed ends a line; U+2028 and the like may stand inside.
-            for number, line in enumerate(_cut(stream), 1):
+            for number, line in enumerate(cut_lines(stream), 1):
                 yield number, line.decode("utf8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise UserError(
@@ -134,7 +133,7 @@ def json_values(source: Source, layout: str) -> Iterator[tuple[int, Any]]:
             why = next(iter(str(error).splitlines()), "").removeprefix("parse error: ").removeprefix("lexical error: ")
             cut = "premature EOF" in why or "ncomplete" in why
             what = "ends in the middle" if cut else f"is not valid JSON ({why.strip(' .')})"
-            raise UserError(f"{source.name} {what}{after}", "Export it again; nothing was imported.") from None
+            raise UserError(f"{source.name} {what}{after}", "Export it again: it is not whole.") from None
         except OSError as error:
             raise UserError(
                 f"Can't read {source.name}: {error.strerror}", "Check the file, and run the same command again."
@@ -158,17 +157,28 @@ class _Shallow:
         return block
 
 
-def _cut(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines of a stream. They may end with a carriage return alone, where the first ones do."""
+def cut_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Give the lines of a stream, most of them with their ends.
+
+    Only a line feed ends a line: U+2028 and the like may stand inside. Where the first lines end with a carriage return
+    alone, so do all.
+    """
     first = stream.readline(_BLOCK)
     if first.endswith(b"\n") or b"\r" not in first.rstrip(b"\r"):
         yield from _whole_lines(first, stream)
         return
-    rest = first
-    while block := stream.read(_BLOCK):
-        *whole, rest = (rest + block).split(b"\r")
+    pieces = [first]
+    while pieces:
+        *whole, rest = b"".join(pieces).split(b"\r")
         yield from whole
-    yield from rest.split(b"\r")
+        pieces = [rest]
+        while block := stream.read(_BLOCK):
+            pieces.append(block)
+            if b"\r" in block:
+                break
+        else:
+            yield from b"".join(pieces).split(b"\r")
+            return
 
 
 def _whole_lines(first: bytes, stream: BinaryIO) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -163,7 +164,7 @@ def test_an_unknown_tool_is_refused_with_those_that_are_known(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("doccano", "absent.jsonl", "-o", "x"), "There is no file absent.jsonl"),
+        (("doccano", "absent.jsonl", "-o", "x"), "There is no file or folder absent.jsonl"),
         (("doccano", "new.jsonl", "-o", "x", "--exclude", "new.jsonl"), "There is no passage to label"),
         (("doccano", "new.jsonl", "-o", "x", "--model", "absent"), "can't be loaded"),
     ],
@@ -175,3 +176,24 @@ def test_what_can_not_be_exported_is_said_with_exit_code_1(tmp_path: Path, run, 
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "x").exists()
+
+
+def test_texts_of_every_kind_can_be_exported(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes('id;body\n7;"café; Redis"\n8;\n'.encode("cp1252"))
+    (tmp_path / "b.html").write_text("<p>Redis &amp; Kafka")
+    (tmp_path / "c.json").write_text('[{"body": "Redis", "spans": [{"start": 0, "end": 5, "label": "INFRA"}]}]')
+    with zipfile.ZipFile(tmp_path / "d.zip", "w") as archive:
+        archive.writestr("notes.txt", "Kafka is up")
+        archive.writestr("paper.txt", "%PDF-1.4")
+    output = tmp_path / "tasks.jsonl"
+    inputs = [tmp_path / name for name in ("a.csv", "b.html", "c.json", "d.zip")]
+    exported = export_tasks("doccano", inputs, output, encoding="cp1252", text_key="body")
+    assert [json.loads(row) for row in output.read_text(encoding="utf8").splitlines()] == [
+        {"text": "café; Redis", "label": [], "meta": {"source": "a.csv:2", "id": "7"}},
+        {"text": "Redis & Kafka", "label": [], "meta": {"source": "b.html:1"}},
+        {"text": "Redis", "label": [[0, 5, "INFRA"]]},
+        {"text": "Kafka is up", "label": [], "meta": {"source": "notes.txt:1"}},
+    ]
+    assert [str(refusal).removeprefix(f"{tmp_path}/") for refusal in exported.refusals] == [
+        "a.csv:3: an empty text", "d.zip/paper.txt: is a PDF document",
+    ]  # fmt: skip

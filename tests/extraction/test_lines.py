@@ -7,8 +7,8 @@ import pytest
 from spacy.language import Language
 
 from spacy_domain_ner import Extractor
-from spacy_domain_ner.extraction.inputs import Line
 from spacy_domain_ner.extraction.lines import extract_batch
+from spacy_domain_ner.reading.texts import Line
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,8 @@ def test_a_broken_line_is_reported_with_its_place_and_others_are_read(nlp: Langu
 
 def test_a_text_line_that_is_not_utf8_is_reported(nlp: Language) -> None:
     result = extract_batch(Extractor(nlp), [Line("in.txt", 2, b"caf\xe9", False), Line("in.txt", 3, b"Redis", False)])
-    assert result.refusals == ["in.txt:2: not UTF-8 text (unexpected end of data at byte 3)"]
+    [refusal] = result.refusals
+    assert refusal.startswith("in.txt:2: not UTF-8 text (unexpected end of data at byte 3): if ")
     assert result.passages == 1
 
 

@@ -9,8 +9,9 @@ import pytest
 from spacy.language import Language
 
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.extraction.inputs import find_inputs
 from spacy_domain_ner.extraction.output import ResumableOutput, identify_run
+from spacy_domain_ner.reading.source import Source
+from spacy_domain_ner.reading.texts import TextFile, find_texts
 
 
 def write(output: ResumableOutput, rows: bytes) -> None:
@@ -112,13 +113,15 @@ def test_a_run_is_the_same_only_with_the_same_model_inputs_and_options(nlp: Lang
     path.write_text("one\n")
 
     def run(*options: object, file_format: str | None = None) -> str:
-        return identify_run(nlp, find_inputs([str(path)], file_format), *options)
+        with find_texts([path], file_format=file_format) as texts:
+            return identify_run(nlp, texts.files, *options)
 
     first = run("text")
     assert run("text") == first
     assert run("body") != first
     assert run("text", file_format="jsonl") != first
-    assert identify_run(nlp, find_inputs(["-"])) != identify_run(nlp, find_inputs(["-"]))
+    once = TextFile(Source(path, "<stdin>"), "text", can_be_read_again=False)
+    assert identify_run(nlp, [once]) != identify_run(nlp, [once])
     path.write_text("two\n")
     os.utime(path, (1, 1))
     assert run("text") != first

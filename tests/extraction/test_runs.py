@@ -1,8 +1,11 @@
 """Extraction over files of every kind, called from Python: resumed after an interruption, reported on as it runs."""
 
+import csv
+import gzip
 import io
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -69,7 +72,7 @@ def test_an_empty_input_gives_an_empty_output(model: Path, tmp_path: Path) -> No
         ({"workers": 0}, "`workers` is 0"),
         ({"batch_size": 0}, "`batch_size` is 0"),
         ({"window": 0}, "`window` is 0"),
-        ({"file_format": "csv"}, "`file_format` is 'csv'"),
+        ({"file_format": "word"}, "`file_format` is 'word'"),
         ({"text_key": "entities"}, "`text_key` is 'entities'"),
         ({"model": spacy.blank("en"), "workers": 2}, "Several workers can't share one pipeline"),
         ({"model": "no_such_model"}, "The model 'no_such_model' can't be loaded"),
@@ -166,6 +169,48 @@ def test_rows_can_be_written_to_a_stream(nlp: Language, tmp_path: Path) -> None:
     stream = io.BytesIO()
     assert extract_files(nlp, [tmp_path / "in.txt"], stream).passages == 1
     assert json.loads(stream.getvalue())["entities"] == [{"name": "Redis", "type": "INFRA", "start": 0, "end": 5}]
+
+
+def test_a_table_in_gives_a_table_out_with_all_columns(nlp: Language, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(b'id,text,prio\r\n1,"Redis, ""q""\r\nand more",high\r\n2,no entity\r\n')
+    (tmp_path / "in.jsonl").write_text('{"text": "Kafka", "meta": {"a": 1}, "entities": "old"}\n')
+    inputs = [tmp_path / "in.csv", tmp_path / "in.jsonl"]
+    extract_files(nlp, inputs, tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="", encoding="utf8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [list(row) for row in rows] == [["id", "text", "prio", "meta", "entities"]] * 3
+    assert [row["text"] for row in rows] == ['Redis, "q"\r\nand more', "no entity", "Kafka"]
+    assert [row["meta"] for row in rows] == ["", "", '{"a": 1}']
+    found = [[entity["name"] for entity in json.loads(row["entities"])] for row in rows]
+    assert found == [["Redis"], [], ["Kafka"]]
+    extract_files(nlp, [tmp_path / "out.csv"], tmp_path / "again.tsv")
+    with (tmp_path / "again.tsv").open(newline="", encoding="utf8") as stream:
+        assert list(csv.DictReader(stream, delimiter="\t")) == rows
+    (tmp_path / "in.csv").write_text("id,text\n")
+    extract_files(nlp, [tmp_path / "in.csv"], tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text().split() == ["text,entities"]
+    with pytest.raises(UserError, match=r"out\.csv\.gz would not be what its name says"):
+        extract_files(nlp, inputs, tmp_path / "out.csv.gz")
+
+
+@pytest.mark.parametrize("name", ["in.jsonl.gz", "in.zip", "in.csv"])
+def test_a_packed_input_is_resumed_too(nlp: Language, tmp_path: Path, name: str) -> None:
+    path, output = tmp_path / name, tmp_path / "out.csv"
+    if name == "in.csv":
+        path.write_text("text\n" + "".join(f'"svc{n}, Redis"\n' for n in range(50)))
+    elif name == "in.zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("notes.txt", "".join(f"svc{n}\n" for n in range(50)))
+    else:
+        path.write_bytes(gzip.compress(b"".join(b'{"text": "Redis"}\n' for n in range(50))))
+    with pytest.raises(KeyboardInterrupt):
+        extract_files(nlp, [path], output, batch_size=10, report=interrupt_after(20))
+    assert not output.exists()
+    extraction = extract_files(nlp, [path], output, batch_size=10)
+    assert (extraction.passages, extraction.resumed) == (50, 20)
+    extract_files(nlp, [path], tmp_path / "whole.csv")
+    assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert not list(tmp_path.glob("*.partial*"))
 
 
 @pytest.mark.slow

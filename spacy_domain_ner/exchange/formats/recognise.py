@@ -28,11 +28,11 @@ from spacy_domain_ner.exchange.formats import (
 )
 from spacy_domain_ner.exchange.formats.layers import Layers
 from spacy_domain_ner.exchange.formats.version import Version
-from spacy_domain_ner.files import refuse_newer_format
-from spacy_domain_ner.reading.finding import find_sources
-from spacy_domain_ner.reading.kinds import Unrecognised, signature
+from spacy_domain_ner.files import refuse_newer_format, scratch_folder
+from spacy_domain_ner.reading.finding import encoding_name, find_sources
+from spacy_domain_ner.reading.kinds import Unrecognised, is_docbin, not_text, signature
 from spacy_domain_ner.reading.records import RefusedError
-from spacy_domain_ner.reading.source import UTF_8, Source
+from spacy_domain_ner.reading.source import UTF_8, Source, unpacked_suffix
 from spacy_domain_ner.reading.stream import json_values, peek
 from spacy_domain_ner.text import shorten
 
@@ -61,9 +61,9 @@ _SUFFIXES = {
     ".json", ".jsonl", ".ndjson", ".conll", ".conllu", ".conll2003", ".iob", ".iob2", ".bio", ".bioes", ".tsv", ".csv",
     ".txt", ".spacy", ".py", ".xmi",
 }  # fmt: skip
+_WANTED = (*sorted(_SUFFIXES), ".ann")
 # A list of pairs as Python writes it, with or without its usual name.
 _PYTHON = re.compile(r"(?i)\w*TRAIN(ING)?_DATA\b|\[?\s*\(\s*['\"].*['\"]\s*,\s*[{\[]")
-_DOCBIN_HEADS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def recognise(
     source = source.unreported()
     with source.open() as stream:
         head = stream.read(4096)
-    if head[:2] in _DOCBIN_HEADS and file_format in (None, "docbin"):
+    if is_docbin(head) and file_format in (None, "docbin"):
         return Recognised("docbin")
     if source.path.suffix == ".py" and file_format in (None, "train-data"):
         return Recognised("train-data", "Python source", layout="python")
@@ -192,15 +192,8 @@ def describe(source: Source) -> Unrecognised:
     """
     with source.open() as stream:
         head = stream.read(4096)
-    if known := signature(head):
+    if known := not_text(head, source.path):
         return known
-    if b"\0" in head:
-        wide = {head[::2].count(0), head[1::2].count(0)}
-        if max(wide) > len(head) // 3 and min(wide) < len(head) // 10:
-            return Unrecognised(
-                "seems to be UTF-16 text without a byte order mark", "try the encodings utf-16-le and utf-16-be"
-            )
-        return Unrecognised("has null bytes, so it is binary or damaged", "export the annotations again")
     shown = peek(source)
     if shown.layout == "empty":
         return Unrecognised("is empty", "export the annotations again")
@@ -300,12 +293,18 @@ def find_exports(
     Raises:
         UserError: There is nothing to read, or the encoding is not known.
     """
-    annotations = (
-        path.with_suffix(".ann") if path.suffix == ".txt" and path.with_suffix(".ann").is_file() else path
-        for path in map(Path, paths)
-    )
-    with find_sources(annotations, _SUFFIXES | {".ann"}, _in_folder, encoding, advance) as sources:
-        yield [replace(source, annotator=_person(source)) for source in sources]
+    options: dict[str, Any] = {"encoding": encoding_name(encoding)}
+    if advance is not None:
+        options["advance"] = advance
+    found: list[Source] = []
+    with scratch_folder() as scratch:
+        for number, path in enumerate(map(Path, paths)):
+            if path.suffix == ".txt" and path.with_suffix(".ann").is_file():
+                path = path.with_suffix(".ann")
+            source = Source(path, str(path), **options)
+            sources, _ = find_sources(source, _WANTED, _in_folder, scratch / str(number))
+            found += [replace(source, annotator=_person(source)) for source in sources]
+        yield found
 
 
 def _layered(file_format: str, source: Source, types: Collection[str]) -> Recognised:
@@ -377,16 +376,17 @@ def _in_folder(folder: Path) -> list[Path]:
     if annotations:
         # A text without its annotation is read, too, so that the report names it.
         return sorted(annotations + [f for f in files if f.suffix == ".txt" and not f.with_suffix(".ann").is_file()])
-    known = [file for file in files if file.suffix.lower() in _SUFFIXES]
+    known = [file for file in files if unpacked_suffix(file) in _SUFFIXES]
     if not known:
         raise UserError(
             f"The folder {folder} has no annotation file",
-            f"These suffixes were looked for: {' '.join(sorted(_SUFFIXES))} .ann",
+            f"These suffixes were looked for: {' '.join(_WANTED)}",
         )
     return known
 
 
 def _person(source: Source) -> str:
     """Whose rows a file in an archive has: doccano puts each person's into a file with that person's name."""
-    name = Path(source.member)
-    return "" if name.suffix != ".jsonl" or name.stem in ("all", "unknown") else name.stem
+    if source.archive is None or source.path.suffix != ".jsonl" or source.path.stem in ("all", "unknown"):
+        return ""
+    return source.path.stem

@@ -79,7 +79,7 @@ def push_tasks(
     entity_types = schema_of(schema)
     assert entity_types is not None
     whose = "the schema" if isinstance(schema, EntitySchema) else str(schema)
-    read = read_to_label(Path(passages))
+    read = read_to_label(passages)
     if not read.passages:
         raise UserError(f"{passages} has no passage to label", "Each line is a JSON object with a `text`.")
     nlp = model_of(model)

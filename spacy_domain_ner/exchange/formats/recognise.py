@@ -29,6 +29,7 @@ from spacy_domain_ner.exchange.formats import (
 from spacy_domain_ner.exchange.formats.layers import Layers
 from spacy_domain_ner.exchange.formats.version import Version
 from spacy_domain_ner.files import refuse_newer_format, scratch_folder
+from spacy_domain_ner.reading.arrow import arrow_features, arrow_rows, is_arrow
 from spacy_domain_ner.reading.finding import encoding_name, find_sources
 from spacy_domain_ner.reading.kinds import Unrecognised, is_docbin, not_text, signature
 from spacy_domain_ner.reading.records import RefusedError
@@ -55,13 +56,18 @@ _RECORDS: dict[str, tuple[Callable[[Any], bool], Callable[..., Any]]] = {
 }
 # Documents with annotations of several kinds, some of which are the entities.
 _LAYERED: dict[str, Any] = {"uima": uima, "webanno-tsv": webanno}
+_LAYOUTS = {
+    "lines": "a record a line", "list": "one list", "objects": "one object or several", "table": "a row a record",
+}  # fmt: skip
 # Rows without a span look alike in several formats: this many are looked at before the first format that fits is taken.
 _SAMPLE = 200
 _SUFFIXES = {
     ".json", ".jsonl", ".ndjson", ".conll", ".conllu", ".conll2003", ".iob", ".iob2", ".bio", ".bioes", ".tsv", ".csv",
-    ".txt", ".spacy", ".py", ".xmi",
+    ".txt", ".spacy", ".py", ".xmi", ".parquet", ".arrow",
 }  # fmt: skip
 _WANTED = (*sorted(_SUFFIXES), ".ann")
+# What `save_to_disk` of Hugging Face's data sets writes beside the data.
+_DESCRIPTIONS = ("dataset_info.json", "dataset_dict.json", "state.json")
 # A list of pairs as Python writes it, with or without its usual name.
 _PYTHON = re.compile(r"(?i)\w*TRAIN(ING)?_DATA\b|\[?\s*\(\s*['\"].*['\"]\s*,\s*[{\[]")
 
@@ -134,25 +140,19 @@ def recognise(
         return Recognised("train-data", "Python source", layout="python")
     if file_format in (None, "uima") and uima.is_xmi(head):
         return _layered("uima", source, types)
+    if is_arrow(head):
+        return _recognise_records(source, "table", file_format, types, tag_names)
     if b"\0" in head or signature(head):
         return None
     shown = peek(source)
     if shown.layout == "empty":
         return Recognised("brat") if _is_brat_text(source) else None
     if file_format in _RECORDS or (file_format is None and shown.layout in ("lines", "list", "objects")):
-        found = file_format or _record_format(source, shown.layout)
-        if found is None or shown.layout != "text":
-            layouts = {"lines": "a record a line", "list": "one list", "objects": "one object or several"}
-            if found in _LAYERED:
-                return _layered(found, source, types)
-            if found == "huggingface":
-                records = (value for _, value in json_values(source, shown.layout))
-                lists = huggingface.find_layout(source.name, records, types, tag_names)
-                return Recognised(found, str(lists), layout=shown.layout, lists=lists)
-            return None if found is None else Recognised(found, layouts[shown.layout], layout=shown.layout)
-        if found != "train-data":
+        if shown.layout != "text":
+            return _recognise_records(source, shown.layout, file_format, types, tag_names)
+        if file_format != "train-data":
             raise UserError(
-                f"{source.name} is not JSON, as {FORMATS[found]} is", "Give its own `file_format`, or none."
+                f"{source.name} is not JSON, as {FORMATS[str(file_format)]} is", "Give its own `file_format`, or none."
             )
     if (
         file_format in (None, "label-studio-csv")
@@ -192,6 +192,9 @@ def describe(source: Source) -> Unrecognised:
     """
     with source.open() as stream:
         head = stream.read(4096)
+    if is_arrow(head):
+        row = next((row for _, row in arrow_rows(source)), {})
+        return Unrecognised(f"is a table with the columns {shorten(', '.join(row))}, but not in a known format")
     if known := not_text(head, source.path):
         return known
     shown = peek(source)
@@ -204,7 +207,7 @@ def describe(source: Source) -> Unrecognised:
                 "if it has tokens and tags, say in which columns: `columns=token=1,tag=2`",
             )
         return Unrecognised("is not in a known format")
-    values = [value for _, value in islice(json_values(source, shown.layout), _SAMPLE)]
+    values = [value for _, value in islice(_values(source, shown.layout), _SAMPLE)]
     if not values:
         return Unrecognised("is JSON without a record")
     keys = dict.fromkeys(key for value in values if isinstance(value, dict) for key in value)
@@ -257,7 +260,7 @@ def read(
             raise UserError(f"{source.name} is {error.reason}", "Give its format with `file_format`.") from None
         yield from _records(enumerate(pairs, 1), train_data.read_pair, None)
     else:
-        values = json_values(source, recognised.layout)
+        values = _values(source, recognised.layout)
         if file_format == "prodigy":
             # The canonical annotation file is recognised as Prodigy's, too.
             values = _in_known_version(source, values)
@@ -265,10 +268,10 @@ def read(
         if recognised.lists is not None:
             read_record = partial(huggingface.read_record, layout=recognised.lists)
         if file_format == "gliner":
-            records = (value for _, value in json_values(source.unreported(), recognised.layout))
+            records = (value for _, value in _values(source.unreported(), recognised.layout))
             read_record = partial(gliner.read_row, spacing=gliner.find_spacing(records))
         if file_format in ("label-studio", "label-studio-min"):
-            records = (value for _, value in json_values(source.unreported(), recognised.layout))
+            records = (value for _, value in _values(source.unreported(), recognised.layout))
             are_tasks = file_format == "label-studio"
             roles = label_studio.find_roles(records, are_tasks, texts)
             read_labelled = label_studio.read_task if are_tasks else label_studio.read_min_row
@@ -307,6 +310,25 @@ def find_exports(
         yield found
 
 
+def _recognise_records(
+    source: Source, layout: str, file_format: str | None, types: Collection[str], tag_names: Any
+) -> Recognised | None:
+    found = file_format if file_format in _RECORDS else _record_format(source, layout)
+    if found in _LAYERED:
+        return _layered(str(found), source, types)
+    if found == "huggingface":
+        if layout == "table" and tag_names is None:
+            tag_names = arrow_features(source)
+        records = (value for _, value in _values(source, layout))
+        lists = huggingface.find_layout(source.name, records, types, tag_names)
+        return Recognised(found, str(lists), layout=layout, lists=lists)
+    return None if found is None else Recognised(found, _LAYOUTS[layout], layout=layout)
+
+
+def _values(source: Source, layout: str) -> Iterator[tuple[int, Any]]:
+    return arrow_rows(source) if layout == "table" else json_values(source, layout)
+
+
 def _layered(file_format: str, source: Source, types: Collection[str]) -> Recognised:
     layers = _LAYERED[file_format].find_layers(source, types)
     return Recognised(file_format, str(layers) or "no annotations", layers=layers)
@@ -320,7 +342,7 @@ def _is_brat_text(source: Source) -> bool:
 
 def _record_format(source: Source, layout: str) -> str | None:
     fallback = None
-    for _, value in islice(json_values(source, layout), _SAMPLE):
+    for _, value in islice(_values(source, layout), _SAMPLE):
         for file_format, (recognises, _) in _RECORDS.items():
             if not isinstance(value, RefusedError) and recognises(value):
                 # An empty list of labels may belong to any format.
@@ -377,6 +399,8 @@ def _in_folder(folder: Path) -> list[Path]:
         # A text without its annotation is read, too, so that the report names it.
         return sorted(annotations + [f for f in files if f.suffix == ".txt" and not f.with_suffix(".ann").is_file()])
     known = [file for file in files if unpacked_suffix(file) in _SUFFIXES]
+    if any(file.suffix.lower() == ".arrow" for file in known):
+        known = [file for file in known if file.name not in _DESCRIPTIONS]
     if not known:
         raise UserError(
             f"The folder {folder} has no annotation file",

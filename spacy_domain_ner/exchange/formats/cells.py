@@ -19,6 +19,8 @@ _BLANKS = re.compile(r"[ \t]+")
 BRACKETED_DOCUMENT = "#begin document"
 # Tags without types.
 _BARE = frozenset("BIESLUMWO")
+# The line under the header of a table in Markdown.
+_MARKDOWN = re.compile(r"\s*\|(\s*:?-{3,}:?\s*\|)+\s*")
 _NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", " ": "blanks"}
 
 
@@ -120,7 +122,7 @@ def find_separators(lines: Sequence[str]) -> Iterator[Separator]:
     """
     # Comments do not count, except where all lines begin with "#": then that is a token.
     rows = [line for line in lines if not line.startswith("#")] or list(lines)
-    if 2 * sum(line.startswith("|") and line.rstrip().endswith("|") for line in rows) > len(rows):
+    if any(map(_MARKDOWN.fullmatch, rows)):
         # This is a table of Markdown.
         return
     if any(line.startswith(BRACKETED_DOCUMENT) for line in lines):

@@ -122,10 +122,8 @@ def find_roles(table: Table, given: dict[str, int], types: Collection[str] = (),
     """
     if not table.full:
         return None
-    number = _number_column(table, given.values(), within=False)
+    number = _number_column(table, given.values())
     divisions = _Divisions(table, given, number)
-    if number is None:
-        number = _number_column(table, {*given.values(), *divisions.found}, within=True)
     tags = _tag_columns(table, given, types, tag_names)
     token = _token_column(table, given, {*divisions.found, *((number,) if number is not None else ())}, tags)
     if token is None:
@@ -183,22 +181,17 @@ def _is_numbers(table: Table, place: int) -> bool:
     return all(map(_WHOLE.fullmatch, filter(None, table.cells(place))))
 
 
-def _number_column(table: Table, taken: Collection[int], within: bool) -> int | None:
-    """The column that numbers the tokens of each sentence, or all tokens.
-
-    Args:
-        table: The table.
-        taken: The columns that are something else.
-        within: Whether the numbers may begin anew where no empty line ends a sentence.
-    """
+def _number_column(table: Table, taken: Collection[int]) -> int | None:
+    """The column that numbers the tokens of each sentence, or all tokens."""
     if table.width < 3:
         return None
-    for place in range(table.width):
-        if place in taken or (table.names and role_of(table.names[place]) not in ("index", "")):
-            continue
-        cells = [row[place] if row else "" for row in table.rows]
-        if all(map(_NUMBER.fullmatch, filter(None, cells))) and _counts(cells, within):
-            return place
+    for within in (False, True):
+        for place in range(table.width):
+            if place in taken or (table.names and role_of(table.names[place]) not in ("index", "")):
+                continue
+            cells = [row[place] if row else "" for row in table.rows]
+            if all(map(_NUMBER.fullmatch, filter(None, cells))) and _counts(cells, within):
+                return place
     return None
 
 
@@ -206,11 +199,12 @@ def _counts(cells: Sequence[str], within: bool) -> bool:
     """Whether numbers count up by one, and begin anew at most where a sentence ends ("") or, if `within`, anywhere."""
     numbers = [int(cell) if cell.isdecimal() else None for cell in cells if not re.search("[-.]", cell)]
     known = [number for number in numbers if number is not None]
-    # Numbers that are only 0 and 1 are marks.
-    within = within and max(known, default=0) > 1
     steps = [(before, after) for before, after in pairwise(numbers) if before is not None and after is not None]
     if known[:1] not in ([0], [1]):
         return False
+    # Numbers that are only 0 and 1 are marks, and those of sentences are the same for most tokens.
+    same = sum(before == after for before, after in steps)
+    within = within and max(known) > 1 and 5 * same < len(steps)
     return all(after == before + 1 or (within and after in (0, 1)) for before, after in steps)
 
 
@@ -237,13 +231,17 @@ class _Divisions:
             for place in range(table.width)
             if place not in taken and (not table.names or role_of(table.names[place]) in ("", "index"))
         ]
-        self._alike = [place for place in unnamed if _divides(table, place, False)]
+        # The numbers of tokens may begin anew with each sentence, and a row's number with none.
+        counted = {place for place in unnamed if _counts([row[place] if row else "" for row in table.rows], False)}
+        self._alike = [place for place in unnamed if place not in counted and _divides(table, place, False)]
         self.found = {*self._named.values(), *self._alike}
 
     def roles(self, token: int, tag: int) -> tuple[int | None, int | None]:
         """The columns of sentences and of documents."""
         alike = [place for place in self._alike if place not in (token, tag, *self._named.values())]
         alike = [place for place in alike if place < token or _is_numbered(self._table.cells(place))]
+        # What is only 0 and 1 between a token and its tag is a mark.
+        alike = [place for place in alike if not (token < place < tag and set(self._table.cells(place)) <= {"0", "1"})]
         # The more often a column changes, the smaller is what it numbers.
         alike.sort(key=lambda place: -_changes(self._table.cells(place)))
         sentence, document = self._named.get("sentence"), self._named.get("document")
@@ -310,11 +308,14 @@ def _divides(table: Table, place: int, named: bool) -> bool:
     mean = len(cells) / len(runs)
     if all(map(_INTEGER.fullmatch, values)):
         numbers = list(map(int, values))
-        rising = all(after == before + 1 for before, after in pairwise(numbers))
-        anew = max(numbers) > 1 and all(after in (before + 1, numbers[0]) for before, after in pairwise(numbers))
-        if numbers[0] in (0, 1) and (rising or anew):
+        steps = list(pairwise(numbers))
+        if max(numbers) < 2:
+            # These may be marks, unless there are two sentences.
+            return numbers == [0, 1] and not table.names and [] not in table.rows[:-1]
+        if numbers[0] in (0, 1) and all(after == before + 1 for before, after in steps):
             return True
-        return len(set(values)) == len(values) and (numbers == sorted(numbers) or mean >= 3) and mean >= 1.5
+        anew = numbers[0] in (0, 1) and all(after in (before + 1, numbers[0]) for before, after in steps)
+        return mean >= 1.5 and (anew or (len(set(values)) == len(values) and (numbers == sorted(numbers) or mean >= 3)))
     once = len(set(values)) == len(values)
     return once and ((mean >= 3 and _stays(cells)) or (mean >= 1.5 and _is_numbered(values)))
 

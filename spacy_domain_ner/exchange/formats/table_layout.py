@@ -187,7 +187,8 @@ def _piped_layout(rows: list[str], types: Collection[str]) -> Layout | None:
         # One item per line: these are columns.
         return None
     width, _ = Counter(len(item.split("|")) for item in items).most_common(1)[0]
-    if width not in (2, 3) or sum(item.count("|") >= width - 1 for item in items) < 0.9 * len(items):
+    # A bar may be a token itself.
+    if width not in (2, 3) or sum(item.count("|") == width - 1 or "||" in item for item in items) < 0.9 * len(items):
         return None
     table = [piped_item(item, width) for row in rows for item in row.split()]
     tagging = find_tagging([item[-1] for item in table if len(item) == width], types)
@@ -298,7 +299,8 @@ def _header_roles(headed: Table, plain: Table, separator: Separator, known: _Kno
     tag, style = names[roles.tag], roles.tagging.style
     # A file may begin with the word "Text" as a token: then that line has a tag.
     is_tag = "=" in tag if roles.key else roles.tagging.read(tag) is not None
-    return None if is_tag or (style == "types" and (tag in known.types or not told)) else roles
+    unsure = not told and style in ("types", "outside")
+    return None if is_tag or unsure or (style == "types" and tag in known.types) else roles
 
 
 def _prefix(tokens: Sequence[str]) -> str:

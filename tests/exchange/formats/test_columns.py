@@ -2,6 +2,7 @@
 
 import csv
 import io
+import random
 from collections.abc import Callable
 
 import pytest
@@ -275,3 +276,16 @@ def test_sentences_whose_tokens_do_not_stand_together_are_refused(imported):
     content = "sentence_id,word,tag\n" + "".join(f"{number % 5},w{number},O\n" for number in range(50))
     with pytest.raises(UserError, match='do not stand together, by their numbers in column 1 "sentence_id"'):
         imported(content, name="table.csv")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_columns_in_any_order_are_read_right_or_refused(imported, seed):
+    chance = random.Random(seed)
+    kinds_before = ["row", "number", "document", "start|end", "sentence", "sentence in words"]
+    before = chance.sample(kinds_before, chance.randint(0, 3))
+    beside = chance.sample(["POS", "mark", "document"], chance.randint(0, 2))
+    tags = chance.choice(["tag", "tag", "prefix|type"])
+    divided = any(kind.startswith("sentence") for kind in before)
+    kinds = "|".join(dict.fromkeys("|".join([*before, "token", *beside, tags]).split("|")))
+    content = table(kinds, chance.choice(",;\t|"), gaps=not divided or chance.random() < 0.5)
+    assert imported(content, name="table.csv").mentions == MENTIONS

@@ -177,7 +177,19 @@ def read_learning_curve(path: Path, gate: float = GATE) -> LearningCurve:
     Raises:
         UserError: If the file is missing or is not a learning curve.
     """
-    return learn_from([_to_measured(part) for part in _read(path).measured], gate)
+    return learn_from(read_measurements(path), gate)
+
+
+def read_measurements(path: Path) -> list[Measured]:
+    """Read the counts that a curve's forecasts follow from.
+
+    Args:
+        path: The file of the curve.
+
+    Raises:
+        UserError: If the file is missing or is not a learning curve.
+    """
+    return [_to_measured(part) for part in _read(path).measured]
 
 
 def is_curve_of(path: Path, passages: Sequence[Passage]) -> bool:

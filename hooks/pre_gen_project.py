@@ -28,14 +28,17 @@ def find_template():
 
 
 sys.path.insert(0, str(find_template()))
-from spacy_domain_ner.projects.answers import QUESTIONS, find_problems  # noqa: E402
+from spacy_domain_ner.projects.answers import QUESTIONS, find_problems, suggest  # noqa: E402
 
 problems = find_problems(ANSWERS)
 if problems:
-    given = [f"{question}={ANSWERS[question]}" for question in QUESTIONS]
+    wrong = {problem.split(":", 1)[0] for problem in problems}
+    meant = {question: suggest(question, ANSWERS) if question in wrong else ANSWERS[question] for question in QUESTIONS}
+    given = [f"{question}={answer}" for question, answer in meant.items()]
     command = ["cookiecutter", str(ANSWERS.get("_template") or "TEMPLATE"), "--no-input", *given]
     print("\nNo project was made. These answers can't be used:\n", file=sys.stderr)
     for problem in problems:
         print(f"  - {problem}", file=sys.stderr)
-    print(f"\nYour answers are not lost. Correct them in this command:\n\n  {shlex.join(command)}\n", file=sys.stderr)
+    print("\nYour answers are not lost. This command has them, corrected as far as can be told:\n", file=sys.stderr)
+    print(f"  {shlex.join(command)}\n", file=sys.stderr)
     sys.exit(1)

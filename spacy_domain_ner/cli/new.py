@@ -39,7 +39,7 @@ def new_cli(
         )  # fmt: skip
     except AnswersError as error:
         again = corrected_command(error.answers, output_dir, overwrite=overwrite)
-        hint = f"\nYour answers are not lost. Correct them in this command:\n\n  {again}"
+        hint = f"\nYour answers are not lost. This command has them, corrected as far as can be told:\n\n  {again}"
         raise UserError(error.what, hint) from None
     msg.good(next_steps(project))
 

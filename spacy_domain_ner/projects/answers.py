@@ -1,14 +1,21 @@
-"""The answers to the template's questions: what can't be used, and why. Needs nothing beyond Python itself."""
+"""The answers to the template's questions: what can't be used, why, and what may have been meant.
+
+Needs nothing beyond Python itself.
+"""
 
 import keyword
 import os
 import re
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 QUESTIONS = ("domain", "title", "pack", "entity_types", "base_model", "language", "author", "license")
 RESERVED_BY_WINDOWS = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 FREE_TEXT = ("title", "author", "license")
+# The questions that have choices, and where cookiecutter.json has those.
+_CHOICES = {"pack": "_packs", "base_model": "_base_models", "language": "_languages"}
 # The labels that entity_types.yml may have. A test holds it equal to schema.LABEL_PATTERN, which needs pydantic.
 LABEL_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
@@ -23,18 +30,84 @@ def find_problems(answers: Mapping[str, Any]) -> list[str]:
     Returns:
         One sentence or two per problem, each starting with the question's name. Empty where all answers can be used.
     """
-    problems = [
-        *_domain_problems(answers["domain"]),
-        *_pack_problems(answers["pack"], answers["_packs"]),
-        *_base_model_problems(answers["base_model"], answers["_base_models"]),
-        *_language_problems(answers["language"], answers["_languages"]),
-    ]
+    return [problem for question in QUESTIONS for problem in problems_of(question, answers)]
+
+
+def problems_of(question: str, answers: Mapping[str, Any]) -> Iterator[str]:
+    """Find what is wrong with the answer to one question.
+
+    Args:
+        question: The question.
+        answers: Its answer and those before it, with the values as for `find_problems`.
+
+    Yields:
+        A problem, as `find_problems` gives it.
+    """
+    answer = answers[question]
+    if question == "domain":
+        yield from _domain_problems(answer)
+    elif question == "pack":
+        yield from _pack_problems(answer, answers["_packs"])
+    elif question == "base_model":
+        yield from _base_model_problems(answer, answers["_base_models"])
+    elif question == "language":
+        yield from _language_problems(answer, answers["_languages"])
+    elif question in FREE_TEXT:
+        yield from _free_text_problems(question, answer)
     # The default of the entity types comes from the pack.
-    if answers["pack"] in answers["_packs"]:
-        problems += _entity_type_problems(answers["entity_types"])
-    for question in FREE_TEXT:
-        problems += _free_text_problems(question, answers[question])
-    return problems
+    elif question == "entity_types" and answers["pack"] in answers["_packs"]:
+        yield from _entity_type_problems(answer)
+
+
+def spelled(question: str, answers: Mapping[str, Any]) -> str:
+    """Return an answer as the template spells it: the case of a choice does not matter.
+
+    Args:
+        question: The question.
+        answers: As for `find_problems`.
+    """
+    answer = str(answers[question])
+    plain = answer.strip().lower()
+    return plain if question in _CHOICES and plain in answers[_CHOICES[question]] else answer
+
+
+def suggest(question: str, answers: Mapping[str, Any]) -> str:
+    """Suggest an answer in place of one that can't be used.
+
+    Args:
+        question: The question.
+        answers: As for `find_problems`.
+
+    Returns:
+        What was most likely meant; the answer as it is where nothing better is known.
+    """
+    answer = str(answers[question])
+    if question in _CHOICES:
+        return _closest(answer, answers[_CHOICES[question]])
+    if question == "domain":
+        plain = unicodedata.normalize("NFKD", answer).encode("ascii", "ignore").decode().lower()
+        name = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")[:60].strip("-_")
+        return answer if any(_domain_problems(name)) else name
+    if question == "entity_types":
+        labels: dict[str, str] = {}
+        for name in split_entity_types(answer):
+            if label := _label(name):
+                labels.setdefault(label.lower(), label)
+        return ", ".join(labels.values()) or answer
+    return answer
+
+
+def _closest(answer: str, known: Iterable[str]) -> str:
+    """The choice that an answer spells in capitals or with a slip of the pen."""
+    found = get_close_matches(answer.strip().lower(), list(known), n=1, cutoff=0.7)
+    return found[0] if found else answer
+
+
+def _label(name: str) -> str:
+    """A label of the words that somebody gave: `CONTAINER ID` becomes `CONTAINER_ID`."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    label = re.sub(r"[^A-Za-z0-9_.-]+", "_", plain).strip("_.-")
+    return re.sub(r"^[^A-Za-z]+", "", label)
 
 
 def split_entity_types(answer: str) -> list[str]:
@@ -56,7 +129,12 @@ def _domain_problems(domain: str) -> Iterator[str]:
 
 def _pack_problems(pack: str, known: Mapping[str, object]) -> Iterator[str]:
     if pack not in known:
-        yield f"pack: {pack!r} is not known. Choose one of: {', '.join(known)}"
+        yield f"pack: {pack!r} is not known. Choose one of: {', '.join(known)}{_or_rather(pack, known)}"
+
+
+def _or_rather(answer: str, known: Iterable[str]) -> str:
+    meant = _closest(answer, known)
+    return f". Did you mean {meant}?" if meant != answer else ""
 
 
 def _base_model_problems(answer: str, known: Mapping[str, object]) -> Iterator[str]:
@@ -66,7 +144,7 @@ def _base_model_problems(answer: str, known: Mapping[str, object]) -> Iterator[s
     if answer not in known and not is_on_hub and not (is_folder and os.path.isabs(answer)):
         yield (
             f"base_model: {answer!r} is not known. Choose one of: {', '.join(known)}; or give a hub's owner/name, or "
-            "the full path of a folder that exists"
+            f"the full path of a folder that exists{_or_rather(answer, known)}"
         )
     elif {*answer} & {'"', "'", "\\", "$", "{", "}"} or answer.split() != [answer]:
         yield f"base_model: the path {answer!r} has blanks or quotes in it, which weasel can't pass on. Rename it."
@@ -88,9 +166,10 @@ def _entity_type_problems(answer: str) -> Iterator[str]:
     seen: dict[str, str] = {}
     for name in names:
         if not LABEL_PATTERN.fullmatch(name):
+            instance = _label(name) or "PRODUCT, COMPONENT"
             yield (
                 f"entity_types: {name!r} is not a label. Use letters, digits, '_', '-' and '.', starting with a "
-                "letter; separate types by single commas, for instance: PRODUCT, COMPONENT"
+                f"letter; separate types by single commas, for instance: {instance}"
             )
         elif name.lower() in seen:
             yield f"entity_types: {seen[name.lower()]!r} and {name!r} are the same type. Keep one of them."

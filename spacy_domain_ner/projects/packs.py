@@ -92,9 +92,10 @@ def annotations(pack: Path, labels: list[str]) -> Iterator[str]:
 
 
 def sentences(pack: Path, labels: list[str]) -> str:
-    """The pack's sentences, without those that have a type which was not chosen."""
+    """The pack's sentences, without those that have a type which was not chosen; an example has the first type."""
     text = (pack / "sentences.yml").read_text(encoding="utf8")
     head, *blocks = re.split(r"^(?=- text: )", text, flags=re.MULTILINE)
+    head = head.replace(": PRODUCT\n", f": {labels[0]}\n")
     return head + "".join(block for block in blocks if _labels_of(block) <= set(labels))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.files import replacing_path, scratch_folder
-from spacy_domain_ner.projects.answers import QUESTIONS, find_problems
+from spacy_domain_ner.projects.answers import QUESTIONS, find_problems, problems_of, spelled, suggest
 from spacy_domain_ner.projects.packs import add_pack, put
 from spacy_domain_ner.projects.record import make_record
 from spacy_domain_ner.version import __version__
@@ -19,7 +19,8 @@ class AnswersError(UserError):
     """Answers that no project can be made of.
 
     Attributes:
-        answers: All answers by question, those that were asked for and the defaults included.
+        answers: All answers by question, those that were asked for and the defaults included. In place of those that
+            can't be used they have what was most likely meant.
     """
 
     def __init__(self, problems: list[str], answers: dict[str, str]) -> None:
@@ -76,7 +77,12 @@ def new_project(
     template = find_template()
     answers = complete_answers(template, {key: text for key, text in given.items() if text is not None}, ask=ask)
     if problems := find_problems(answers):
-        raise AnswersError(problems, {question: str(answers[question]) for question in QUESTIONS})
+        wrong = {problem.split(":", 1)[0] for problem in problems}
+        meant = {one: suggest(one, answers) if one in wrong else str(answers[one]) for one in QUESTIONS}
+        if "domain" in wrong and title is None:
+            # Its default is made of the domain.
+            del meant["title"]
+        raise AnswersError(problems, meant)
     project = Path(output_dir) / answers["domain"]
     if project.exists() and not overwrite:
         raise UserError(
@@ -116,19 +122,49 @@ def complete_answers(template: Path, given: Mapping[str, str], *, ask: bool = Fa
     from cookiecutter.generate import generate_context
     from cookiecutter.prompt import prompt_for_config
 
+    known = json.loads((template / "cookiecutter.json").read_text(encoding="utf8"))
+    given = {question: spelled(question, {**known, **given}) for question in given}
     # cookiecutter renders defaults with Jinja. What a user gives is text, so it goes in as a Jinja string.
     literals = {key: "{{ " + json.dumps(text, ensure_ascii=False) + " }}" for key, text in given.items()}
     try:
         context = generate_context(
             str(template / "cookiecutter.json"), get_user_config()["default_context"], extra_context=literals
         )
-        return dict(prompt_for_config(context, no_input=not ask))
+        answers = _ask(context) if ask else dict(prompt_for_config(context, no_input=True))
     except CookiecutterException as error:
         raise UserError(f"cookiecutter failed: {reason(error)}", "Check cookiecutter's configuration file.") from None
     except EOFError:
         raise UserError(
             "The input ended before all questions were answered", "Name the `domain`: then nothing is asked."
         ) from None
+    return answers
+
+
+def _ask(context: dict[str, Any]) -> dict[str, Any]:
+    """Ask each of the template's questions until its answer can be used."""
+    from cookiecutter.prompt import create_env_with_context, read_user_variable, render_variable
+
+    environment, prompts = create_env_with_context(context), context["cookiecutter"]["__prompts__"]
+    answers: dict[str, Any] = {}
+    for name, default in context["cookiecutter"].items():
+        if name == "__prompts__":
+            continue
+        is_private = name.startswith("_") and not name.startswith("__")
+        answers[name] = default if is_private else render_variable(environment, default, answers)
+        if name not in QUESTIONS:
+            continue
+        suggestion = answers[name]
+        while True:
+            number = f"  [dim][{QUESTIONS.index(name) + 1}/{len(QUESTIONS)}][/] "
+            answers[name] = read_user_variable(name, suggestion, prompts, number)
+            answers[name] = spelled(name, answers)
+            problems = list(problems_of(name, answers))
+            if not problems:
+                break
+            for problem in problems:
+                print(f"  {problem.split(': ', 1)[1]}")
+            suggestion = suggest(name, answers)
+    return answers
 
 
 @contextmanager

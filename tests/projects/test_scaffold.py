@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import spacy_domain_ner as ner
+from spacy_domain_ner.projects.answers import suggest
 from spacy_domain_ner.projects.scaffold import AnswersError
 from spacy_domain_ner.schema import LABEL_PATTERN, read_schema
 
@@ -66,23 +67,64 @@ def test_a_refused_answer_ends_with_our_message_alone_and_makes_nothing(domain_n
     assert "Traceback" not in made.err
     assert sorted(os.listdir(tmp_path)) == ["cookiecutter.yml"]
     again = shlex.split(next(line for line in made.err.splitlines() if line.startswith("  domain-ner new ")))
-    corrected = [{"Bad Name": "good", "GOOD, good": "GOOD"}.get(word, word) for word in again[1:]]
-    assert domain_ner(*corrected).code == 0
-    about = json.loads((tmp_path / "good/configs/about.json").read_text())
+    assert domain_ner(*again[1:]).code == 0
+    about = json.loads((tmp_path / "bad-name/configs/about.json").read_text())
     assert (about["title"], about["license"]) == ('It\'s "ours"', "-x-")
+    assert read_schema(tmp_path / "bad-name/entity_types.yml").labels == ["GOOD"]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "expected"),
+    [
+        ("domain", "Fracht & Häfen 2", "fracht-hafen-2"),
+        ("domain", "class", "class"),
+        ("pack", "sofware", "software"),
+        ("pack", "cargo", "cargo"),
+        ("base_model", "Bio BERT", "biobert"),
+        ("base_model", "pubmed-bert", "pubmedbert"),
+        ("language", "EN", "en"),
+        ("entity_types", "CONTAINER ID, Vessel,, 2nd Port;x", "CONTAINER_ID, Vessel, nd_Port_x"),
+        ("entity_types", "GOOD, good", "GOOD"),
+        ("license", "${MIT}", "${MIT}"),
+    ],
+)
+def test_what_was_meant_is_suggested(question, answer, expected):
+    known = {"_packs": {"software": {}, "blank": {}}, "_base_models": ["cnn", "biobert", "pubmedbert"]}
+    answers = {"pack": "blank", question: answer, **known, "_languages": ["en", "de"]}
+    assert suggest(question, answers) == expected
+
+
+def test_the_case_of_a_choice_does_not_matter(domain_ner, tmp_path):
+    made = domain_ner("new", "pumps", "--pack", "Blank", "--base-model", "CNN", "--language", "DE")
+    assert made.code == 0, made.err
+    assert 'base_model: "cnn"' in (tmp_path / "pumps/project.yml").read_text()
+
+
+def test_an_answer_is_checked_when_it_is_given_and_what_was_meant_is_the_next_suggestion(
+    domain_ner, tmp_path, monkeypatch
+):
+    # An empty answer takes the suggestion.
+    answers = iter(["My Pumps", "", "", "Blank", "PUMP ID, VALVE", "", "CNN", "", "", ""])
+    monkeypatch.setattr("builtins.input", lambda *_: next(answers))
+    made = domain_ner("new")
+    assert made.code == 0, made.err
+    assert "'My Pumps' can't be the name of a folder" in made.out
+    assert "'PUMP ID' is not a label" in made.out
+    assert not list(answers)
+    assert read_schema(tmp_path / "my-pumps/entity_types.yml").labels == ["PUMP_ID", "VALVE"]
 
 
 def test_a_domain_that_looks_like_an_option_is_refused_with_a_command_that_parses(domain_ner):
-    made = domain_ner("new", "--", "-x")
+    made = domain_ner("new", "--", "-class")
     again = shlex.split(next(line for line in made.err.splitlines() if line.startswith("  domain-ner new ")))
-    assert again[-2:] == ["--", "-x"]
+    assert again[-2:] == ["--", "-class"]
     assert domain_ner(*again[1:-1], "billing").code == 0
 
 
 def test_the_entity_types_of_an_unknown_pack_are_left_to_the_corrected_one(domain_ner, tmp_path):
     made = domain_ner("new", "billing", "--pack", "sofware")
     again = shlex.split(next(line for line in made.err.splitlines() if line.startswith("  domain-ner new ")))
-    assert domain_ner(*["software" if word == "sofware" else word for word in again[1:]]).code == 0
+    assert domain_ner(*again[1:]).code == 0
     assert len(read_schema(tmp_path / "billing/entity_types.yml").labels) == 6
 
 

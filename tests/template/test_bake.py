@@ -121,13 +121,13 @@ def test_all_problems_are_reported_at_once_and_nothing_is_made(bake, tmp_path):
     assert not any((tmp_path / "out").iterdir())
 
 
-def test_the_refusal_gives_a_command_that_keeps_the_good_answers(bake, tmp_path):
-    refused = bake("--no-input", domain="No", title='It\'s "ours"', author="Zoë")
+def test_the_refusal_gives_a_command_that_keeps_the_good_answers_and_corrects_the_others(bake, tmp_path):
+    refused = bake("--no-input", domain="My Pumps", entity_types="PUMP ID", title='It\'s "ours"', author="Zoë")
     again = next(line for line in refused.stderr.splitlines() if line.strip().startswith("cookiecutter "))
-    command = again.strip().replace("domain=No", "domain=yes1").replace("cookiecutter", "-m cookiecutter", 1)
+    command = again.strip().replace("cookiecutter", "-m cookiecutter", 1)
     done = subprocess.run(f"{sys.executable} {command}", shell=True, cwd=tmp_path, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    about = json.loads((tmp_path / "yes1/configs/about.json").read_text(encoding="utf8"))
+    about = json.loads((tmp_path / "my-pumps/configs/about.json").read_text(encoding="utf8"))
     assert (about["title"], about["author"]) == ('It\'s "ours"', "Zoë")
 
 

@@ -13,6 +13,19 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 
+# What a project without labels needs to hear.
+FIRST_LABELS = """\
+From text to a first model:
+  1. Describe your types in {schema}: what counts as one, and where it ends. `weasel run guide` says what is missing.
+  2. Make tasks of your text for Label Studio, doccano or Prodigy. A text file has one passage per line:
+     domain-ner export label-studio passages.txt --output tasks.json
+     With --patterns FILE, names that you know already are filled in.
+  3. Write the settings of the labelling tool: weasel run interface. Label about 100 passages for a first try.
+  4. Import what the tool exports: domain-ner import EXPORT
+  5. Run everything again: weasel run all
+Or write {annotations} by hand, a JSON record per line. Offsets count characters from 0, `end` is exclusive:
+{{"text": "...", "spans": [{{"start": 0, "end": 5, "label": "{label}"}}]}}"""
+
 
 @verb("check")
 def check_cli(
@@ -33,11 +46,7 @@ def check_cli(
     if not any(count.mentions for count in report.types.values()):
         fail(
             f"{annotations} has no annotation yet ({report.passages} passage(s) read).",
-            "Annotate about 200 examples of each type and save them there as JSON lines, one passage per line:\n"
-            f'{{"text": "...", "spans": [{{"start": 0, "end": 5, "label": "{next(iter(report.types))}"}}]}}\n'
-            "Offsets count characters from 0, `end` is exclusive. `domain-ner import FILE` brings the exports of\n"
-            f"Label Studio, doccano, Prodigy and others into this form. First describe in {schema}\n"
-            "what counts as what. Then: weasel run all",
+            FIRST_LABELS.format(schema=schema, annotations=annotations, label=next(iter(report.types))),
         )
     msg.good("The corpus is ready for training.")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 import spacy_domain_ner as ner
+from spacy_domain_ner.cli import _importing as importing
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.cli._options import ENCODING, FILE_FORMAT, TEXT_KEY
@@ -51,9 +52,15 @@ def export_cli(
     exclude: list[Path] = typer.Option(
         [], help="Labelling tools: leave out the passages of this annotation file (may be repeated)"
     ),
+    patterns: list[str] = typer.Option(
+        [],
+        help="Labelling tools: fill in names that are known already: EntityRuler's JSON lines, CSV with label and "
+        "name, or TYPE=FILE with a name per line (may be repeated)",
+    ),
+    schema: Path = importing.SCHEMA,
     config: Path = typer.Option(
         None,
-        help="conll, huggingface, spacy: training config whose tokenizer is used",
+        help="Training config whose tokenizer is used, where tokens are needed",
         show_default="training/config.cfg where there is one",
     ),
     file_format: str = typer.Option(None, "--format", help=f"Labelling tools: {FILE_FORMAT}"),
@@ -67,7 +74,7 @@ def export_cli(
     """
     if target.value in {form.value for form in Form}:
         others = {
-            "model": model, "exclude": exclude, "file_format": file_format,
+            "model": model, "exclude": exclude, "patterns": patterns, "file_format": file_format,
             "encoding": encoding != "utf-8", "text_key": text_key != "text",
         }  # fmt: skip
         for name in (name for name, given in others.items() if given):
@@ -76,11 +83,12 @@ def export_cli(
             written = ner.export_annotations(target.value, passages, output, config=config, progress=progress)
         _print_written(written, output, target.value)
     else:
-        if config is not None:
-            raise UserError(f"`config` is not used for {target.value}, which needs no tokens", "Leave it out.")
+        if config is not None and not patterns:
+            raise UserError(f"`config` is not used for {target.value} without `patterns`", "Leave it out.")
         with progress_bar("Exporting") as progress:
             exported = ner.export_tasks(
-                target.value, passages, output, model=model, exclude=exclude, file_format=file_format,
+                target.value, passages, output, model=model, exclude=exclude, patterns=patterns,
+                schema=importing.default_schema(schema), config=config, file_format=file_format,
                 encoding=encoding, text_key=text_key, progress=progress,
             )  # fmt: skip
         for refusal in exported.refusals:

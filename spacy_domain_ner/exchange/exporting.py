@@ -16,14 +16,12 @@ from spacy_domain_ner.exchange.formats import brat, tokens
 from spacy_domain_ner.exchange.formats.version import Version
 from spacy_domain_ner.exchange.policies import Overlaps, Policies
 from spacy_domain_ner.exchange.reasons import Note
+from spacy_domain_ner.exchange.tokenizing import tokenizing_pipeline
 from spacy_domain_ner.files import replacing, replacing_path
 from spacy_domain_ner.text import shorten
 
 if TYPE_CHECKING:
     from spacy.language import Language
-
-# The config whose tokenizer a project trains with.
-CONFIG = Path("training/config.cfg")
 
 
 class Target(str, Enum):
@@ -109,7 +107,7 @@ def export_annotations(
     if target is Target.brat:
         _write_brat(output, passages, progress)
     else:
-        _write_tokens(output, passages, target, _tokenizing_pipeline(config), exported, progress)
+        _write_tokens(output, passages, target, tokenizing_pipeline(config), exported, progress)
     exported.passages = len(passages)
     exported.spans = sum(len(passage.spans) for passage in passages)
     return exported
@@ -158,18 +156,6 @@ def _refuse_labels_with_blanks(passages: Iterable[Passage], target: Target) -> N
             f"{target.value} can't have the label {bad[0]!r}, which has a blank",
             "Rename it in the annotation file, or write huggingface or spacy.",
         )
-
-
-def _tokenizing_pipeline(config: str | Path | None) -> "Language":
-    from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline
-
-    if config is not None or CONFIG.is_file():
-        return load_tokenizing_pipeline(config or CONFIG)
-    import spacy
-
-    from spacy_domain_ner.tokenization import create_customize_tokenizer
-
-    return create_customize_tokenizer()(spacy.blank("en"))
 
 
 def _write_tokens(

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,9 +17,12 @@ from spacy_domain_ner.exchange.tools import Tool, tool_named
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.reading.records import RefusedError, decoded, parse_record
 from spacy_domain_ner.reading.texts import Line, find_texts, read_lines
+from spacy_domain_ner.schema import EntitySchema, read_schema
 
 if TYPE_CHECKING:
     from spacy.language import Language
+
+    from spacy_domain_ner.exchange.patterns import Patterns
 
 Item = TypeVar("Item")
 # The passages' own spans, under the name that Label Studio wants for whoever predicted.
@@ -48,6 +51,9 @@ def export_tasks(
     *,
     model: "str | Path | Language | None" = None,
     exclude: Iterable[str | Path] = (),
+    patterns: Iterable[str | Path] = (),
+    schema: EntitySchema | str | Path | None = None,
+    config: str | Path | None = None,
     file_format: str | None = None,
     encoding: str = "utf-8",
     text_key: str = "text",
@@ -63,6 +69,12 @@ def export_tasks(
         model: A trained model, or its folder or package, whose spans are filled in to be corrected; None fills in the
             passages' own spans.
         exclude: Files whose passages are left out, such as the annotation file.
+        patterns: Files of names and patterns that are filled in, too, to be corrected: JSON lines as spaCy's
+            EntityRuler takes them, CSV or TSV files with the columns label and name, or "TYPE=FILE" for a text file
+            with one name per line.
+        schema: The entity types, or the file that has them; the labels of the patterns must be among them.
+        config: The training config whose tokenizer cuts the texts for the patterns. None takes training/config.cfg
+            where it is, else spaCy's English rules with those for names.
         file_format: "jsonl", "json", "text", "csv" (any table of text), "html" or "parquet"; None looks at the files.
         encoding: The encoding of the files that have no byte order mark.
         text_key: The key of the text in JSON records, and its column in tables.
@@ -72,9 +84,11 @@ def export_tasks(
         How many tasks were written, and what was left out.
 
     Raises:
-        UserError: If there is no such tool, an input can't be read, or there is no passage to write.
+        UserError: If there is no such tool, an input can't be read, a pattern can't be used, or there is no passage to
+            write.
     """
     tool = tool_named(tool)
+    known = read_known_names(patterns, schema, config)
     exported = Exported(0, 0)
     done = set()
     for path in exclude:
@@ -94,24 +108,43 @@ def export_tasks(
         hints = [f"{exported.left_out} are annotated already."] if exported.left_out else []
         hints += [f"Not read: {refusal}" for refusal in exported.refusals[:5]]
         raise UserError("There is no passage to label", "\n".join(hints))
-    tasks = tasks_to_label(wanted.values(), tool, model_of(model))
+    tasks = tasks_to_label(wanted.values(), tool, model_of(model), known)
     exported.tasks = write_tasks(Path(output), reporting(tasks, len(wanted), progress), tool)
     return exported
 
 
-def tasks_to_label(passages: Iterable[Passage], tool: Tool, nlp: "Language | None" = None) -> Iterator[dict[str, Any]]:
+def read_known_names(
+    files: Iterable[str | Path], schema: EntitySchema | str | Path | None, config: str | Path | None
+) -> "Patterns | None":
+    """Read the patterns, None where there are none. The arguments are as for `export_tasks`."""
+    files = list(files)
+    if not files:
+        return None
+    from spacy_domain_ner.exchange.patterns import Patterns
+    from spacy_domain_ner.exchange.tokenizing import tokenizing_pipeline
+
+    types = read_schema(schema) if isinstance(schema, str | Path) else schema
+    return Patterns(files, tokenizing_pipeline(config), types)
+
+
+def tasks_to_label(
+    passages: Iterable[Passage], tool: Tool, nlp: "Language | None" = None, known: "Patterns | None" = None
+) -> Iterator[dict[str, Any]]:
     """Make a tool's tasks of passages, in the same order.
 
     Args:
         passages: The passages.
         tool: The labelling tool.
         nlp: A trained model whose spans take the place of the passages' own; None fills in those.
+        known: Names that are filled in where there is no other span.
 
     Yields:
         A task as the tool imports it.
     """
     version = OWN_SPANS if nlp is None else _model_version(nlp)
     found = ((passage, None) for passage in passages) if nlp is None else _predicted(nlp, passages)
+    if known is not None:
+        found = _with_known(found, known)
     for passage, scores in found:
         if tool is Tool.label_studio:
             yield label_studio.task_to_label(passage, model_version=version, scores=scores)
@@ -229,6 +262,16 @@ def _model_version(nlp: "Language") -> str:
     # It is not packaged yet: the scores of its training tell it from the next one.
     scores = json.dumps(nlp.meta.get("performance", {}), sort_keys=True)
     return f"{name}-{hashlib.blake2b(scores.encode('utf8'), digest_size=4).hexdigest()}"
+
+
+def _with_known(
+    found: Iterable[tuple[Passage, list[float | None] | None]], known: "Patterns"
+) -> Iterator[tuple[Passage, list[float | None] | None]]:
+    """Add the known names to the spans of passages. Nobody is sure of them, so they have no score."""
+    for passage, scores in found:
+        of_span = dict(zip(passage.spans, scores or [], strict=False))
+        spans = known.find(passage.text, passage.spans)
+        yield replace(passage, spans=spans), scores and [of_span.get(span) for span in spans]
 
 
 def _predicted(nlp: "Language", passages: Iterable[Passage]) -> Iterator[tuple[Passage, list[float | None] | None]]:

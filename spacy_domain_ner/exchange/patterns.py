@@ -1,0 +1,126 @@
+"""Names and patterns that are known before there is a model: filled in as pre-labels, for people to correct."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spacy_domain_ner.corpus.passage import Span
+from spacy_domain_ner.errors import UserError, reason
+from spacy_domain_ner.schema import EntitySchema
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+HINT = (
+    'Patterns are JSON lines as spaCy\'s EntityRuler takes them ({"label": ..., "pattern": ...}), a CSV or TSV file '
+    "with the columns label and name, or TYPE=FILE with one name per line of a text file."
+)
+_LABEL_COLUMNS, _NAME_COLUMNS = ("label", "type", "entity_type"), ("name", "pattern", "text", "term")
+
+
+class Patterns:
+    """Finds known names in texts, by spaCy's EntityRuler. A name is found as it is written, as whole tokens."""
+
+    def __init__(self, files: Iterable[str | Path], nlp: "Language", schema: EntitySchema | None = None) -> None:
+        """Read the patterns.
+
+        Args:
+            files: Pattern files, or "TYPE=FILE" for a text file of names.
+            nlp: A pipeline whose tokenizer cuts the texts.
+            schema: The entity types; None takes every label.
+
+        Raises:
+            UserError: A file can't be read, a pattern is none, or a label is not an entity type.
+        """
+        from spacy.pipeline import EntityRuler
+
+        self._nlp = nlp
+        self._ruler = EntityRuler(nlp)
+        for file in files:
+            for place, label, pattern in _read(str(file)):
+                known = schema.type_of(label) if schema else label
+                if known is None:
+                    raise UserError(
+                        f"{place}: {label!r} is not an entity type",
+                        f"The entity types are {', '.join(schema.labels) if schema else ''}.",
+                    )
+                try:
+                    self._ruler.add_patterns([{"label": known, "pattern": pattern}])
+                except Exception as error:  # spaCy's matcher has errors of its own for each kind of fault
+                    raise UserError(f"{place}: spaCy can't use this pattern: {reason(error)}", HINT) from None
+
+    def __len__(self) -> int:
+        return len(self._ruler)
+
+    def find(self, text: str, given: Sequence[Span] = ()) -> list[Span]:
+        """Find the known names of a text.
+
+        Args:
+            text: The text.
+            given: Spans that are there already. A name that overlaps one of them is left out.
+
+        Returns:
+            The given spans and the names, in the order of the text.
+        """
+        doc = self._ruler(self._nlp.make_doc(text))
+        found = [Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
+        free = [one for one in found if not any(one.start < own.end and own.start < one.end for own in given)]
+        return sorted([*given, *free])
+
+
+def _read(file: str) -> Iterator[tuple[str, str, Any]]:
+    """Give the place, the label and the pattern of each entry of a file."""
+    label, equals, path = file.partition("=")
+    if not equals or Path(file).is_file():
+        label, path = "", file
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as stream:
+            entries: Iterator[tuple[int, str, Any]]
+            if label:
+                entries = ((number, label.strip(), line.strip()) for number, line in enumerate(stream, 1))
+            elif path.lower().endswith((".csv", ".tsv")):
+                entries = _table(path, stream)
+            else:
+                entries = _json_lines(path, stream)
+            for number, type_, pattern in entries:
+                if pattern:
+                    yield f"{path}:{number}", type_, pattern
+    except OSError as error:
+        raise UserError(f"Can't read the patterns in {path}: {reason(error)}", HINT) from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text ({error.reason})", "Save it as UTF-8.") from None
+
+
+def _json_lines(path: str, lines: Iterable[str]) -> Iterator[tuple[int, str, Any]]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        label, pattern = (row.get("label"), row.get("pattern")) if isinstance(row, dict) else (None, None)
+        if not isinstance(label, str) or not isinstance(pattern, (str, list)) or not pattern:
+            raise UserError(f"{path}:{number}: this is not a pattern: a text `label` and a `pattern` are needed", HINT)
+        yield number, label, pattern
+
+
+def _table(path: str, stream: Any) -> Iterator[tuple[int, str, str]]:
+    first = stream.readline()
+    stream.seek(0)
+    delimiter = max("\t;,", key=first.count)
+    rows = csv.reader(stream, delimiter=delimiter)
+    header = [cell.strip().lower() for cell in next(rows, [])]
+    columns = [next((header.index(name) for name in names if name in header), None) for names in (
+        _LABEL_COLUMNS, _NAME_COLUMNS)]  # fmt: skip
+    label_column, name_column = columns
+    if label_column is None or name_column is None:
+        raise UserError(f"{path} has no columns label and name: its first line is {first.strip()!r}", HINT)
+    for row in rows:
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) <= max(label_column, name_column):
+            raise UserError(f"{path}:{rows.line_num}: the row has {len(row)} column(s)", HINT)
+        yield rows.line_num, row[label_column].strip(), row[name_column].strip()

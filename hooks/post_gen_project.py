@@ -31,9 +31,11 @@ TEMPLATE = find_template()
 sys.path.insert(0, str(TEMPLATE))
 from spacy_domain_ner.projects.packs import add_pack, next_steps  # noqa: E402
 from spacy_domain_ner.projects.record import make_record  # noqa: E402
+from spacy_domain_ner.projects.requirement import pin_requirement  # noqa: E402
 from spacy_domain_ner.version import __version__  # noqa: E402
 
 add_pack(PROJECT, TEMPLATE, ANSWERS)
+pin_requirement(PROJECT, TEMPLATE, str(ANSWERS.get("_template") or ""))
 make_record(PROJECT, TEMPLATE, ANSWERS, __version__).write(PROJECT)
 os.chdir(PROJECT.parent)
 print(f"\n{next_steps(Path(PROJECT.name))}\n")

@@ -1,5 +1,9 @@
 """The one error that a user is meant to read."""
 
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
 
 class UserError(ValueError):
     """Something that the user can fix: bad input, a missing file, a value that does not fit.
@@ -23,3 +27,17 @@ def reason(error: Exception) -> str:
     text = " ".join(str(error).split())
     # A KeyError says no more than the key, and some say nothing.
     return f"{type(error).__name__}: {text}" if isinstance(error, KeyError) or not text else text
+
+
+def problem_in_words(problem: Mapping[str, Any], keys: Iterable[str]) -> str:
+    """Describe one of pydantic's problems with a file.
+
+    Args:
+        problem: What a ValidationError says of it.
+        keys: The keys that the file may have: for one that it may not have, the nearest is suggested.
+    """
+    if problem["type"] == "extra_forbidden" and problem["loc"]:
+        key = str(problem["loc"][-1])
+        meant = get_close_matches(key, list(keys), n=1)
+        return f"the key {key!r} is not known" + (f"; did you mean {meant[0]!r}?" if meant else "")
+    return str(problem["msg"]).removeprefix("Value error, ")

@@ -10,7 +10,7 @@ from pathlib import Path
 import srsly
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from spacy_domain_ner.errors import UserError, reason
+from spacy_domain_ner.errors import UserError, problem_in_words, reason
 from spacy_domain_ner.files import refuse_newer_format
 
 # The newest form of the file that this version reads.
@@ -234,7 +234,10 @@ def read_schema(path: str | Path) -> EntitySchema:
     try:
         return EntitySchema.model_validate(data)
     except ValidationError as error:
-        problems = "\n".join(f"  {_place(problem['loc'], data)}: {_message(problem)}" for problem in error.errors())
+        keys = [key for model in (EntitySchema, EntityType, Example, EdgeCase, Boundary) for key in model.model_fields]
+        problems = "\n".join(
+            f"  {_place(problem['loc'], data)}: {problem_in_words(problem, keys)}" for problem in error.errors()
+        )
         raise UserError(
             f"{path} is not a valid set of entity types:\n{problems}",
             "Each type has a name, a definition, examples (text, mention), edge_cases (case, decision, "
@@ -304,8 +307,3 @@ def _place(location: tuple[int | str, ...], data: dict) -> str:
         if isinstance(step, int) and isinstance(value, dict) and "name" in value:
             place += f" ({value['name']})"
     return place or "file"
-
-
-def _message(problem: object) -> str:
-    message = str(problem["msg"])  # type: ignore[index]
-    return message.removeprefix("Value error, ")

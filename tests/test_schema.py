@@ -64,10 +64,15 @@ def test_yaml_in_other_dress_is_read(tmp_path, content):
         pytest.param("- name: A\n", "holds no entity types", id="a list"),
         pytest.param("just text", "holds no entity types", id="a string"),
         pytest.param("entity_types: []", "entity_types: List should have at least 1 item", id="no types"),
-        pytest.param("types: [{name: A}]", "types: Extra inputs are not permitted", id="another key"),
+        pytest.param("types: [{name: A}]", "the key 'types' is not known", id="another key"),
+        pytest.param(
+            "entity_types: [{name: A, not_entity: [x]}]",
+            "(A).not_entity: the key 'not_entity' is not known; did you mean 'not_entities'?",
+            id="a slip in a key",
+        ),
         pytest.param("entity_types: [A]", "entity_types[0]: Input should be a valid dictionary", id="names only"),
         pytest.param("entity_types: {A: {}}", "entity_types: Input should be a valid list", id="a mapping"),
-        pytest.param(ONE + "  defintion: x\n", "entity_types[0] (A).defintion: Extra", id="unknown key"),
+        pytest.param(ONE + "  defintion: x\n", "defintion' is not known; did you mean 'definition'?", id="unknown key"),
         pytest.param(ONE + "  definition: [x]\n", "entity_types[0] (A).definition: Input should be", id="wrong type"),
         pytest.param(ONE + "- name: A\n", "'A' and 'A' have the same name", id="duplicate name"),
         pytest.param(ONE + "- name: a\n", "'A' and 'a' have the same name", id="names that differ in case"),
@@ -135,7 +140,7 @@ def test_a_newer_format_version_is_named_before_keys_that_are_not_known(tmp_path
 def test_all_problems_are_named_at_once(tmp_path):
     with pytest.raises(UserError) as raised:
         read_schema(written(tmp_path, "entity_types: [{name: A, x: 1}, {nam: B}, {name: 3}]"))
-    for expected in ("[0] (A).x", "[1].name: Field required", "[1].nam: Extra", "[2] (3).name"):
+    for expected in ("[0] (A).x", "[1].name: Field required", "did you mean 'name'?", "[2] (3).name"):
         assert expected in raised.value.what
 
 

@@ -33,4 +33,5 @@ def try_cli(
             "Write down what the model must get right: sentences with a `text` and `entities` (form: TYPE).",
         )
         return
-    msg.good(f"The package installs, loads without this plugin, and gets {len(outcomes)} sentence(s) right.")
+    count = f"all {len(outcomes)} sentences" if len(outcomes) > 1 else "the one sentence"
+    msg.good(f"The package installs, loads without this plugin, and gets {count} of {sentences} right.")

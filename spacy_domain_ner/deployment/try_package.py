@@ -13,7 +13,7 @@ import srsly
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from spacy_domain_ner.deployment.wheel import find_wheel
-from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.errors import UserError, problem_in_words
 from spacy_domain_ner.files import replacing, scratch_folder
 
 # This runs in a Python that sees the package, but can neither import the plugin nor see its entry points: whatever the
@@ -117,7 +117,10 @@ def read_sentences(path: Path) -> list[Sentence]:
         try:
             sentences += TypeAdapter(list[Sentence]).validate_python(srsly.read_yaml(file) or [])
         except ValidationError as error:
-            problems = "\n".join(f"  {_place(problem['loc'])}: {problem['msg']}" for problem in error.errors())
+            problems = "\n".join(
+                f"  {_place(problem['loc'])}: {problem_in_words(problem, Sentence.model_fields)}"
+                for problem in error.errors()
+            )
             hint = (
                 "Each sentence has a `text` and `entities` (form: TYPE), and may have `not_entities` and `only`. "
                 "A type that YAML takes for something else, such as null, stands in quotes."

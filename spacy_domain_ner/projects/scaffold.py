@@ -12,6 +12,7 @@ from spacy_domain_ner.files import replacing_path, scratch_folder
 from spacy_domain_ner.projects.answers import QUESTIONS, find_problems, problems_of, spelled, suggest
 from spacy_domain_ner.projects.packs import add_pack, put
 from spacy_domain_ner.projects.record import make_record
+from spacy_domain_ner.projects.requirement import pin_requirement
 from spacy_domain_ner.version import __version__
 
 
@@ -183,7 +184,9 @@ def rendered(template: Path, answers: Mapping[str, Any]) -> Iterator[Path]:
     with scratch_folder() as scratch:
         context = {"cookiecutter": dict(answers)}
         # What the hooks do is done here, without starting Python again for each of them.
-        yield Path(generate_files(template, context, output_dir=str(scratch), accept_hooks=False))
+        project = Path(generate_files(template, context, output_dir=str(scratch), accept_hooks=False))
+        pin_requirement(project, template)
+        yield project
 
 
 def _place(made: Path, project: Path) -> None:

@@ -196,7 +196,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_fault(domain_ner, projec
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        pytest.param(TYPES + "colours: red\n", "colours: Extra inputs", id="unknown key"),
+        pytest.param(TYPES + "colours: red\n", "the key 'colours' is not known", id="unknown key"),
         pytest.param("entity_types: [{name: A}, {name: a}]", "'A' and 'a' have the same name", id="duplicate"),
         pytest.param("entity_types: {name: A}", "entity_types: Input should be a valid list", id="wrong type"),
         pytest.param("entity_types:\n\t- name: A", "line 2, column 1", id="syntax"),

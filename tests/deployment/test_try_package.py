@@ -75,7 +75,8 @@ def test_what_was_found_is_judged(sentence: dict[str, Any], found: list[tuple[st
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("- text: Redis\n  entities: {Redis: INFRA}\n  typo: 1\n", "sentence 1 typo: Extra inputs are not permitted"),
+        ("- text: Redis\n  entities: {Redis: INFRA}\n  typo: 1\n", "sentence 1 typo: the key 'typo' is not known"),
+        ("- text: Redis\n  not_entity: [Redis]\n", "the key 'not_entity' is not known; did you mean 'not_entities'?"),
         ("- entities: {Redis: INFRA}\n", "sentence 1 text: Field required"),
         ("- text: a\n- text: [b]\n", "sentence 2 text: Input should be a valid string"),
         ("text: a\n", "Input should be a valid list"),
@@ -159,7 +160,7 @@ def test_the_command_fails_where_a_sentence_is_not_right(
     sentences.write_text("- {text: Redis is slow, entities: {Redis: INFRA}}\n")
     done = domain_ner("try", wheel, sentences)
     assert (done.code, done.err) == (0, "")
-    assert "gets 1 sentence(s) right" in done.out
+    assert "gets the one sentence of " in done.out
     sentences.write_text("- {text: Redis is slow, entities: {Redis: TEAM, slow: INFRA}}\n- {text: Kafka}\n")
     done = domain_ner("try", wheel, sentences)
     assert done.code == 1

@@ -149,7 +149,7 @@ def is_quoted(rows: Sequence[str], character: str) -> bool:
     marked = [row for row in rows if '"' in row]
     if not marked:
         return character in ",;"
-    width = Counter(len(split(row, character)) for row in rows).most_common(1)[0][0]
+    width = Counter(len(parse_quoted(row, character) or split(row, character)) for row in rows).most_common(1)[0][0]
     stray = around = 0
     opened = False
     for row in marked:

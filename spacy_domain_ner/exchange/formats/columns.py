@@ -225,11 +225,12 @@ class _Divisions:
                 self._named[role] = given[role]
             elif places:
                 self._named[role] = places[0]
-        # A column with a known name is what its name says.
+        # A column with a known name is what its name says; beside the tokens, a text is that of a whole sentence.
+        known = ("", "index", "token") if len(table.named("token")) > 1 else ("", "index")
         unnamed = [
             place
             for place in range(table.width)
-            if place not in taken and (not table.names or role_of(table.names[place]) in ("", "index"))
+            if place not in taken and (not table.names or role_of(table.names[place]) in known)
         ]
         # The numbers of tokens may begin anew with each sentence, and a row's number with none.
         counted = {place for place in unnamed if _counts([row[place] if row else "" for row in table.rows], False)}
@@ -420,6 +421,11 @@ def _labels(table: Table, place: int, tagging: Tagging) -> set[str]:
 def _type_column(table: Table, token: int, tag: int, tagging: Tagging, given: dict[str, int]) -> int | None:
     """The column of the types beside tags that are prefixes alone: it is filled just where there is an entity."""
     if tagging.style != "bare":
+        if "type" in given:
+            raise UserError(
+                f"Column {table.title(tag)} has tags with their types, so there is no other column of types",
+                "Leave the role type out of `columns`.",
+            )
         return None
     if "type" in given:
         return given["type"]

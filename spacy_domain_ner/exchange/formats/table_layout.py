@@ -26,6 +26,8 @@ SAMPLE = 20_000
 DOCUMENT_START = "-DOCSTART-"
 # How a document begins, in CoNLL-2003, CoNLL-U and CoNLL-2012.
 DOCUMENT_STARTS = (DOCUMENT_START, "# newdoc", BRACKETED_DOCUMENT)
+# Lines that are hardly one sentence.
+_LONG = 200
 # No more columns that are not read are listed by name.
 _FEW = 5
 # How CoNLL-U Plus names its columns.
@@ -52,6 +54,7 @@ class Layout:
         prefix: The language that stands before every token and is not part of it, "" where there is none.
         restarts: Whether a sentence begins where the numbers of tokens begin anew.
         piped: Whether a line is a sentence of `token|POS|tag` items.
+        undivided: Whether nothing says where a sentence ends, in a table of many lines.
         documented: Whether the file says where a document begins.
     """
 
@@ -64,6 +67,7 @@ class Layout:
     prefix: str = ""
     restarts: bool = False
     piped: bool = False
+    undivided: bool = False
     documented: bool = False
 
     def __str__(self) -> str:
@@ -88,7 +92,8 @@ class Layout:
             parts.append(f"not read: {', '.join(left) if len(left) <= _FEW else f'{len(left)} others'}")
         others = ", ".join(map(title, roles.others[:_FEW]))
         further = f"; other tags in {others} (the column can be chosen)" if others else ""
-        return f"{', '.join(parts)}, {self.separator}{further}"
+        undivided = "; nothing says where a sentence ends" if self.undivided else ""
+        return f"{', '.join(parts)}, {self.separator}{further}{undivided}"
 
     @property
     def width(self) -> int:
@@ -231,10 +236,12 @@ def _column_layout(sample: list[str], separator: Separator, known: "_Known") -> 
         NO_SPACE.search(row[-1]) for row in body if row
     )
     gaps = any(before and not after for before, after in pairwise(body[:-1]))
+    restarts = roles.number is not None and roles.sentence is None and not gaps
+    divided = gaps or restarts or roles.sentence is not None or roles.document is not None
     return Layout(
         separator, roles, Spacing(token.removeprefix(prefix) for token in tokens), tuple(table.names),
         header=header is not None, spaced=spaced, prefix=prefix,
-        restarts=roles.number is not None and roles.sentence is None and not gaps,
+        restarts=restarts, undivided=len(body) > _LONG and not divided,
         documented=roles.document is not None or any(line.startswith(DOCUMENT_STARTS) for line in sample),
     )  # fmt: skip
 

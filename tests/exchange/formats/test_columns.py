@@ -97,6 +97,8 @@ def table(
         pytest.param(table("row|token|POS|tag|tag|token|sentence",
                            header="|lemma|pos|prev-iob|tag|word|sentence_idx"), id="many columns"),
         pytest.param(table("sentence|token|tag", " ", "sentence_id|words|labels"), id="a header after blanks"),
+        pytest.param("text,token,tag\n" + "".join(f'"{text}",{token},{tag}\n' for text, sentence in
+                               zip(TEXTS, SENTENCES, strict=True) for token, tag in sentence), id="the text as well"),
         pytest.param("sep=;\n" + table("sentence|token|tag", ";", "Satz|Word|Tag"), id="Excel's separator"),
         pytest.param(table("token|tag|sentence|start|end", ",", "token|label|id|start|end"), id="an id that repeats"),
         pytest.param("\n".join("# global.columns = ID FORM NER\n" + block for block in
@@ -120,6 +122,7 @@ def test_each_sentence_is_a_passage_with_its_spans(imported, content):
         pytest.param(table("document|token|tag", ";", "doc|token|tag"),
                      'tokens in 2 "token", documents by 1 "doc", separated by semicolons', id="documents"),
         pytest.param(table("number|token|tag"), "sentences by the numbers in 1", id="numbers of tokens"),
+        pytest.param("Drill,B-TOOL\n" + "hums,O\n" * 300, "nothing says where a sentence ends", id="no division"),
     ],
 )  # fmt: skip
 def test_the_report_says_which_column_was_read_as_what(imported, content, said):
@@ -159,6 +162,7 @@ def test_a_given_column_comes_before_what_the_header_says(imported):
         pytest.param("token,tag", "gives 2 role(s), and the table has 4 columns", "token=1", id="a short list"),
         pytest.param("", "`columns` gives 1 role(s)", "token=1", id="nothing"),
         pytest.param("tag=pos", 'Column 3 "pos" holds no tags: \'NN\', \'VB\'', "`columns=tag=NUMBER`", id="no tags"),
+        pytest.param("tag=4,type=3", 'Column 4 "tag" has tags with their types', "`columns`", id="types twice"),
         pytest.param("tag=4,token=4", "column 4 two roles", "another", id="one column twice"),
         pytest.param("tag=4,tag=3", "the role tag twice", "one column", id="one role twice"),
     ],
@@ -186,6 +190,8 @@ def test_columns_of_a_file_that_is_not_a_table_are_refused(imported):
                      id="quotation marks that pandas has doubled, between tabs"),
         pytest.param('"D7"\tB-TOOL\nis\tO\n"in"\tO\n', ['"D7" is "in"'], [[('"D7"', "TOOL")]],
                      id="quotation marks that belong to some tokens"),
+        pytest.param('sid,w,t\n"a, 1",D7,B-TOOL\n"a, 1",is,O\n"a, 2",P2,O\n', ["D7 is", "P2"], [[("D7", "TOOL")], []],
+                     id="commas in every row"),
         pytest.param('""\tO\nD7\tB-TOOL\n\'\'\tO\n', ["\"\" D7''"], [[("D7", "TOOL")]], id="two marks as a token"),
         pytest.param('He,O\n",O\nD7,B-TOOL\n",O\n,,O\nso,O\n', ['He "D7", so'], [[("D7", "TOOL")]],
                      id="a comma and quotation marks that nobody quoted"),

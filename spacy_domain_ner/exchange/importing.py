@@ -265,7 +265,7 @@ class _Import:
         report = self._log.report
         # The names that the file's types may have.
         types = {*(self._schema.labels if self._schema else ()), *self._policies.rename}
-        tables = 0
+        tables = numbers = 0
         for source in sources:
             recognised = recognise(source, file_format, columns, types, tag_names)
             report.files.append((source.name, recognised.title if recognised else ""))
@@ -276,7 +276,8 @@ class _Import:
                     raise UserError(f"{source.name} {unknown}", "Nothing was imported." if unknown.advice else known)
                 self._log.add_unread_file(source.name, str(unknown))
                 continue
-            tables += recognised.file_format == "conll"
+            tables += recognised.file_format in ("conll", "huggingface")
+            numbers += bool(recognised.lists and recognised.lists.names) or recognised.file_format == "conll"
             self._votes[source.name] = Counter()
             for number, version in read(source, recognised, text_key, texts):
                 report.passages["read"] += 1
@@ -287,6 +288,8 @@ class _Import:
             raise UserError(
                 "`columns` is given, but no file is a table of tokens and tags", "Leave it out, or give a table."
             )
+        if tag_names is not None and not numbers:
+            raise UserError("`tag_names` is given, but no file has tags that are numbers", "Leave it out.")
         others = {name: dict(votes) for name, votes in self._votes.items() if set(votes) - {offsets.CODE_POINTS}}
         report.offset_units = others
 

@@ -99,6 +99,8 @@ def test_an_unknown_part_is_never_written_as_one_without_an_entity(tmp_path: Pat
     if target is Target.spacy:
         _, doc = DocBin().from_disk(tmp_path / "out").get_docs(spacy.blank("en").vocab)
         assert [token.ent_iob_ for token in doc] == ["B", "O", ""]
+        import_annotations([tmp_path / "out"], tmp_path / "back.jsonl", file_format="docbin")
+        assert read_passages(tmp_path / "back.jsonl").passages[1].unknown == [Span(9, 14, "")]
     else:
         words = f"a part of it is unknown, which {target.value} can't say: decide it first, or write spacy"
         assert exported.left_out == [f"{tmp_path / 'a.jsonl'}:2: {words}: 'Redis by Kafka'"]

@@ -6,7 +6,6 @@ its text, or says after which tokens a space stands, is read with exactly these 
 """
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,48 +13,24 @@ from typing import Any
 from spacy_domain_ner.corpus.jsonl import is_offset, shown
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.formats.bio import BadTagError, Tagging, decode_tags, find_tagging
+from spacy_domain_ner.exchange.formats.column_names import read_given
 from spacy_domain_ner.exchange.formats.spacing import Spacing, align_tokens, join_spaced, join_tokens
 from spacy_domain_ner.exchange.formats.tag_names import names_under
+from spacy_domain_ner.exchange.formats.token_lists import (
+    DOCUMENTS,
+    NOT_ENTITIES,
+    SPACES,
+    is_name,
+    is_scalars,
+    rows_of,
+    tag_keys,
+    token_key,
+)
 from spacy_domain_ner.exchange.formats.version import Status, Version, name_of
 from spacy_domain_ner.reading.records import RefusedError
 
-# In the order in which they are looked for.
-_TOKENS = (
-    "tokens",
-    "words",
-    "token",
-    "word",
-    "forms",
-    "text",
-    "sentence",
-    "sentence_tokens",
-    "tokenized_text",
-    "input",
-)
-_TAGS = (
-    "ner_tags",
-    "ner",
-    "ner_tag",
-    "ner_labels",
-    "tags",
-    "labels",
-    "label",
-    "tag",
-    "entities",
-    "entity",
-    "iob",
-    "bio",
-)
-_SPACES = ("spaces", "space_after", "trailing_whitespace", "whitespace", "ws")
 _TEXTS = ("text", "full_text", "sentence", "raw_text", "raw", "document", "content")
 _IDS = ("id", "guid", "sentence_id", "sent_id", "idx")
-_DOCUMENTS = ("source", "doc_id", "document_id", "docid", "doc", "document", "doc_key")
-_SPLITS = ("train", "training", "validation", "valid", "val", "dev", "eval", "test", "testing")
-# Keys of other tags, by a part of their names.
-_NOT_ENTITIES = re.compile(r"(?i)chunk|pos|lemma|dep|head|morph|lang|feats")
-_PREFIXED = re.compile(r"O|[BIESLUMW][-_].+")
-# Objects are nested in objects no further than this: a document of splits of rows.
-_DEEPEST = 4
 # Tokens that are looked at to find the layout.
 _SAMPLE = 20_000
 
@@ -87,10 +62,16 @@ class Layout:
 
 def is_record(record: Any) -> bool:
     """Whether a JSON value is a record of tokens and tags, or holds such records."""
-    return any(_token_key([row]) is not None and _tag_keys([row], _token_key([row])) for _, row in _rows(record))
+    return any(token_key([row]) is not None and tag_keys([row], token_key([row])) for _, row in rows_of(record))
 
 
-def find_layout(name: str, records: Iterable[Any], types: Collection[str] = (), tag_names: Any = None) -> Layout:
+def find_layout(
+    name: str,
+    records: Iterable[Any],
+    types: Collection[str] = (),
+    tag_names: Any = None,
+    columns: str | None = None,
+) -> Layout:
     """Find out how the records of a file are laid out.
 
     Args:
@@ -98,6 +79,7 @@ def find_layout(name: str, records: Iterable[Any], types: Collection[str] = (), 
         records: Its records.
         types: The entity types that are known: one that is named like a tag is read as a type.
         tag_names: The names of the tags, as `read_tag_names` gives them; None where the user names none.
+        columns: The keys of the tokens and the tags, as `import_annotations` takes it; None to find them.
 
     Returns:
         The layout.
@@ -108,13 +90,14 @@ def find_layout(name: str, records: Iterable[Any], types: Collection[str] = (), 
     sample, described, count = [], [], 0
     for record in records:
         described += [record] if isinstance(record, dict) and "features" in record else []
-        for _, row in _rows(record):
+        for _, row in rows_of(record):
             sample.append(row)
             count += max((len(value) for value in row.values() if isinstance(value, list)), default=0)
         if count > _SAMPLE:
             break
-    tokens = _token_key(sample)
-    keys = [] if tokens is None else _tag_keys(sample, tokens)
+    given = _given(sample, columns)
+    tokens = given.get("token") or token_key(sample)
+    keys = [given["tag"]] if "tag" in given else [] if tokens is None else tag_keys(sample, tokens)
     if tokens is None or not keys:
         raise UserError(f"{name} has no records of tokens and tags", "Give its own `file_format`, or none.")
     description = tag_names if tag_names is not None else [record["features"] for record in described]
@@ -124,13 +107,16 @@ def find_layout(name: str, records: Iterable[Any], types: Collection[str] = (), 
         names = named.get(key, ())
         readable = bool(names) or key not in named
         tagging = find_tagging(_values(sample, key, names), types) if readable else None
+        if tagging is None and names:
+            # In a sample where nothing is known of any token, the names themselves tell.
+            tagging = find_tagging(names, types)
         if tagging is not None:
             found.append((key, tagging, names))
     if not found:
         raise _no_tags(name, sample, keys[0], named.get(keys[0]))
     # Where the user names tags, those that are numbers are meant.
     key, tagging, names = next((one for one in found if tag_names is not None and one[2]), found[0])
-    others = tuple(other for other in keys if other != key and not _NOT_ENTITIES.search(other))
+    others = tuple(other for other in keys if other != key and not NOT_ENTITIES.search(other))
     spacing = Spacing(str(token) for row in sample for token in row.get(tokens) or [])
     return Layout(tokens, key, tagging, spacing, names, others)
 
@@ -149,9 +135,9 @@ def read_record(record: Any, text_key: str | None, layout: Layout) -> Iterator[V
     Raises:
         RefusedError: It is not a record.
     """
-    many = not (isinstance(record, dict) and layout.tokens in record and _is_scalars(record[layout.tokens]))
+    many = not (isinstance(record, dict) and layout.tokens in record and is_scalars(record[layout.tokens]))
     number = 0
-    for number, (split, row) in enumerate(_rows(record), 1):
+    for number, (split, row) in enumerate(rows_of(record), 1):
         where = _first(row, _IDS) or (f"record {number}" if many else "")
         try:
             version = _read_row(row, text_key, layout)
@@ -166,6 +152,19 @@ def read_record(record: Any, text_key: str | None, layout: Layout) -> Iterator[V
         yield version
     if not number:
         raise RefusedError(f"a record must be an object with the lists {layout.tokens!r} and {layout.tags!r}")
+
+
+def _given(sample: list[dict[str, Any]], columns: str | None) -> dict[str, str]:
+    """The keys that the user gives, by their role."""
+    if columns is None:
+        return {}
+    keys = list(dict.fromkeys(key for row in sample for key in row))
+    given = {role: keys[place] for role, place in read_given(columns, keys, len(keys)).items()}
+    if unused := [role for role in given if role not in ("token", "tag")]:
+        raise UserError(
+            f"`columns` gives the role {unused[0]}, which records of tokens and tags do not need", "Leave it out."
+        )
+    return given
 
 
 def _no_tags(name: str, sample: list[dict[str, Any]], key: str, names: tuple[str, ...] | None) -> UserError:
@@ -210,8 +209,8 @@ def _read_row(row: dict[str, Any], text_key: str | None, layout: Layout) -> Vers
         version.add_span(start and start[0], end and end[1], label)
     if repaired and layout.tagging.scheme != "IOB1":
         version.notes.append(f"{repaired} span(s) begin with an I that continues nothing")
-    if "-" in named:
-        version.status = Status.UNANNOTATED if set(named) == {"-"} else Status.PARTIAL
+    unknown = (place for tag, place in zip(named, places, strict=True) if tag == "-" and place is not None)
+    version.leave_unknown(unknown, said="O" in named)
     return version
 
 
@@ -222,7 +221,7 @@ def _text_and_places(
     keys = [key for key in ([text_key] if text_key else _TEXTS) if isinstance(row.get(key), str)]
     words = [index for index, token in enumerate(tokens) if token.strip()]
     solid = [tokens[index] for index in words]
-    spaces = next((row[key] for key in _SPACES if _is_spaces(row.get(key), len(tokens))), None)
+    spaces = next((row[key] for key in SPACES if _is_spaces(row.get(key), len(tokens))), None)
     aligned = next((found for key in keys if (found := align_tokens(solid, row[key]))), None) if solid else None
     if aligned is not None:
         text = next(row[key] for key in keys if align_tokens(solid, row[key]))
@@ -253,7 +252,7 @@ def _tag(tag: Any, layout: Layout) -> str:
         if number < 0:
             return "-"
         if number >= len(layout.names):
-            raise RefusedError(f"the tag {number} has no name: there are {len(layout.names)} names")
+            raise RefusedError(f"the tag {shown(number)} has no name: there are {len(layout.names)} names")
         tag = layout.names[number]
     if not isinstance(tag, str):
         raise RefusedError(f"{shown(tag)} is not a tag")
@@ -273,18 +272,11 @@ def _number(tag: Any) -> int | None:
 
 
 def _meta(row: dict[str, Any], layout: Layout) -> dict[str, Any]:
-    left_out = {layout.tokens, layout.tags, "meta", *_TEXTS, *_IDS, *_DOCUMENTS}
+    left_out = {layout.tokens, layout.tags, "meta", *_TEXTS, *_IDS, *DOCUMENTS}
     meta = {key: value for key, value in row.items() if key not in left_out and isinstance(value, str | int | float)}
     meta |= row["meta"] if isinstance(row.get("meta"), dict) else {}
-    source = next((row[key] for key in _DOCUMENTS if _is_name(row.get(key))), None)
+    source = next((row[key] for key in DOCUMENTS if is_name(row.get(key))), None)
     return meta if source is None else {**meta, "source": str(source)}
-
-
-def _is_name(value: Any) -> bool:
-    # A text may stand under such a key as well.
-    return (isinstance(value, int) and not isinstance(value, bool)) or (
-        isinstance(value, str) and 0 < len(value) <= 200 and "\n" not in value
-    )
 
 
 def _first(row: dict[str, Any], keys: Sequence[str]) -> str:
@@ -299,53 +291,8 @@ def _is_spaces(value: Any, length: int) -> bool:
     )
 
 
-def _is_scalars(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str | int | float) or item is None for item in value)
-
-
-def _token_key(rows: Sequence[dict[str, Any]]) -> str | None:
-    """The key of the tokens: a list of strings in every row that has it."""
-    keys = [key for key in _TOKENS if any(_is_scalars(row.get(key)) for row in rows)]
-    if not keys:
-        # Tags that can be told by their prefixes tell the tokens beside them.
-        tagged = {key for row in rows for key, value in row.items() if _is_prefixed(value)}
-        counts: Counter[str] = Counter()
-        for row in rows:
-            lengths = {len(row[key]) for key in tagged if key in row}
-            for key, value in row.items():
-                if key not in tagged and _is_scalars(value) and len(value) in lengths and value:
-                    counts[key] += len(set(map(str, value))) if isinstance(value[0], str) else 0
-        keys = [key for key, count in counts.most_common(1) if count]
-    return keys[0] if keys else None
-
-
-def _tag_keys(rows: Sequence[dict[str, Any]], tokens: str | None) -> list[str]:
-    """The keys under which there may be tags, the likeliest first."""
-    found: Counter[str] = Counter()
-    for row in rows:
-        length = len(row.get(tokens or "") or [])
-        for key, value in row.items():
-            if key != tokens and key not in _SPACES and _is_scalars(value):
-                # One broken record does not hide the tags of the others.
-                found[key] += len(value) == length if key in _TAGS or "tag" in key or _is_prefixed(value) else 0
-    known = [key for key in _TAGS if found[key]]
-    return known + sorted(
-        (key for key, count in found.items() if count and key not in known),
-        key=lambda key: bool(_NOT_ENTITIES.search(key)),
-    )
-
-
-def _is_prefixed(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(item, str) and _PREFIXED.fullmatch(item) for item in value)
-        and value != ["O"]
-    )
-
-
 def _is_numbered(rows: Sequence[dict[str, Any]], key: str) -> bool:
-    tags = [tag for row in rows for tag in (row[key] if _is_scalars(row.get(key)) else [])]
+    tags = [tag for row in rows for tag in (row[key] if is_scalars(row.get(key)) else [])]
     return bool(tags) and all(_number(tag) is not None for tag in tags)
 
 
@@ -353,77 +300,10 @@ def _values(rows: Sequence[dict[str, Any]], key: str, names: tuple[str, ...]) ->
     """The tags of many rows, with "" after each row."""
     values: list[str] = []
     for row in rows:
-        for tag in row[key] if _is_scalars(row.get(key)) else []:
+        for tag in row[key] if is_scalars(row.get(key)) else []:
             number = _number(tag) if names else None
             if number is not None:
                 tag = names[number] if 0 <= number < len(names) else "-"
             values.append(tag if isinstance(tag, str) else "-")
         values.append("")
     return values
-
-
-def _rows(value: Any, split: str = "", depth: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows of an object: itself, or those that it holds, each with the name of its split."""
-    if not isinstance(value, dict) or depth > _DEEPEST:
-        return
-    if isinstance(value.get("row"), dict):
-        # The datasets server numbers its rows.
-        yield from _rows(value["row"], split, depth + 1)
-        return
-    if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
-        # pandas, with the names of the columns apart.
-        columns = [str(column) for column in value["columns"]]
-        for row in value["data"]:
-            yield split, dict(zip(columns, row, strict=False)) if isinstance(row, list) else {}
-        return
-    row = _with_lists(value)
-    if any(_is_scalars(row.get(key)) for key in _TOKENS) or _has_tags_beside_tokens(row):
-        yield split, row
-    elif (key := next((key for key in (*_TOKENS, *value) if _is_column(value.get(key))), None)) is not None:
-        yield from ((split, one) for one in _columnar(value, key))
-    else:
-        source = next((value[key] for key in _DOCUMENTS if _is_name(value.get(key))), None)
-        for key, held in value.items():
-            # The names of tags stand in a list, too.
-            items = held if isinstance(held, list) else [held]
-            for one in items if key != "features" else []:
-                for inner, row in _rows(one, key if key in _SPLITS else split, depth + 1):
-                    yield inner, row if source is None else {"source": source, **row}
-
-
-def _has_tags_beside_tokens(row: dict[str, Any]) -> bool:
-    lengths = Counter(len(value) for value in row.values() if _is_scalars(value))
-    return any(_is_prefixed(value) and lengths[len(value)] > 1 for value in row.values())
-
-
-def _with_lists(row: dict[str, Any]) -> dict[str, Any]:
-    """A row whose tokens and tags may be strings, divided by blanks."""
-    for key in _TAGS:
-        tags = row[key].split() if isinstance(row.get(key), str) else []
-        if not _is_prefixed(tags):
-            continue
-        for other in _TOKENS:
-            tokens = row[other].split() if isinstance(row.get(other), str) else []
-            if len(tokens) == len(tags):
-                return {**row, other: tokens, key: tags}
-    return row
-
-
-def _is_column(value: Any) -> bool:
-    cells = list(value.values()) if isinstance(value, dict) else value
-    return (
-        isinstance(cells, list) and bool(cells) and all(isinstance(cell, list) and _is_scalars(cell) for cell in cells)
-    )
-
-
-def _columnar(value: dict[str, Any], key: str) -> Iterator[dict[str, Any]]:
-    """The rows of columns that stand side by side: lists, or as pandas writes them objects by the rows' names."""
-    names = list(value[key]) if isinstance(value[key], dict) else range(len(value[key]))
-    for name in names:
-        row = {}
-        for column, cells in value.items():
-            if isinstance(cells, dict):
-                row[column] = cells.get(name)
-            elif isinstance(cells, list) and isinstance(name, int) and name < len(cells):
-                row[column] = cells[name]
-        yield row

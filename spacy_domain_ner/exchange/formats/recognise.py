@@ -141,7 +141,7 @@ def recognise(
     if file_format in (None, "uima") and uima.is_xmi(head):
         return _layered("uima", source, types)
     if is_arrow(head):
-        return _recognise_records(source, "table", file_format, types, tag_names)
+        return _recognise_records(source, "table", file_format, types, tag_names, columns)
     if b"\0" in head or signature(head):
         return None
     shown = peek(source)
@@ -149,7 +149,7 @@ def recognise(
         return Recognised("brat") if _is_brat_text(source) else None
     if file_format in _RECORDS or (file_format is None and shown.layout in ("lines", "list", "objects")):
         if shown.layout != "text":
-            return _recognise_records(source, shown.layout, file_format, types, tag_names)
+            return _recognise_records(source, shown.layout, file_format, types, tag_names, columns)
         if file_format != "train-data":
             raise UserError(
                 f"{source.name} is not JSON, as {FORMATS[str(file_format)]} is", "Give its own `file_format`, or none."
@@ -311,7 +311,12 @@ def find_exports(
 
 
 def _recognise_records(
-    source: Source, layout: str, file_format: str | None, types: Collection[str], tag_names: Any
+    source: Source,
+    layout: str,
+    file_format: str | None,
+    types: Collection[str],
+    tag_names: Any,
+    columns: str | None,
 ) -> Recognised | None:
     found = file_format if file_format in _RECORDS else _record_format(source, layout)
     if found in _LAYERED:
@@ -320,7 +325,7 @@ def _recognise_records(
         if layout == "table" and tag_names is None:
             tag_names = arrow_features(source)
         records = (value for _, value in _values(source, layout))
-        lists = huggingface.find_layout(source.name, records, types, tag_names)
+        lists = huggingface.find_layout(source.name, records, types, tag_names, columns)
         return Recognised(found, str(lists), layout=layout, lists=lists)
     return None if found is None else Recognised(found, _LAYOUTS[layout], layout=layout)
 

@@ -42,6 +42,8 @@ def read_tag_names(tag_names: str | Path) -> Any:
         if len(names) < 2 or not all(names):
             what = "has an empty name" if len(names) > 1 else "is neither a file nor several names"
             raise UserError(f"`tag_names` is {str(tag_names)!r}, which {what}", _HINT)
+        if len(set(names)) < len(names):
+            raise UserError(f"`tag_names` is {str(tag_names)!r}, which has a name twice", _HINT)
         return names
     try:
         text = path.read_text(encoding="utf-8-sig")

@@ -14,7 +14,7 @@ from spacy_domain_ner.exchange.formats.version import Status, Version, name_of, 
 from spacy_domain_ner.reading.records import RefusedError
 
 if TYPE_CHECKING:
-    from spacy.tokens import Doc, Span
+    from spacy.tokens import Span
 
 
 def is_pair(record: Any) -> bool:
@@ -273,13 +273,15 @@ def read_docbin(data: bytes, name: str) -> Iterator[Version]:
         version = Version(doc.text, id=str(number))
         meta = doc.user_data.get("meta")
         version.meta = {key: value for key, value in meta.items() if _is_json(value)} if isinstance(meta, dict) else {}
-        version.status = _doc_status(doc)
+        # 0 says that nothing is known about the token.
+        unknown = [(token.idx, token.idx + len(token)) for token in doc if token.ent_iob == 0]
         spans: list[Span] = list(doc.ents)
-        if version.status is Status.UNANNOTATED and doc.spans:
+        if len(unknown) == len(doc) and doc.spans:
             # The spans of a span categorizer.
-            version.status, spans = Status.COMPLETE, [span for group in doc.spans.values() for span in group]
+            unknown, spans = [], [span for group in doc.spans.values() for span in group]
         for span in spans:
             version.add_span(span.start_char, span.end_char, span.label_)
+        version.leave_unknown(unknown, said=any(token.ent_iob == 2 for token in doc))
         yield version
 
 
@@ -289,9 +291,3 @@ def _is_json(value: Any) -> bool:
     except (TypeError, ValueError, RecursionError):
         return False
     return True
-
-
-def _doc_status(doc: "Doc") -> Status:
-    # 0 says that nothing is known about the token.
-    missing = sum(token.ent_iob == 0 for token in doc)
-    return Status.COMPLETE if not missing else Status.UNANNOTATED if missing == len(doc) else Status.PARTIAL

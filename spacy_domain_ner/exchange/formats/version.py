@@ -1,5 +1,6 @@
 """What the reader of every annotation format gives: one annotator's version of one passage, as the file has it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -96,6 +97,22 @@ class Version:
         else:
             # Some exports have the number of the label instead of its name.
             self.spans.append(RawSpan(int(start), int(end), str(label).strip(), claimed, inclusive))
+
+    def leave_unknown(self, places: Iterable[tuple[int, int]], said: bool) -> None:
+        """Note the tokens of which the file says that nothing is known.
+
+        Args:
+            places: Their starts and ends in code points, in order.
+            said: Whether the file says of any token that it is not in an entity. Otherwise the annotator looked only at
+                the spans, or at nothing.
+        """
+        for start, end in places:
+            if self.unknown and not self.text[self.unknown[-1].end : start].strip():
+                start = self.unknown.pop().start
+            self.unknown.append(Span(start, end, ""))
+        if self.unknown and not said:
+            self.status = Status.PARTIAL if self.spans or self.refused else Status.UNANNOTATED
+            self.unknown = []
 
 
 def text_of(value: Any) -> str:

@@ -127,6 +127,7 @@ def test_numbers_get_their_names(imported, tmp_path: Path, name, content, number
         pytest.param("INFRA,TEAM,PART", "which are not tags such as O, B-NAME and I-NAME", id="types, not tags"),
         pytest.param("missing.json", "is neither a file nor several names", id="no such file"),
         pytest.param("O,,B-INFRA", "has an empty name", id="an empty name"),
+        pytest.param("O,B-INFRA,O", "has a name twice", id="a name twice"),
     ],
 )
 def test_numbers_without_names_are_never_guessed(imported, tag_names, said):
@@ -163,18 +164,21 @@ def test_what_is_not_known_or_broken_is_said_record_for_record(imported):
         {"id": "high", "tokens": ["Redis"], "ner_tags": [9]},
         {"id": "gap", "tokens": ["Redis", None], "ner_tags": [1, 0]},
         {"id": "new", "tokens": ["Redis", "up"], "ner_tags": None},
-        {"id": "part", "tokens": ["Redis", "up"], "ner_tags": [1, -100]},
+        {"id": "none", "tokens": ["Redis", "is"], "ner_tags": [-1, -1]},
+        {"id": "only", "tokens": ["Redis", "up"], "ner_tags": [1, -100]},
+        {"id": "part", "tokens": ["Redis", "by", "Kafka", "3"], "ner_tags": [1, 0, -100, -100]},
     ]
     result = imported(as_lines(rows(NUMBERS) + bad), tag_names=",".join(NAMES[:3]))
-    assert result.mentions == MENTIONS
+    assert result.mentions == [*MENTIONS, [("Redis", "INFRA")]]
+    assert [(part.start, part.end) for part in result.passages[-1].unknown] == [(9, 16)]
     assert result.reasons("refused") == [
         "2 tokens under 'tokens', but 1 tags under 'ner_tags'",
         "the tag 9 has no name: there are 3 names",
         "'tokens' must be a list of strings, not ['Redis', None]",
     ]
-    assert [(entry.id, entry.reason.split(":")[0]) for entry in result.report.shown["left out"]] == [
-        ("new", "not annotated"), ("part", "annotated in part only"),
-    ]  # fmt: skip
+    assert {entry.id: entry.reason.split(":")[0] for entry in result.report.shown["left out"]} == {
+        "new": "not annotated", "none": "not annotated", "only": "annotated in part only",
+    }  # fmt: skip
 
 
 def test_tokens_without_a_character_are_passed_over_within_a_span(imported):
@@ -182,6 +186,15 @@ def test_tokens_without_a_character_are_passed_over_within_a_span(imported):
     result = imported([row])
     assert (result.texts, result.mentions) == (["Redis Cluster fell"], [[("Redis Cluster", "INFRA")]])
     assert result.reasons("changed") == ["2 token(s) without a character"]
+
+
+def test_keys_may_be_given_and_an_option_without_a_use_is_an_error(imported):
+    two = [{**row, "fine": ["B-X", *["O"] * (len(row["tokens"]) - 1)]} for row in rows()]
+    assert imported(two, columns="token=tokens,tag=fine").mentions == [[(t[0], "X")] for t in TOKENS]
+    with pytest.raises(UserError, match="There is no column 'coarse'"):
+        imported(two, columns="tag=coarse")
+    with pytest.raises(UserError, match="`tag_names` is given, but no file has tags that are numbers"):
+        imported(two, tag_names="O,B-X")
 
 
 def test_names_are_preferred_to_numbers_that_nobody_names(imported):

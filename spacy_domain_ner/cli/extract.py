@@ -49,13 +49,18 @@ def extract_cli(
     precision: float = typer.Option(
         None, help="Keep only entities that are sure enough for their type to reach this precision, 0 to 1"
     ),
+    keep_unproven: bool = typer.Option(
+        True,
+        "--keep-unproven/--drop-unproven",
+        help="With --precision, a type with too few entities among the early-stopping passages to show any precision",
+    ),
     strict: bool = typer.Option(False, "--strict", help="Exit with 1 if a line could not be read"),
 ) -> None:
     """Find the entities in files of passages. Writes each record again with its `entities` added.
 
     A run that was interrupted is resumed when the same command is given again.
     """
-    with _Progress(precision) as progress:
+    with _Progress(precision, keep_unproven) as progress:
         extraction = ner.extract_files(
             model,
             inputs,
@@ -69,6 +74,7 @@ def extract_cli(
             text_key=text_key,
             min_confidence=min_confidence,
             precision=precision,
+            keep_unproven=keep_unproven,
             report=progress,
         )
     if extraction.refused and not extraction.passages:
@@ -102,12 +108,12 @@ class _StandardOutput:
 class _Progress:
     """Shows how far a run is on standard error: a bar on a terminal, refused lines as they come, at last the sum."""
 
-    def __init__(self, precision: float | None) -> None:
+    def __init__(self, precision: float | None, keep_unproven: bool) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         console = Console(stderr=True)
-        self._precision = precision
+        self._precision, self._keep_unproven = precision, keep_unproven
         self._bar = Progress(
             BarColumn(), TextColumn("{task.fields[done]} passages, {task.fields[speed]} per second"),
             TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal,
@@ -130,6 +136,13 @@ class _Progress:
     def _begin(self, extraction: "Extraction") -> None:
         for label in extraction.unreachable:
             print(f"{label}: none is kept, no confidence reached a precision of {self._precision}", file=sys.stderr)
+        for label in extraction.unproven:
+            what = "all are kept" if self._keep_unproven else "none is kept"
+            print(
+                f"{label}: {what}, too few were among the early-stopping passages to tell whether their precision is "
+                f"{self._precision}",
+                file=sys.stderr,
+            )
         for left_out in extraction.left_out:
             print(f"not read: {left_out}", file=sys.stderr)
         if extraction.resumed:

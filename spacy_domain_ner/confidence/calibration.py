@@ -1,7 +1,7 @@
 """Making a model's confidence mean what it says: nine in ten of the entities with a confidence of 0.9 are right."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -50,21 +50,24 @@ class Calibration:
         intercept: The intercept of that line.
         thresholds: Pairs for each type: a calibrated confidence, and the precision of the entities that are at least
             that sure. Both rise.
+        entities: How many entities of each type the thresholds stand on; None in a model of an earlier version.
     """
 
     slope: float
     intercept: float
     thresholds: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    entities: dict[str, int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As a component keeps it."""
-        return {"slope": self.slope, "intercept": self.intercept, "thresholds": self.thresholds}
+        values = {"slope": self.slope, "intercept": self.intercept, "thresholds": self.thresholds}
+        return values if self.entities is None else {**values, "entities": self.entities}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Calibration":
         """Read what a component keeps."""
         thresholds = {label: [(one, other) for one, other in pairs] for label, pairs in values["thresholds"].items()}
-        return cls(values["slope"], values["intercept"], thresholds)
+        return cls(values["slope"], values["intercept"], thresholds, values.get("entities"))
 
     def apply(self, probability: float) -> float:
         """The calibrated confidence of one estimate."""
@@ -76,6 +79,13 @@ class Calibration:
             label: next((threshold for threshold, reached in pairs if reached >= precision), None)
             for label, pairs in self.thresholds.items()
         }
+
+    def can_tell(self, label: str, precision: float) -> bool:
+        """Whether a type had so many entities that they could have shown this precision, if all of them were right."""
+        if self.entities is None:
+            return True
+        count = self.entities.get(label, 0)
+        return _laplace(count, count) >= precision
 
 
 def judge_predictions(nlp: Language, passages: Sequence[Passage]) -> list[Judged]:
@@ -110,7 +120,7 @@ def calibrate(nlp: Language, passages: Sequence[Passage]) -> Calibration | None:
     slope, intercept = fit_line([one.confidence for one in judged], [one.right for one in judged])
     line = Calibration(slope, intercept)
     calibrated = [one._replace(confidence=line.apply(one.confidence)) for one in judged]
-    found = Calibration(slope, intercept, find_thresholds(calibrated))
+    found = Calibration(slope, intercept, find_thresholds(calibrated), dict(Counter(one.label for one in judged)))
     setattr(recognizer, ATTRIBUTE, found.to_dict())
     return found
 
@@ -196,6 +206,10 @@ def find_thresholds(judged: Iterable[Judged]) -> dict[str, list[tuple[float, flo
     return {label: _frontier(those) for label, those in sorted(of_type.items())}
 
 
+def _laplace(right: int, entities: int) -> float:
+    return (right + 1) / (entities + 2)
+
+
 def _frontier(judged: list[Judged]) -> list[tuple[float, float]]:
     pairs: list[tuple[float, float]] = []
     entities = right = 0
@@ -203,7 +217,7 @@ def _frontier(judged: list[Judged]) -> list[tuple[float, float]]:
     for confidence, equal in groupby(ranked, key=lambda one: one.confidence):
         those = list(equal)
         entities, right = entities + len(those), right + sum(one.right for one in those)
-        precision = (right + 1) / (entities + 2)
+        precision = _laplace(right, entities)
         # A lower threshold that reaches the same precision is better: it keeps more.
         while pairs and pairs[-1][1] <= precision:
             pairs.pop()
@@ -312,13 +326,16 @@ def surest(points: Sequence[Coverage], share: float) -> Coverage:
     return max((point for point in points if point.covered <= share), key=lambda one: one.covered, default=points[0])
 
 
-def least_confidences(nlp: Language, given: Sequence[str], precision: float | None) -> dict[str, float]:
+def least_confidences(
+    nlp: Language, given: Sequence[str], precision: float | None, keep_unproven: bool = True
+) -> dict[str, float]:
     """The lowest confidence per type with which an entity is kept.
 
     Args:
         nlp: The pipeline.
         given: Numbers, or TYPE=NUMBER: the parameter `min_confidence`.
         precision: The precision to reach for each type, as measured on the early-stopping set.
+        keep_unproven: Whether a type is kept that had too few entities there for any precision like this to show.
 
     Returns:
         The lowest confidence by type; "" stands for all other types. It is infinite for a type of which no entity can
@@ -340,8 +357,10 @@ def least_confidences(nlp: Language, given: Sequence[str], precision: float | No
         reaching = calibration.reaching(precision)
         for label in find_recognizer(nlp).labels:
             threshold = reaching.get(label)
-            # No entity is sure enough if no threshold reaches it, or the early-stopping set lacked the type.
-            least[label] = math.inf if threshold is None else threshold
+            if threshold is None:
+                # No entity is sure enough, or nothing can be said.
+                threshold = 0.0 if keep_unproven and not calibration.can_tell(label, precision) else math.inf
+            least[label] = threshold
     labels = {label for pipe in nlp.pipe_labels.values() for label in pipe}
     for text in given:
         label, _, number = text.rpartition("=")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from spacy_domain_ner.confidence import least_confidences
+from spacy_domain_ner.confidence import least_confidences, read_calibration
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.batches import in_batches, windows
 from spacy_domain_ner.models import load_model
@@ -60,9 +60,11 @@ class Thresholds:
 
     Attributes:
         least: The least confidence, by entity type; "" stands for all types that are not named.
+        unproven: The types of which the early-stopping set had too few entities to show the wanted precision.
     """
 
     least: Mapping[str, float]
+    unproven: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -70,6 +72,7 @@ class Thresholds:
         nlp: Language,
         min_confidence: Confidences = (),
         precision: float | None = None,
+        keep_unproven: bool = True,
     ) -> "Thresholds":
         """Find a model's thresholds.
 
@@ -77,6 +80,7 @@ class Thresholds:
             nlp: The trained pipeline.
             min_confidence: The least confidence, as for an `Extractor`.
             precision: The precision that each type must have reached, as for an `Extractor`.
+            keep_unproven: Whether types are kept that had too few entities to show it, as for an `Extractor`.
 
         Raises:
             UserError: A value does not fit, or the model has no confidence or no thresholds.
@@ -85,12 +89,19 @@ class Thresholds:
             min_confidence = [str(min_confidence)]
         elif isinstance(min_confidence, Mapping):
             min_confidence = [f"{label}={value}" for label, value in min_confidence.items()]
-        return cls(least_confidences(nlp, min_confidence, precision))
+        least = least_confidences(nlp, min_confidence, precision, keep_unproven)
+        calibration = None if precision is None else read_calibration(nlp)
+        if precision is None or calibration is None:
+            return cls(least)
+        # A confidence that was given for a type counts, whatever is known of it.
+        unnamed = (label for label, value in least.items() if label and value in (0.0, math.inf))
+        return cls(least, tuple(sorted(label for label in unnamed if not calibration.can_tell(label, precision))))
 
     @property
     def unreachable(self) -> tuple[str, ...]:
         """The types of which no entity is kept, since no confidence reached the wanted precision."""
-        return tuple(sorted(label for label, value in self.least.items() if math.isinf(value)))
+        left_out = (label for label, value in self.least.items() if math.isinf(value))
+        return tuple(sorted(label for label in left_out if label not in self.unproven))
 
     def keeps(self, entity: Entity) -> bool:
         """Whether an entity is kept; one without a confidence always is."""
@@ -126,6 +137,7 @@ class Extractor:
         *,
         min_confidence: Confidences = (),
         precision: float | None = None,
+        keep_unproven: bool = True,
         batch_size: int | None = None,
         window: int | None = None,
     ) -> None:
@@ -137,6 +149,8 @@ class Extractor:
                 numbers by type, "" being all others; or texts as on the command line, `0.7` or `TEAM=0.9`.
             precision: The precision that each type must have reached on the early-stopping set, between 0 and 1. The
                 model keeps the thresholds for it; `min_confidence` goes before it.
+            keep_unproven: Whether a type is kept that had too few entities on that set for such a precision to show,
+                even if all of them were right: for 0.9 that is fewer than 8.
             batch_size: The most texts that the model reads at once; None takes the model's own number.
             window: The most characters of a text that are read at once; None takes the model's own limit, which is
                 also the upper limit (`nlp.max_length`, by default 1,000,000). A CNN takes about 1 MB of memory for
@@ -149,7 +163,7 @@ class Extractor:
             if value is not None and value < 1:
                 raise UserError(f"`{name}` is {value}", "It must be 1 or more.")
         self.nlp = model if isinstance(model, Language) else load_model(model)
-        self.thresholds = Thresholds.of(self.nlp, min_confidence, precision)
+        self.thresholds = Thresholds.of(self.nlp, min_confidence, precision, keep_unproven)
         self.batch_size = batch_size or self.nlp.batch_size
         self.window = min(window or self.nlp.max_length, self.nlp.max_length)
 

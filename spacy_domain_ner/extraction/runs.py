@@ -33,6 +33,7 @@ class Extraction:
         refused: The lines that could not be read, likewise.
         resumed: The passages of the run that this one resumes.
         unreachable: The types of which no entity is kept, since no confidence reached the wanted precision.
+        unproven: The types of which the early-stopping set had too few entities to show it.
         bytes_read: How much of the input has been read, in bytes; none of standard input and named pipes.
         bytes_total: The size of the whole input, in bytes, as far as it is known.
         left_out: The files of folders and archives that are not read, each with the reason.
@@ -45,6 +46,7 @@ class Extraction:
     refused: int = 0
     resumed: int = 0
     unreachable: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
     bytes_read: int = 0
     bytes_total: int = 0
     left_out: list[str] = field(default_factory=list)
@@ -76,6 +78,7 @@ def extract_files(
     text_key: str = "text",
     min_confidence: Confidences = (),
     precision: float | None = None,
+    keep_unproven: bool = True,
     report: Callable[[Extraction], object] | None = None,
 ) -> Extraction:
     """Find the entities in files of passages and write each record again, with its `entities` added.
@@ -98,6 +101,7 @@ def extract_files(
         text_key: The key of the text in JSON records, and its column in tables.
         min_confidence: The least confidence of an entity that is kept; see `Extractor`.
         precision: The precision that each type must have reached on the early-stopping set.
+        keep_unproven: Whether a type is kept that had too few entities there to show it; see `Extractor`.
         report: Called before the first batch and after each one; what it gets changes from call to call.
 
     Returns:
@@ -108,7 +112,10 @@ def extract_files(
             argument does not fit.
     """
     _check_arguments(model, workers, text_key)
-    settings = {"min_confidence": min_confidence, "precision": precision, "batch_size": batch_size, "window": window}
+    settings = {
+        "min_confidence": min_confidence, "precision": precision, "keep_unproven": keep_unproven,
+        "batch_size": batch_size, "window": window,
+    }  # fmt: skip
     state = Extraction()
     found = find_texts(inputs, file_format=file_format, encoding=encoding, text_key=text_key, advance=state.read)
     with found as texts:
@@ -116,7 +123,7 @@ def extract_files(
             _check_output(Path(output), texts.files)
         extractor = Extractor(model, **settings)  # type: ignore[arg-type]
         state.left_out = [f"{name}: {why}" for name, why in texts.left_out]
-        state.unreachable = extractor.thresholds.unreachable
+        state.unreachable, state.unproven = extractor.thresholds.unreachable, extractor.thresholds.unproven
         state.bytes_total = sum(file.size for file in texts.files)
         options = (whole_files, text_key, sorted(extractor.thresholds.least.items()), extractor.window)
         with _open_output(output, extractor.nlp, texts.files, options) as saved:

@@ -66,6 +66,21 @@ def test_a_type_of_which_no_entity_is_sure_enough_is_named(folder, texts, domain
     assert "SERVICE: none is kept, no confidence reached a precision of 0.9" in done.err
 
 
+def test_a_type_with_too_few_entities_to_tell_is_kept_or_dropped_as_asked_and_named(texts, tmp_path, domain_ner):
+    nlp = memorized(FACTORY, [Passage(TEXT, [SERVICE, INFRA])])
+    # Seven right ones can't show a precision of 0.9; eight can, by Laplace's rule.
+    assert calibrate(nlp, [Passage(TEXT, [SERVICE, INFRA])] * 7)
+    nlp.to_disk(tmp_path / "few")
+    assert found(tmp_path / "few", texts, tmp_path, precision=0.9) == ["SERVICE", "INFRA"]
+    assert found(tmp_path / "few", texts, tmp_path, precision=0.9, keep_unproven=False) == []
+    assert found(tmp_path / "few", texts, tmp_path, precision=0.8, keep_unproven=False) == ["SERVICE", "INFRA"]
+    asked = ("extract", tmp_path / "few", texts, "-o", tmp_path / "o.jsonl", "--precision", 0.9)
+    assert "SERVICE: all are kept, too few were among" in domain_ner(*asked).err
+    assert "SERVICE: none is kept, too few were among" in domain_ner(*asked, "--drop-unproven").err
+    assert calibrate(nlp, [Passage(TEXT, [SERVICE, INFRA])] * 8)
+    assert Thresholds.of(nlp, precision=0.9, keep_unproven=False).unproven == ()
+
+
 @pytest.mark.parametrize(
     ("min_confidence", "kept"),
     [

@@ -79,11 +79,11 @@ def print_agreement(result: "Agreement") -> None:
     _print_people(result)
     _print_confusions(result)
     for number, disagreement in enumerate(result.disagreements[:SHOWN], 1):
-        print(f"\n{number}. " + "\n   ".join(disagreement_lines(disagreement)))
+        msg.plain(f"\n{number}. " + "\n   ".join(disagreement_lines(disagreement)))
     rest = len(result.disagreements) - SHOWN
     if rest > 0:
-        print(f"\n... and {rest} more places; --output FILE.json writes all of them.")
-    print()
+        msg.plain(f"\n... and {rest} more places; --output FILE.json writes all of them.")
+    msg.plain()
     for label, count in result.unknown_labels.most_common(10):
         msg.warn(
             f"{count} span(s) of {label}, which is not an entity type, left out: --rename {label}=... renames them"
@@ -129,7 +129,7 @@ def _print_people(result: "Agreement") -> None:
     header: tuple[str, ...] = ("person", "person", "passages", "F1")
     msg.table(pairs[:SHOWN], header=header, divider=True, aligns=("l", "l", "r", "r"), max_col=60)
     if len(pairs) > SHOWN:
-        print(f"... and {len(pairs) - SHOWN} more pairs, who agree better")
+        msg.plain(f"... and {len(pairs) - SHOWN} more pairs, who agree better")
     if len(result.people) > 2:
         rows = [
             (name, person.passages, person.shared_passages, _figure(person.against_others.f1))
@@ -152,7 +152,7 @@ def _print_confusions(result: "Agreement") -> None:
     aligns = ("l", *"r" * (1 + len(KINDS)))
     msg.table(rows, header=("types", "times", *KINDS), divider=True, aligns=aligns, max_col=60)
     if len(result.confusions) > SHOWN:
-        print(f"... and {len(result.confusions) - SHOWN} more pairs of types")
+        msg.plain(f"... and {len(result.confusions) - SHOWN} more pairs of types")
 
 
 def _judgement(one: "TypeAgreement") -> str:

@@ -77,7 +77,7 @@ def print_comparison(comparison: "Comparison", gates: "Gates") -> None:
     from spacy_domain_ner.reports import comparison as report
 
     names = (model.name for model in comparison.models)
-    print()
+    msg.plain()
     msg.info(report.basis(comparison))
     for headings, table in (
         (report.header(comparison), report.rows(comparison)),

@@ -45,4 +45,4 @@ def presets_cli() -> None:
             preset.licence,
         )
     console.print(table)
-    print("\nAny other model: a hub name (owner/name), or the path of a folder that save_pretrained wrote.")
+    msg.plain("\nAny other model: a hub name (owner/name), or the path of a folder that save_pretrained wrote.")

@@ -54,7 +54,7 @@ def evaluate_cli(
     )
     for note in assessment.notes:
         msg.warn(note)
-    print(assessment.summary())
+    msg.plain(assessment.summary())
     if errors is not None and assessment.errors:
         msg.info(f"{len(assessment.errors)} errors are in {errors}: domain-ner export label-studio {errors}")
     if report is not None:

@@ -1,6 +1,7 @@
 """domain-ner extract"""
 
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -10,12 +11,15 @@ import typer
 
 import spacy_domain_ner as ner
 from spacy_domain_ner.cli._app import verb
-from spacy_domain_ner.cli._messages import fail
+from spacy_domain_ner.cli._messages import fail, msg
 from spacy_domain_ner.cli._options import ENCODING, FILE_FORMAT, TEXT_KEY
 from spacy_domain_ner.errors import UserError
 
 if TYPE_CHECKING:
     from spacy_domain_ner.extraction.runs import Extraction
+
+# What a terminal obeys and JSON need not escape: controls, and marks that turn the direction of what follows.
+_OBEYED = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 @verb("extract")
@@ -92,7 +96,7 @@ class _StandardOutput:
 
     def write(self, rows: bytes) -> None:
         try:
-            sys.stdout.buffer.write(rows)
+            sys.stdout.buffer.write(_escaped(rows))
             sys.stdout.buffer.flush()
         except OSError as error:
             # Python writes the rest when it ends, which would fail again.
@@ -127,7 +131,7 @@ class _Progress:
         if self._extraction is None:
             self._begin(extraction)
         for refusal in extraction.refusals:
-            print(refusal.replace("`encoding`", "--encoding"), file=sys.stderr)
+            msg.plain(refusal.replace("`encoding`", "--encoding"), sys.stderr)
         extraction.refusals.clear()
         self._bar.update(
             self._task, completed=extraction.bytes_read, done=extraction.passages, speed=self._speed(extraction)
@@ -135,18 +139,18 @@ class _Progress:
 
     def _begin(self, extraction: "Extraction") -> None:
         for label in extraction.unreachable:
-            print(f"{label}: none is kept, no confidence reached a precision of {self._precision}", file=sys.stderr)
+            msg.plain(f"{label}: none is kept, no confidence reached a precision of {self._precision}", sys.stderr)
         for label in extraction.unproven:
             what = "all are kept" if self._keep_unproven else "none is kept"
-            print(
+            msg.plain(
                 f"{label}: {what}, too few were among the early-stopping passages to tell whether their precision is "
                 f"{self._precision}",
-                file=sys.stderr,
+                sys.stderr,
             )
         for left_out in extraction.left_out:
-            print(f"not read: {left_out}", file=sys.stderr)
+            msg.plain(f"not read: {left_out}", sys.stderr)
         if extraction.resumed:
-            print(f"Resumed after {extraction.resumed} passages of an earlier run.", file=sys.stderr)
+            msg.plain(f"Resumed after {extraction.resumed} passages of an earlier run.", sys.stderr)
         self._extraction = extraction
         self._start = time.perf_counter()
         self._task = self._bar.add_task("", total=extraction.bytes_total or None, done=0, speed="–")
@@ -161,7 +165,14 @@ class _Progress:
             speed = f"{self._speed(done)} passages per second" if done.passages > done.resumed else "nothing new"
             refused = f", {done.refused} line(s) not read" if done.refused else ""
             entities = "1 entity" if done.entities == 1 else f"{done.entities} entities"
-            print(
+            msg.plain(
                 f"{done.passages} passage{'' if done.passages == 1 else 's'}, {entities}{refused} ({speed})",
-                file=sys.stderr,
+                sys.stderr,
             )
+
+
+def _escaped(rows: bytes) -> bytes:
+    """The same JSON, with escapes for what a terminal would obey."""
+    if rows.isascii() and b"\x7f" not in rows:
+        return rows
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", rows.decode("utf8")).encode("utf8")

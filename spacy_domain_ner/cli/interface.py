@@ -21,7 +21,7 @@ def interface_cli(
 
     text = ner.write_interface(tool, schema, output)
     if output is None:
-        print(text, end="")
+        msg.data(text)
     else:
         msg.good(
             f"The interface for {tool.value} is in {output}.", next_step(tool, output, ner.read_schema(schema).labels)

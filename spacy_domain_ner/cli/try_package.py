@@ -21,7 +21,7 @@ def try_cli(
         found = ", ".join(f"{form} ({label})" for form, label in outcome.found) or "nothing"
         (msg.fail if outcome.failures else msg.good)(outcome.sentence.text)
         for line in [f"found: {found}", *outcome.failures]:
-            print(f"  {line}")
+            msg.plain(f"  {line}")
     if failed := sum(bool(outcome.failures) for outcome in outcomes):
         fail(
             f"{failed} of {len(outcomes)} sentences are not right.",

@@ -33,7 +33,7 @@ def update_cli(
     updates = update_project(project, dry_run=dry_run)
     for update in updates:
         if dry_run:
-            print(update.diff, end="")
+            msg.data(update.diff)
         show = msg.warn if update.action in ("conflict", "left", "dropped") else msg.good
         show(f"{update.path}: {'would be ' if dry_run and update.diff else ''}{WORDS[update.action]}")
     conflicts = [f"  {project / update.path}:{line}" for update in updates for line in update.conflicts]

@@ -49,6 +49,9 @@ REPORT = typer.Option(
 )
 STRICT = typer.Option(False, "--strict", help="Import nothing if anything is refused")
 
+# A parameter of the library that a reason names.
+_PARAMETER = re.compile(r"`(texts|text_key|columns|tag_names)(?:=([^`]*))?`")
+
 # The option of each policy, in the order of the help.
 _POLICIES: dict[str, tuple[Any, Any]] = {
     "annotators": (
@@ -210,10 +213,14 @@ def _print_entries(result: "ImportReport") -> None:
     ):
         for entry in result.shown[kind][:5]:  # type: ignore[index]
             # The reasons name the parameters of the library.
-            words = re.sub(r"`(texts|text_key)`", lambda found: "--" + found[1].replace("_", "-"), str(entry))
-            show(f"{kind}: {words}")
+            show(f"{kind}: {_PARAMETER.sub(_as_option, str(entry))}")
         if total > 5:
             show(f"... {total} {kind} in all")
+
+
+def _as_option(parameter: re.Match[str]) -> str:
+    value = f" {parameter[2]}" if parameter[2] else ""
+    return f"--{parameter[1].replace('_', '-')}{value}"
 
 
 def _print_counts(result: "ImportReport") -> None:

@@ -44,6 +44,16 @@ def test_what_is_refused_is_shown_with_its_place(run, tmp_path):
     assert "CoNLL / BIO (IOB2 tags in column 2 of 2, tokens in 1, separated by blanks)" in result.stdout
 
 
+def test_a_table_that_is_left_out_names_the_option_for_its_columns(run, tmp_path):
+    (tmp_path / "tagged.csv").write_text("word,tag\nRedis,B-INFRA\nhums,O\n", encoding="utf8")
+    (tmp_path / "words.csv").write_text("id,word,pos\n1,It,PRP\n1,hums,VBZ\n", encoding="utf8")
+    result = run("domain-ner", "import", "tagged.csv", "words.csv", "-o", "out.jsonl")
+    assert result.returncode == 0, result.stderr
+    assert 'tagged.csv: CoNLL / BIO (IOB2 tags in column 2 "tag" of 2, tokens in 1 "word"' in result.stdout
+    assert "is a table of 3 columns separated by commas (1 'id', 2 'word', 3 'pos')" in result.stdout
+    assert "say in which columns: --columns token=1,tag=2" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("content", "options", "what", "hint"),
     [
@@ -60,6 +70,11 @@ def test_what_is_refused_is_shown_with_its_place(run, tmp_path):
         pytest.param("prose", ["--offset-unit", "miles"], "--offset-unit is 'miles'", "utf-16", id="an unknown unit"),
         pytest.param("a O\n", ["--columns", "tag=7"], "There is no column 7: the lines have 2", "--columns",
                      id="no such column"),
+        pytest.param("a,b\nx,O\ny,B-X\n", ["--columns", "token=c"], "There is no column 'c'", "by --columns, by their",
+                     id="no column of that name"),
+        pytest.param("id,word,pos\n1,It,PRP\n", [], "is a table of 3 columns", "Nothing was imported", id="no tags"),
+        pytest.param("sid,word,label\n1,It,0\n1,is,1\n", [], "has numbers as tags", "--tag-names O,B-NAME,I-NAME",
+                     id="numbers"),
         pytest.param(tasks("Redis is"), ["--schema", "none.yml"], "none.yml", "", id="no entity types"),
         pytest.param('{"text": "x", "label": [[5, 9, "A"]]}\n', ["--strict"], "refused; nothing was imported",
                      "leave out --strict", id="strict"),

@@ -12,7 +12,9 @@ MOST_COLUMNS = 100
 # The share of lines that have as many cells as most have.
 _REGULAR = 0.6
 # The lines that a quoted cell may take.
-_LONGEST_CELL = 1000
+_LONGEST_CELL = 100
+# Cells without an end, after which none is looked for: these marks are letters.
+_MOST_OPEN = 10
 # The blanks between columns; a no-break space belongs to its token.
 _BLANKS = re.compile(r"[ \t]+")
 # How a document begins in a file of CoNLL-2012.
@@ -60,6 +62,7 @@ class Separator:
                 yield number, line, self.cut(line)
             return
         waiting: list[tuple[int, str]] = []
+        still_open = 0
         source = iter(lines)
         while True:
             item = waiting.pop(0) if waiting else next(source, None)
@@ -72,9 +75,10 @@ class Separator:
             cells = parse_quoted(line, self.character)
             if cells is None:
                 cells = self.cut(line)
-                if len(cells) != self.width:
+                if len(cells) != self.width and still_open < _MOST_OPEN:
                     # A cell that holds the end of a line, as the token of a line break does.
                     more, waiting = self._longer(line, waiting, source)
+                    still_open += more is None
                     cells = more or cells
             yield number, line, cells
 

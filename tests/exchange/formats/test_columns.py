@@ -265,6 +265,13 @@ def test_people_who_annotated_a_table_are_compared_by_the_same_columns(tmp_path)
     assert result.types["TOOL"].mentions == 5
 
 
+def test_quotation_marks_without_an_end_are_letters_and_take_no_time(imported):
+    content = "w,t\n" + 'Drill,B-TOOL\n",",O\nhums,O\n\n' * 600 + '"x,y,z\n' * 300 + "\nwell,O\n"
+    result = imported(content, name="table.csv")
+    assert result.texts == ["Drill, hums", "well"]
+    assert len(result.reasons("refused")) == 1
+
+
 def test_the_bracketed_names_of_conll_2012_are_read(imported):
     result = imported(CONLL_2012, name="a.gold_conll")
     assert result.texts == ["In New York Ann", "It"]

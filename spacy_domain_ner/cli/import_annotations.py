@@ -24,6 +24,9 @@ def import_cli(
     columns: str = importing.COLUMNS,
     tag_names: str = importing.TAG_NAMES,
     texts: Path = importing.TEXTS,
+    sentences: bool = typer.Option(
+        False, "--sentences", help="Cut each passage into its sentences; those that a span crosses stay together"
+    ),
     to_label: Path = typer.Option(None, help="File for the passages annotated in part (binary answers), to complete"),
     report: Path = importing.REPORT,
     strict: bool = importing.STRICT,
@@ -38,6 +41,6 @@ def import_cli(
         result = ner.import_annotations(
             inputs, output, policies, schema=importing.default_schema(schema), file_format=file_format,
             encoding=encoding, text_key=text_key, columns=columns, tag_names=tag_names, texts=texts,
-            to_label=to_label, report=report, strict=strict, progress=progress,
+            sentences=sentences, to_label=to_label, report=report, strict=strict, progress=progress,
         )  # fmt: skip
     importing.print_report(result, output, report, inputs)

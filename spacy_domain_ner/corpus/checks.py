@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 # The numbers of annotated mentions from which a type is usable, and good.
 USABLE = 200
 GOOD = 500
+# Tokens of a passage from which training makes little of it. All of it is learned from, but the step of training that
+# it makes alone counts no more than one of 200 words (the batch of the CPU model), five of which it has; a transformer
+# reads at most 512 word pieces at once, some 400 words, and what stands further away explains nothing.
+LONG_PASSAGE = 1_000
+# Tokens of an entity that no window of a transformer holds: those of the configs have 500 bytes or 256 word pieces.
+LONG_ENTITY = 100
 
 
 @dataclass(frozen=True)
@@ -167,6 +173,7 @@ def check_corpus(read: ReadResult, schema: EntitySchema, nlp: "Language") -> Che
     for passage in read.passages:
         findings += _span_findings(passage, schema)
         findings += _alignment_findings(passage, nlp)
+        findings += _length_findings(passage, nlp)
     findings += _repeated_passages(read.passages)
     return CheckReport(
         passages=len(read.passages),
@@ -240,6 +247,26 @@ def _alignment_findings(passage: Passage, nlp: "Language") -> Iterator[Finding]:
                 f"{' | '.join(shorten(token, 30) for token in tokens)}), so it can't be learned and counts as missed"
             )
             yield Finding("misaligned", False, passage.file, passage.line, message, passage.surface(span))
+
+
+def _length_findings(passage: Passage, nlp: "Language") -> Iterator[Finding]:
+    def tokens(text: str, most: int) -> int:
+        # There are never more tokens than characters.
+        return len(nlp.make_doc(text)) if len(text) > most else 0
+
+    if (length := tokens(passage.text, LONG_PASSAGE)) > LONG_PASSAGE:
+        message = (
+            f"a passage of {length} tokens, of which training makes little: divide it into passages of a few sentences "
+            "(`domain-ner import FILE --sentences` does)"
+        )
+        yield Finding("long-passage", False, passage.file, passage.line, message, passage.text)
+    for span in passage.spans:
+        if (length := tokens(passage.surface(span), LONG_ENTITY)) > LONG_ENTITY:
+            message = (
+                f"the {span.label} span {span.start} to {span.end} has {length} tokens, more than a transformer reads "
+                "in one window: annotate the name alone, or leave it out"
+            )
+            yield Finding("long-entity", False, passage.file, passage.line, message, passage.surface(span))
 
 
 def _repeated_passages(passages: list[Passage]) -> Iterator[Finding]:

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
+from spacy_domain_ner.corpus.passage import PART_OF, PART_START
+
 
 def text_identity(text: str) -> str:
     """Normalize a text: two texts are the same where this is equal.
@@ -35,7 +37,7 @@ def passage_key(text: str, meta: Mapping[str, Any], with_annotator: bool = False
 
     Args:
         text: The passage's text.
-        meta: What its source says about it: `source`, and perhaps `annotator`.
+        meta: What its source says about it: `source`, perhaps `annotator`, and where it was cut out of another.
         with_annotator: Whether the versions of several annotators are passages of their own.
 
     Returns:
@@ -43,6 +45,9 @@ def passage_key(text: str, meta: Mapping[str, Any], with_annotator: bool = False
     """
     source = meta.get("source")
     parts = [text_identity(text), "" if source is None else str(source)]
+    if PART_OF in meta:
+        # The same sentence may come twice in one passage.
+        parts.append(f"{meta[PART_OF]}:{meta.get(PART_START)}")
     if with_annotator:
         parts.append(str(meta.get("annotator", "")))
     # Another tool may give halves of surrogate pairs.

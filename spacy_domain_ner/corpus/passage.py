@@ -8,6 +8,10 @@ from typing import Any
 MODEL_ERRORS = "model_errors"
 # A key beside the text: where models contradict the annotation. An import drops it, too.
 SUSPECTS = "suspects"
+# Keys of `meta` in a passage that was cut out of a longer one: what identifies that, in hexadecimal digits, and where
+# in it the part begins.
+PART_OF = "part_of"
+PART_START = "part_start"
 
 
 @dataclass(frozen=True, order=True)

@@ -12,8 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from spacy_domain_ner.corpus.identity import passage_key
 from spacy_domain_ner.corpus.jsonl import MAX_LENGTH, read_line, to_record
-from spacy_domain_ner.corpus.passage import MODEL_ERRORS, SUSPECTS, Passage
+from spacy_domain_ner.corpus.passage import MODEL_ERRORS, PART_OF, SUSPECTS, Passage
+from spacy_domain_ner.corpus.sentences import cut_at_sentences
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange import offsets
 from spacy_domain_ner.exchange.cleaning import CleanVersion, clean, rebase
@@ -49,6 +51,7 @@ def import_annotations(
     columns: str | None = None,
     tag_names: str | Path | None = None,
     texts: str | Path | None = None,
+    sentences: bool = False,
     to_label: str | Path | None = None,
     report: str | Path | None = None,
     strict: bool = False,
@@ -75,6 +78,9 @@ def import_annotations(
             data set's dataset_info.json or README.md, a model's config.json, or one name per line.
         texts: The folder of the texts that Label Studio's tasks only refer to, by URL or path. They are found by the
             names of the files; nothing is fetched.
+        sentences: Whether to cut each passage into its sentences. No span is cut: sentences that one crosses stay
+            together. The parts keep `meta.source`, or get one in common, and say in `meta` what they are parts of: so
+            a later import of the whole passage, in parts or not, takes their place.
         to_label: A file to write with the passages that are annotated in part, to be completed; None writes none.
         report: A JSON file to write with everything that was changed, refused or left out; None writes none.
         strict: Whether anything refused is an error.
@@ -100,7 +106,7 @@ def import_annotations(
         bar.bytes_in_all = sum(source.path.stat().st_size for source in sources)
         database = stack.enter_context(closing(Staging()))
         log = stack.enter_context(ImportLog(None if report is None else Path(report)))
-        running = _Import(database, log, policies, entity_types)
+        running = _Import(database, log, policies, entity_types, sentences)
         running.read_all(sources, file_format, text_key, columns, folder, names)
         versions = bar.over(database.groups(), database.count("version WHERE first = id"), 0.5, 0.85)
         running.combine_all(versions, keep_partial=to_label is not None)
@@ -244,8 +250,16 @@ class _Progress:
 class _Import:
     """One import while it runs."""
 
-    def __init__(self, database: Staging, log: ImportLog, policies: Policies, schema: EntitySchema | None) -> None:
+    def __init__(
+        self,
+        database: Staging,
+        log: ImportLog,
+        policies: Policies,
+        schema: EntitySchema | None,
+        sentences: bool = False,
+    ) -> None:
         self._database = database
+        self._sentences = sentences
         self._log = log
         self._policies = policies
         self._schema = schema
@@ -303,7 +317,7 @@ class _Import:
             version.extra.pop(SUSPECTS, None)
             report.spans["read"] += len(version.spans) + len(version.refused)
             report.ignored.update(version.ignored)
-            problem = _unreadable(version)
+            problem = _unreadable(version, cut_later=self._sentences)
         else:
             problem = Reason.IN_WORDS.note(words=version.reason)
             version = Version(version.text, id=version.id)
@@ -382,7 +396,7 @@ class _Import:
                 again = f" ({named[version.annotator]})" if named[version.annotator] > 1 else ""
                 meta = {**meta, "annotator": (version.annotator or "unknown") + again}
             passage = Passage(version.text, spans, meta, version.extra, unknown=annotation.unknown)
-            self._database.add_passage(passage, version, each)
+            self._add(passage, version, each)
             report.passages["kept"] += 1
             report.spans["kept"] += len(spans)
             report.labels.update(span.label for span in spans)
@@ -394,6 +408,17 @@ class _Import:
             report.passages["left out"] += others - (not annotations)
             if annotations:
                 report.reasons[Reason.COMBINED] += others
+
+    def _add(self, passage: Passage, version: Version, with_annotator: bool) -> None:
+        """Put a passage into the database, in parts where the user wants that."""
+        key = passage_key(passage.text, passage.meta, with_annotator)
+        task = {} if version.id.startswith("record ") or not version.id else {"task": version.id}
+        for part in cut_at_sentences(passage, key, task) if self._sentences else [passage]:
+            if len(part.text) > MAX_LENGTH:
+                note = Reason.TOO_LONG.note(length=len(part.text))
+                self._log.add_passage("refused", version, note, part.text[:MAX_LENGTH])
+            else:
+                self._database.add_passage(part, version, key, with_annotator)
 
     def _keep_partial(self, versions: list[Version]) -> None:
         if not versions:
@@ -421,7 +446,7 @@ class _Import:
                     old = read_line(line, str(output), number) if line.strip() else None
                     found = self._database.take(old) if isinstance(old, Passage) else None
                     if isinstance(old, Passage) and found is not None:
-                        yield (self._updated(old, *found) or line) + "\n"
+                        yield from (new + "\n" for new in self._replaced(old, line, found))
                         continue
                     counts["untouched"] += isinstance(old, Passage)
                     yield line + "\n"
@@ -429,6 +454,28 @@ class _Import:
         for passage, _ in progress.over(self._database.new_passages(), total, 0.9, 1):
             counts["added"] += 1
             yield json.dumps(to_record(passage), ensure_ascii=False) + "\n"
+
+    def _replaced(self, old: Passage, line: str, found: list[tuple[Passage, Version]]) -> Iterator[str]:
+        """Give the new lines of a passage that was there: its own, or those of what was imported in its place."""
+        if len(found) == 1 and found[0][0].meta.get(PART_OF) == old.meta.get(PART_OF):
+            yield self._updated(old, *found[0]) or line
+            return
+        counts = self._log.report.passages
+        if found and found[0][1].status is Status.UNCONFIRMED and old.spans:
+            counts["unchanged"] += 1
+            self._log.add_passage("changed", found[0][1], Reason.OLD_ANNOTATION_KEPT.note(), old.text)
+            yield line
+            return
+        counts["updated"] += 1
+        version = found[0][1] if found else Version(old.text, file=old.file, line=old.line)
+        self._log.add_passage("updated", version, Reason.CUT_IN_ANOTHER_WAY.note(), old.text)
+        for new, _ in found:
+            # A part's own meta and id are not the whole's.
+            kept = (
+                {} if PART_OF in old.meta else {"meta": {**old.meta, **new.meta}, "extra": {**old.extra, **new.extra}}
+            )
+            merged = replace(new, **kept)  # type: ignore[arg-type]
+            yield json.dumps(to_record(merged), ensure_ascii=False)
 
     def partial_lines(self) -> Iterator[str]:
         """Give the lines of the passages that are annotated in part."""
@@ -479,11 +526,11 @@ def _move_onto(cleaned: CleanVersion, text: str) -> Note | None:
     return None
 
 
-def _unreadable(version: Version) -> Note | None:
+def _unreadable(version: Version, cut_later: bool) -> Note | None:
     """Say why a version that was read can't be taken; None where it can."""
     if not version.text.strip():
         return Reason.EMPTY_TEXT.note()
-    if len(version.text) > MAX_LENGTH:
+    if len(version.text) > MAX_LENGTH and not cut_later:
         return Reason.TOO_LONG.note(length=len(version.text))
     try:
         labels = [span.label for span in version.spans]

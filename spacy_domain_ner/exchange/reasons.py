@@ -57,6 +57,7 @@ class Reason(str, Enum):
     NOT_DECIDED = "{versions} versions{whose} differ in {spans} span(s); {undecided} place(s) stay unknown"
     OLD_ANNOTATION_KEPT = "it has no span and may not be annotated; the annotation that was there stays"
     UPDATED = "updated: {changes}"
+    CUT_IN_ANOTHER_WAY = "updated: the passage is cut in another way now"
 
     def note(self, text: str = "", **details: object) -> "Note":
         """Make a note with this reason.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from spacy_domain_ner.corpus.identity import passage_key
-from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.corpus.passage import PART_OF, Passage
 from spacy_domain_ner.exchange.formats.version import Version
 
 
@@ -20,8 +20,8 @@ class Staging:
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -32000;"
             "CREATE TABLE version (id INTEGER PRIMARY KEY, first INTEGER, key BLOB, data BLOB);"
             "CREATE INDEX by_key ON version (key); CREATE INDEX by_first ON version (first, id);"
-            "CREATE TABLE passage (id INTEGER PRIMARY KEY, key BLOB, data BLOB, used INTEGER DEFAULT 0);"
-            "CREATE INDEX passage_by_key ON passage (key);"
+            "CREATE TABLE passage (id INTEGER PRIMARY KEY, key BLOB, whole BLOB, data BLOB, used INTEGER DEFAULT 0);"
+            "CREATE INDEX passage_by_key ON passage (key); CREATE INDEX passage_by_whole ON passage (whole);"
             "CREATE TABLE partial (data BLOB);"
         )
 
@@ -35,13 +35,14 @@ class Staging:
             (self._versions, row[0] if row else self._versions, key, _packed(version)),
         )
 
-    def count(self, what: str) -> int:
+    def count(self, what: str, *values: object) -> int:
         """Count the rows of a table.
 
         Args:
             what: The table's name, with or without a condition: "passage WHERE used = 0".
+            values: What stands for the condition's question marks.
         """
-        return int(self._connection.execute(f"SELECT count(*) FROM {what}").fetchone()[0])
+        return int(self._connection.execute(f"SELECT count(*) FROM {what}", values).fetchone()[0])
 
     def groups(self) -> Iterator[list[Version]]:
         """Give the versions of each passage, in the order in which the passages were first read."""
@@ -49,28 +50,50 @@ class Staging:
         for _, group in groupby(rows, key=lambda row: row[0]):
             yield [pickle.loads(data) for _, data in group]
 
-    def add_passage(self, passage: Passage, version: Version, with_annotator: bool) -> None:
-        """Add the passage that a version became.
+    def add_passage(self, passage: Passage, version: Version, whole: bytes, with_annotator: bool) -> None:
+        """Add the passage that a version became, or a part of it.
 
         Args:
-            passage: The passage.
+            passage: The passage, or the part.
             version: The version that it follows.
+            whole: The key of the whole passage.
             with_annotator: Whether the versions of several annotators are passages of their own.
         """
         key = passage_key(passage.text, passage.meta, with_annotator)
         # Only the version's place and status are needed later.
         place = Version("", id=version.id, status=version.status, file=version.file, line=version.line)
-        self._connection.execute("INSERT INTO passage (key, data) VALUES (?, ?)", (key, _packed((passage, place))))
+        row = (key, whole, _packed((passage, place)))
+        self._connection.execute("INSERT INTO passage (key, whole, data) VALUES (?, ?, ?)", row)
 
-    def take(self, passage: Passage) -> tuple[Passage, Version] | None:
-        """Give what was imported for a passage, with the version that it follows, and mark it as used."""
-        for with_annotator in (False, True):
-            key = passage_key(passage.text, passage.meta, with_annotator)
-            row = self._connection.execute("SELECT id, data FROM passage WHERE key = ?", (key,)).fetchone()
-            if row is not None:
-                self._connection.execute("UPDATE passage SET used = 1 WHERE id = ?", (row[0],))
-                return pickle.loads(row[1])
+    def take(self, passage: Passage) -> list[tuple[Passage, Version]] | None:
+        """Give what was imported for a passage that was there, and mark it as used.
+
+        Args:
+            passage: The passage.
+
+        Returns:
+            The passage or its parts, each with the version that it follows; nothing where it was a part, and what takes
+            its place is used already or is added with the new passages; None where nothing was imported for it.
+        """
+        keys = [passage_key(passage.text, passage.meta, with_annotator) for with_annotator in (False, True)]
+        for key in keys:
+            if found := self._take("key = ?", key):
+                return found[:1]
+        # It is whole, and was imported in parts.
+        for key in keys:
+            if found := self._take("used = 0 AND whole = ?", key):
+                return found
+        # It is a part, and was imported whole, or in other parts.
+        whole = _whole_key(passage)
+        if whole and self.count("passage WHERE whole = ?", whole):
+            return self._take("used = 0 AND key = ?", whole)
         return None
+
+    def _take(self, condition: str, key: bytes) -> list[tuple[Passage, Version]]:
+        query = f"SELECT id, data FROM passage WHERE {condition} ORDER BY id"
+        rows = self._connection.execute(query, (key,)).fetchall()
+        self._connection.executemany("UPDATE passage SET used = 1 WHERE id = ?", [(number,) for number, _ in rows])
+        return [pickle.loads(data) for _, data in rows]
 
     def new_passages(self) -> Iterator[tuple[Passage, Version]]:
         """Give the passages that were not taken."""
@@ -89,6 +112,14 @@ class Staging:
     def close(self) -> None:
         """Delete the database."""
         self._connection.close()
+
+
+def _whole_key(passage: Passage) -> bytes:
+    """The key of the passage that a part was cut out of; nothing where it is not a part."""
+    try:
+        return bytes.fromhex(passage.meta.get(PART_OF, ""))
+    except (TypeError, ValueError):
+        return b""
 
 
 def _packed(value: object) -> bytes:

@@ -6,19 +6,11 @@ from typing import TypeVar
 
 from spacy.tokenizer import Tokenizer
 
+from spacy_domain_ner.corpus.sentences import LINE_END, SENTENCE_END
+
 # A batch ends at this many characters (of input lines: bytes), however few items it has, so that memory stays bounded:
 # a CNN takes about 1 MB for every 1,000 characters that it reads at once.
 BATCH_SIZE = 250_000
-# Where a text may be cut: the cut is at the end of the match.
-_SENTENCE_END = re.compile(
-    # A blank line;
-    r"\n[^\S\n]*\n\s*"
-    # a full stop and white space, unless a small letter follows, as after many abbreviations;
-    r"|[.!?…։؟۔।॥።][\"'”’»)\]]*\s+(?![a-zß-öø-ÿα-ωа-я])"
-    # a full stop of a script that has no spaces.
-    r"|[。！？｡][」』”’）]*\s*"
-)
-_LINE_END = re.compile(r"\n\s*")
 _WHITE_SPACE = re.compile(r"\s+")
 # Characters before a cut in a run without white space that are read to find where a token begins.
 _TOKENIZED = 1_000
@@ -73,7 +65,7 @@ def windows(text: str, longest: int, tokenizer: Tokenizer) -> Iterator[tuple[int
 
 def _find_cut(text: str, start: int, end: int, tokenizer: Tokenizer) -> int:
     middle = (start + end) // 2
-    for place, first in ((_SENTENCE_END, middle), (_LINE_END, middle), (_WHITE_SPACE, start)):
+    for place, first in ((SENTENCE_END, middle), (LINE_END, middle), (_WHITE_SPACE, start)):
         cuts = [found.end() for found in place.finditer(text, first, end)]
         if cuts:
             return cuts[-1]

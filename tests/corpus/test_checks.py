@@ -128,3 +128,19 @@ def test_an_empty_corpus_has_no_findings():
     report = checked()
     assert (report.passages, report.findings) == (0, [])
     assert list(report.types) == ["INFRA", "SERVICE"]
+
+
+def test_a_passage_and_an_entity_that_training_makes_little_of_are_warnings_with_what_to_do():
+    name = "word " * 101
+    findings = checked(
+        Passage("word " * 1_001), Passage("word " * 1_000), Passage("w" * 5_000),
+        Passage(name, infra((0, len(name) - 1))), Passage(name, infra((0, len(name) - 6))),
+    ).findings  # fmt: skip
+    assert [(finding.kind, finding.error, finding.line) for finding in findings] == [
+        ("long-passage", False, 1),
+        ("long-entity", False, 4),
+        ("contradiction", False, 5),
+    ]
+    assert "1001 tokens" in findings[0].message
+    assert "domain-ner import FILE --sentences" in findings[0].message
+    assert "the INFRA span 0 to 504 has 101 tokens" in findings[1].message

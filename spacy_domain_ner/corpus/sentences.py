@@ -1,0 +1,92 @@
+"""Where sentences end, without a model: windows of long texts are cut there, and long passages."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from spacy_domain_ner.corpus.passage import PART_OF, PART_START, Passage, Span
+
+# A cut is at the end of the match.
+SENTENCE_END = re.compile(
+    # A blank line;
+    r"\n[^\S\n]*\n\s*"
+    # a full stop and white space, unless a small letter follows, as after many abbreviations;
+    r"|[.!?…։؟۔।॥።][\"'”’»)\]]*\s+(?![a-zß-öø-ÿα-ωа-я])"
+    # a full stop of a script that has no spaces.
+    r"|[。！？｡][」』”’）]*\s*"
+)
+LINE_END = re.compile(r"\n\s*")
+# Characters of a sentence from which its line ends count as sentence ends: it is a list, a table or a log.
+_LONG_SENTENCE = 1_000
+# What a capital letter or a number often follows within a sentence, and the number of a heading or of an item.
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:[A-Z]|Dr|Mrs?|Ms|Prof|St|Nos?|Nr|Figs?|Eqs?|Tab|Secs?|Vols?|vs|cf|approx|ca|Inc|Ltd|Co|Corp|Abs|Art|Abb"
+    r"|bzw|vgl|usw|evtl|inkl|e\.g|i\.e|etc|al)|(?:^|\n)\s*\d{1,3}(?:\.\d{1,3})*)\.\s*$"
+)
+
+
+def cut_at_sentences(passage: Passage, key: bytes, meta: Mapping[str, Any] = {}) -> list[Passage]:
+    """Cut a passage into its sentences. No span is cut: sentences that one crosses stay together.
+
+    Args:
+        passage: The passage.
+        key: What identifies it, for the parts' `meta`.
+        meta: What else goes there.
+
+    Returns:
+        The parts, without the white space between them, each with its place in the passage in its `meta`; the passage
+        itself where it has one sentence.
+    """
+    kept = sorted([*passage.spans, *passage.unknown])
+    parts: list[Passage] = []
+    start = 0
+    for end in _ends(passage.text, kept):
+        text = passage.text[start:end]
+        if text.strip():
+            first = start + len(text) - len(text.lstrip())
+            parts.append(
+                _part(passage, first, start + len(text.rstrip()), {**meta, PART_OF: key.hex(), PART_START: first})
+            )
+        start = end
+    if len(parts) < 2:
+        return [passage]
+    if "id" in passage.extra:
+        for number, part in enumerate(parts, 1):
+            part.extra = {**part.extra, "id": f"{passage.extra['id']}-{number}"}
+    return parts
+
+
+def _ends(text: str, spans: list[Span]) -> Iterator[int]:
+    """The ends of the text's sentences that no span crosses, the last of them the text's."""
+    number = furthest = 0
+    for end in _sentence_ends(text):
+        while number < len(spans) and spans[number].start < end:
+            furthest = max(furthest, spans[number].end)
+            number += 1
+        if furthest <= end:
+            yield end
+    yield len(text)
+
+
+def _sentence_ends(text: str) -> Iterator[int]:
+    start = 0
+    for found in [*SENTENCE_END.finditer(text), None]:
+        end = len(text) if found is None else found.end()
+        if found is not None and "\n" not in found[0] and _ABBREVIATION.search(text, max(0, start, end - 40), end):
+            continue
+        if end - start > _LONG_SENTENCE:
+            yield from (line.end() for line in LINE_END.finditer(text, start, end - 1))
+        yield end
+        start = end
+
+
+def _part(whole: Passage, start: int, end: int, place: Mapping[str, Any]) -> Passage:
+    def moved(spans: list[Span]) -> list[Span]:
+        here = (span for span in spans if start <= span.start < end)
+        return [replace(span, start=span.start - start, end=span.end - start) for span in here]
+
+    meta = {**whole.meta, **place}
+    # A split keeps the parts together.
+    meta.setdefault("source", f"passage {place[PART_OF][:8]}")
+    return Passage(whole.text[start:end], moved(whole.spans), meta, whole.extra, unknown=moved(whole.unknown))

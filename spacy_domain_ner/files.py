@@ -178,7 +178,7 @@ def no_room(error: BaseException) -> WriteError | None:
     if told is None:
         return None
     named = getattr(error, "filename", None) or "a file"
-    return _write_error(os.fsdecode(named), *told)
+    return _write_error(str(named), *told)
 
 
 def clear_leftovers(path: str | Path) -> None:

@@ -16,7 +16,7 @@ PRESETS = Path(__file__).with_name("presets.yml")
 CNN = "cnn"
 # The largest width of a small transformer: the values in a word piece's vector.
 SMALL = 512
-HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w.-]+", re.ASCII)
+HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 
 
 class Preset(BaseModel):

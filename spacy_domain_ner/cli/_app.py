@@ -169,7 +169,8 @@ def verb(name: str, group: typer.Typer | None = None, **settings: Any) -> Callab
 
                 if told := no_room(error):
                     fail(told.what, told.hint)
-                fail(reason(error), "Check that the path is right, and that it may be read or written.")
+                named = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else ""
+                fail(named or reason(error), "Check that the path is right, and that it may be read or written.")
             except Exception as error:  # of a library that met a full disk, and any other as it is
                 if (told := no_room(error)) is None:
                     raise

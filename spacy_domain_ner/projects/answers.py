@@ -139,7 +139,7 @@ def _or_rather(answer: str, known: Iterable[str]) -> str:
 
 def _base_model_problems(answer: str, known: Mapping[str, object]) -> Iterator[str]:
     # Any other model is looked up when the project is first run, since that needs transformers.
-    is_on_hub, is_folder = re.fullmatch(r"[\w.-]+/[\w.-]+", answer, re.ASCII), os.path.isdir(answer)
+    is_on_hub, is_folder = re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", answer, re.ASCII), os.path.isdir(answer)
     # A project runs in its own folder: a relative path would lead elsewhere from there.
     if answer not in known and not is_on_hub and not (is_folder and os.path.isabs(answer)):
         yield (

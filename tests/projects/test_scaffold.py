@@ -228,6 +228,7 @@ def test_every_label_of_the_schema_is_an_entity_type(label, is_label):
         ({"domain": "9lives"}, "`domain`: '9lives'"),
         ({"domain": "a__b"}, "`domain`: 'a__b'"),
         ({"domain": "class"}, "`domain`: 'class'"),
+        *(({"base_model": name}, f"`base_model`: {name!r} is not known") for name in ("--output/x", "../..", "-rf")),
         ({"domain": "con"}, "`domain`: 'con' is the name of a device on Windows"),
         ({"domain": "lpt1"}, "`domain`: 'lpt1' is the name of a device on Windows"),
         ({"domain": "Ünicode"}, "`domain`: 'Ünicode'"),

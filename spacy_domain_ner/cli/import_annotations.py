@@ -30,6 +30,7 @@ def import_cli(
     to_label: Path = typer.Option(None, help="File for the passages annotated in part (binary answers), to complete"),
     report: Path = importing.REPORT,
     strict: bool = importing.STRICT,
+    max_size: int = typer.Option(4000, min=1, help="Megabytes that an archive or a packed file may unpack to"),
 ) -> None:
     """Import annotations of Label Studio, doccano, Prodigy, CoNLL/BIO, Hugging Face, brat and spaCy's own forms.
 
@@ -41,6 +42,7 @@ def import_cli(
         result = ner.import_annotations(
             inputs, output, policies, schema=importing.default_schema(schema), file_format=file_format,
             encoding=encoding, text_key=text_key, columns=columns, tag_names=tag_names, texts=texts,
-            sentences=sentences, to_label=to_label, report=report, strict=strict, progress=progress,
+            sentences=sentences, to_label=to_label, report=report, strict=strict, max_size=max_size,
+            progress=progress,
         )  # fmt: skip
     importing.print_report(result, output, report, inputs)

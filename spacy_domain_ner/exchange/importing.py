@@ -30,7 +30,7 @@ from spacy_domain_ner.exchange.policies import Annotators, KeepOrDrop, Policies
 from spacy_domain_ner.exchange.reasons import Note, Reason
 from spacy_domain_ner.exchange.staging import Staging
 from spacy_domain_ner.files import at_work, write_together
-from spacy_domain_ner.reading.source import Source
+from spacy_domain_ner.reading.source import MAX_SIZE, Source
 from spacy_domain_ner.schema import EntitySchema, read_schema
 from spacy_domain_ner.text import lone_surrogate
 
@@ -55,6 +55,7 @@ def import_annotations(
     to_label: str | Path | None = None,
     report: str | Path | None = None,
     strict: bool = False,
+    max_size: int = MAX_SIZE,
     progress: Callable[[float], None] | None = None,
 ) -> ImportReport:
     """Import annotations of labelling tools and corpora into an annotation file.
@@ -84,6 +85,7 @@ def import_annotations(
         to_label: A file to write with the passages that are annotated in part, to be completed; None writes none.
         report: A JSON file to write with everything that was changed, refused or left out; None writes none.
         strict: Whether anything refused is an error.
+        max_size: How many megabytes each archive or packed file may unpack to.
         progress: Called with the share that is done, from 0 to 1.
 
     Returns:
@@ -102,7 +104,7 @@ def import_annotations(
         # Another import would read the annotation file before this one has written it.
         stack.enter_context(at_work(output))
         bar = _Progress(progress)
-        sources = stack.enter_context(find_exports(inputs, encoding, bar.read))
+        sources = stack.enter_context(find_exports(inputs, encoding, bar.read, max_size))
         bar.bytes_in_all = sum(source.path.stat().st_size for source in sources)
         database = stack.enter_context(closing(Staging()))
         log = stack.enter_context(ImportLog(None if report is None else Path(report)))

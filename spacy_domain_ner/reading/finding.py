@@ -1,17 +1,22 @@
 """Finding the files that paths stand for: the files of a folder, the members of an archive."""
 
 import codecs
+import lzma
 import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import no_room
-from spacy_domain_ner.reading.source import Source, unpacked_suffix
+from spacy_domain_ner.reading.source import Source, unpacked_suffix, unpacks_to_too_much
 
 # Files with these endings are text, one passage per line, wherever text files are read.
 TEXT_SUFFIXES = (".txt", ".text", ".md", ".rst", ".log")
+# How many files an archive may have: some corpora have a file per document.
+MOST_MEMBERS = 200_000
 # What an archive has where it is a document: some of its members' names, and what it is.
 _DOCUMENTS = {
     "[Content_Types].xml": "an Office document",
@@ -85,8 +90,31 @@ def _unpack(named: Source, folder: Path, suffixes: Collection[str]) -> list[str]
                     f"The archive {named.name} has no file to read",
                     f"These endings are read: {' '.join(suffixes)}",
                 )
+            _check_members(named, archive, wanted)
             archive.extractall(folder, wanted)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
+    except UserError:
+        raise
+    # A ValueError: names and numbers that no archive has.
+    except (zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
         broken = UserError(f"The archive {named.name} can't be unpacked: {error}", "Get it again.")
         raise (no_room(error) or broken) from None
     return [name for name in names if name not in set(wanted)]
+
+
+def _check_members(named: Source, archive: zipfile.ZipFile, wanted: list[str]) -> None:
+    """Refuse an archive that would fill the disk, or in which a file would take another one's place."""
+    if len(wanted) > MOST_MEMBERS:
+        raise UserError(
+            f"The archive {named.name} has {len(wanted):,} files, and {MOST_MEMBERS:,} are read at most",
+            "Unpack it yourself, and name the folder.",
+        )
+    # zipfile reads no more of a member than the archive says.
+    size = sum(archive.getinfo(name).file_size for name in wanted)
+    if size > named.max_size * 1_000_000:
+        raise unpacks_to_too_much(named, f"{size / 1_000_000:,.0f} MB")
+    twice = [name for name, count in Counter(wanted).items() if count > 1]
+    if twice:
+        raise UserError(
+            f"The archive {named.name} has several files that are called {twice[0]}",
+            "One would take the other's place: unpack it yourself, and name the files.",
+        )

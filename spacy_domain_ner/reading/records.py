@@ -7,6 +7,10 @@ from spacy_domain_ner.text import lone_surrogate
 
 ANOTHER_ENCODING = "if the file has another encoding, name it with `encoding`"
 
+TOO_DEEP = "JSON that is nested too deeply"
+# How many brackets may stand around a value.
+DEEPEST = 100
+
 
 class RefusedError(Exception):
     """A record that can't be read.
@@ -43,15 +47,35 @@ def parse_json(line: str | bytes) -> Any:
         RefusedError: The line is not JSON.
     """
     try:
-        return json.loads(line)
+        value = json.loads(line)
     except json.JSONDecodeError as error:
         raise RefusedError(f"not valid JSON ({error.msg.removesuffix(' at')} at column {error.colno})") from None
     except UnicodeDecodeError as error:
         raise RefusedError(f"not UTF-8 text ({error.reason} at byte {error.start})") from None
     except RecursionError:
-        raise RefusedError("JSON that is nested too deeply") from None
+        raise RefusedError(TOO_DEEP) from None
     except ValueError:
         raise RefusedError("a number of thousands of digits") from None
+    # Few lines have so many brackets at all.
+    brackets = line.count("[") + line.count("{") if isinstance(line, str) else line.count(b"[") + line.count(b"{")
+    if brackets > DEEPEST and is_too_deep(value):
+        raise RefusedError(TOO_DEEP)
+    return value
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether a JSON value is nested so deeply that what is done with it would reach Python's limit.
+
+    Args:
+        value: The value.
+    """
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))
+        level = [value for values in inner for value in values]
+        if not level:
+            return False
+    return True
 
 
 def parse_record(line: str | bytes, text_key: str = "text") -> dict[str, Any]:

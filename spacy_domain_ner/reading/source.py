@@ -15,6 +15,8 @@ from typing import Any, BinaryIO
 from spacy_domain_ner.errors import UserError, reason
 
 UTF_8 = "utf-8"
+# How many megabytes an archive or a packed file may unpack to.
+MAX_SIZE = 4_000
 BLOCK = 1 << 16
 # By the first 6 bytes of what they have packed.
 _PACKERS: tuple[tuple[re.Pattern[bytes], str, Callable[[Any], Any]], ...] = (
@@ -50,6 +52,7 @@ class Source:
         encoding: The file's encoding, by the name that `codecs.lookup` gives it.
         advance: Called with the number of bytes that were read, for a progress bar.
         stream: Gives the bytes to read in place of the file's; None reads the file.
+        max_size: How many megabytes it may unpack to, where it is an archive or packed.
     """
 
     path: Path
@@ -60,6 +63,7 @@ class Source:
     encoding: str = UTF_8
     advance: Callable[[int], None] = field(default=_no_progress, compare=False)
     stream: Callable[[], BinaryIO] | None = field(default=None, compare=False)
+    max_size: int = MAX_SIZE
 
     @property
     def suffix(self) -> str:
@@ -84,7 +88,7 @@ class Source:
             head, stream = _peeked(raw())
             for sign, packer, unpack in _PACKERS:
                 if sign.match(head):
-                    head, stream = _peeked(io.BufferedReader(_Unpacked(unpack(stream), self.name, packer), BLOCK))
+                    head, stream = _peeked(io.BufferedReader(_Unpacked(unpack(stream), self, packer), BLOCK))
                     break
         except OSError as error:
             raise UserError(f"Can't read {self.name}: {error.strerror}", "Check its name and its rights.") from None
@@ -100,6 +104,20 @@ def unpacked_suffix(path: Path) -> str:
     """The ending of a file's name in small letters, without that of what packed it: ".txt" for "Notes.TXT.gz"."""
     suffix = path.suffix.lower()
     return Path(path.stem).suffix.lower() if suffix in PACKED_SUFFIXES else suffix
+
+
+def unpacks_to_too_much(source: Source, size: str) -> UserError:
+    """Make the error for an archive or a packed file that would fill the disk or the memory.
+
+    Args:
+        source: The file.
+        size: What it unpacks to, in words.
+    """
+    return UserError(
+        f"{source.name} unpacks to {size}, and {source.max_size:,} MB are read at most",
+        "If that is right, unpack it yourself and name the files; an import can be allowed more megabytes with "
+        "`max_size`.",
+    )
 
 
 def pushed_back(head: bytes, stream: BinaryIO) -> BinaryIO:
@@ -162,17 +180,22 @@ class _PushedBack(_Readable):
 class _Unpacked(_Readable):
     """What a packed stream holds."""
 
-    def __init__(self, stream: Any, name: str, packer: str) -> None:
-        self._stream, self._name, self._packer = stream, name, packer
+    def __init__(self, stream: Any, source: Source, packer: str) -> None:
+        self._stream, self._source, self._packer = stream, source, packer
+        self._size = 0
 
     def block(self) -> bytes:
         try:
-            return self._stream.read1(BLOCK)
+            block: bytes = self._stream.read1(BLOCK)
         except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
             raise UserError(
-                f"{self._name} is compressed by {self._packer} and can't be unpacked: {reason(error)}",
+                f"{self._source.name} is compressed by {self._packer} and can't be unpacked: {reason(error)}",
                 "It is cut off or damaged: get it again.",
             ) from None
+        self._size += len(block)
+        if self._size > self._source.max_size * 1_000_000:
+            raise unpacks_to_too_much(self._source, "more than its limit")
+        return block
 
 
 class _Recoded(_Readable):

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import ijson
 
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.reading.records import RefusedError, parse_json
+from spacy_domain_ner.reading.records import TOO_DEEP, RefusedError, is_too_deep, parse_json
 from spacy_domain_ner.reading.source import Source
 
 # Bytes of a line that are read to find out what a file holds. A passage is never longer; a whole export on one line is.
@@ -16,6 +16,10 @@ LONGEST_LINE = 8_000_000
 # Lines that are read for that.
 PEEKED_LINES = 40
 _BLOCK = 1 << 16
+# Bytes of a JSON document that are read at once: of a long text, the parser reads all again with each block.
+_JSON_BLOCK = 1 << 20
+# Bytes without a quote, which a text has at both ends. No passage is so long; neither is a number.
+_LONGEST_TEXT = 16_000_000
 # More unclosed brackets than this in one block: hostile or broken input.
 _DEEPEST = 3000
 
@@ -117,12 +121,12 @@ def json_values(source: Source, layout: str) -> Iterator[tuple[int, Any]]:
         return
     number = 0
     value: Any = None
-    settings = {"use_float": True, "multiple_values": layout == "objects"}
+    settings = {"use_float": True, "multiple_values": layout == "objects", "buf_size": _JSON_BLOCK}
     with source.open() as stream:
         try:
             items = ijson.items(_Shallow(stream, source), "item" if layout == "list" else "", **settings)
             for number, value in enumerate(items, 1):
-                yield number, value
+                yield number, RefusedError(TOO_DEEP) if is_too_deep(value) else value
         except UserError:
             raise
         except (ijson.JSONError, ValueError, OverflowError) as error:
@@ -145,16 +149,31 @@ class _Shallow:
 
     def __init__(self, stream: BinaryIO, source: Source) -> None:
         self._stream, self._source = stream, source
+        self._since_quote = 0
 
     def read(self, size: int = -1) -> bytes:
         block = self._stream.read(size)
-        opened = block.count(b"[") + block.count(b"{")
-        if opened > _DEEPEST and opened - block.count(b"]") - block.count(b"}") > _DEEPEST:
+        self._check_depth(block)
+        quote = block.rfind(b'"')
+        while quote > 0 and block[quote - 1 : quote] == b"\\":
+            quote = block.rfind(b'"', 0, quote)
+        self._since_quote = len(block) - quote if quote >= 0 else self._since_quote + len(block)
+        if self._since_quote > _LONGEST_TEXT:
             raise UserError(
-                f"{self._source.name} is JSON that is nested too deeply",
-                "No labelling tool writes such files: export the annotations again.",
+                f"{self._source.name} has a text or a number of more than {_LONGEST_TEXT // 1_000_000} MB",
+                "Divide it into passages of a few sentences, or export the annotations again.",
             )
         return block
+
+    def _check_depth(self, block: bytes) -> None:
+        for start in range(0, len(block), _BLOCK):
+            part = block[start : start + _BLOCK]
+            opened = part.count(b"[") + part.count(b"{")
+            if opened > _DEEPEST and opened - part.count(b"]") - part.count(b"}") > _DEEPEST:
+                raise UserError(
+                    f"{self._source.name} is JSON that is nested too deeply",
+                    "No labelling tool writes such files: export the annotations again.",
+                )
 
 
 def cut_lines(stream: BinaryIO) -> Iterator[bytes]:

@@ -33,7 +33,7 @@ from spacy_domain_ner.reading.arrow import arrow_features, arrow_rows, is_arrow
 from spacy_domain_ner.reading.finding import encoding_name, find_sources
 from spacy_domain_ner.reading.kinds import Unrecognised, is_docbin, not_text, signature
 from spacy_domain_ner.reading.records import RefusedError
-from spacy_domain_ner.reading.source import UTF_8, Source, unpacked_suffix
+from spacy_domain_ner.reading.source import MAX_SIZE, UTF_8, Source, unpacked_suffix
 from spacy_domain_ner.reading.stream import json_values, peek
 from spacy_domain_ner.text import shorten
 
@@ -281,7 +281,10 @@ def read(
 
 @contextmanager
 def find_exports(
-    paths: Iterable[str | Path], encoding: str = UTF_8, advance: Callable[[int], None] | None = None
+    paths: Iterable[str | Path],
+    encoding: str = UTF_8,
+    advance: Callable[[int], None] | None = None,
+    max_size: int = MAX_SIZE,
 ) -> Iterator[list[Source]]:
     """List the files of annotations that paths stand for. Archives are unpacked for as long as the block lasts.
 
@@ -289,6 +292,7 @@ def find_exports(
         paths: Files, folders and zip archives.
         encoding: The files' encoding.
         advance: Called with the number of bytes that were read, for a progress bar.
+        max_size: How many megabytes each archive or packed file may unpack to.
 
     Yields:
         The files.
@@ -296,7 +300,7 @@ def find_exports(
     Raises:
         UserError: There is nothing to read, or the encoding is not known.
     """
-    options: dict[str, Any] = {"encoding": encoding_name(encoding)}
+    options: dict[str, Any] = {"encoding": encoding_name(encoding), "max_size": max_size}
     if advance is not None:
         options["advance"] = advance
     found: list[Source] = []

@@ -9,6 +9,7 @@ import requests
 from urllib3.exceptions import NewConnectionError
 
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.reading.records import is_too_deep
 from spacy_domain_ner.text import shorten, visible
 
 # The status where no answer came in time: HTTP's own number for it.
@@ -20,8 +21,6 @@ TOKEN_HINT = (
 )
 # How much of an answer messages show.
 _SHOWN = 120
-# More brackets around a value than any answer has.
-_DEEPEST = 100
 
 
 class ServerError(UserError):
@@ -244,11 +243,7 @@ def parse(content: bytes) -> Any:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     # What can be parsed may still be nested too deeply for what is done with it.
-    level = [value]
-    for _ in range(_DEEPEST):
-        inner = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))
-        level = [value for values in inner for value in values]
-    if level:
+    if is_too_deep(value):
         raise ValueError("it is nested too deeply")
     return value
 

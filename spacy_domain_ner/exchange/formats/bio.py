@@ -129,7 +129,8 @@ def named_tag(value: str, names: Sequence[str]) -> str:
     """
     if value[:1] == "-" and value[1:].isdecimal():
         return "-"
-    return names[int(value)] if value.isdecimal() and int(value) < len(names) else value
+    number = int(value) if value.isdecimal() and len(value) < 5 else len(names)
+    return names[number] if number < len(names) else value
 
 
 def tags_of_brackets(values: Sequence[str]) -> list[str]:

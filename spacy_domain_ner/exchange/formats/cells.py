@@ -5,7 +5,11 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from spacy_domain_ner.exchange.formats.column_names import NAMES, plain_name, role_of
+from spacy_domain_ner.text import shorten
 
 # A table has no more columns than this.
 MOST_COLUMNS = 100
@@ -113,6 +117,40 @@ class Separator:
                 if cells is not None and len(cells) == self.width:
                     return cells, ahead[taken + 1 :]
         return None, ahead
+
+
+@dataclass
+class Table:
+    """The rows of a table's beginning, as its columns.
+
+    Attributes:
+        width: The number of columns.
+        rows: The rows; an empty one where a sentence ends. Rows of another width are left out.
+        names: What the header calls each column; empty without a header.
+    """
+
+    width: int
+    rows: list[list[str]]
+    names: list[str] = field(default_factory=list)
+
+    @cached_property
+    def full(self) -> list[list[str]]:
+        """The rows that are not empty."""
+        return [row for row in self.rows if row]
+
+    def cells(self, column: int) -> list[str]:
+        """A column without the ends of sentences."""
+        return [row[column] for row in self.full]
+
+    def named(self, role: str) -> list[int]:
+        """The columns that have one of a role's names, the usual names first."""
+        found = [place for place, name in enumerate(self.names) if role_of(name) == role]
+        return sorted(found, key=lambda place: NAMES[role].index(plain_name(self.names[place])))
+
+    def title(self, column: int) -> str:
+        """What messages call a column."""
+        name = f' "{shorten(self.names[column], 30)}"' if self.names and self.names[column] else ""
+        return f"{column + 1}{name}"
 
 
 def find_separators(lines: Sequence[str]) -> Iterator[Separator]:

@@ -90,7 +90,7 @@ def plain_name(name: str) -> str:
 
 def _place(place: str, names: Sequence[str], width: int) -> int:
     """The column, counted from 0, that has a name, or a number counted from 1."""
-    if place.isdecimal() and 1 <= int(place) <= width:
+    if place.isdecimal() and len(place) < 6 and 1 <= int(place) <= width:
         return int(place) - 1
     alike = [number for number, name in enumerate(names) if name.strip().lower() == place.strip().lower()]
     if alike:

@@ -6,17 +6,16 @@ by one line.
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from itertools import groupby, pairwise
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.formats.bio import LEAST_OUTSIDE, Tagging, find_tagging, named_tag, parse_tag
-from spacy_domain_ner.exchange.formats.column_names import NAMES, plain_name, role_of
+from spacy_domain_ner.exchange.formats.cells import Table
+from spacy_domain_ner.exchange.formats.column_names import role_of
+from spacy_domain_ner.exchange.formats.divisions import Divisions, changes, find_number_column, is_scattered, stays
 from spacy_domain_ner.exchange.formats.tag_names import names_under
-from spacy_domain_ner.text import shorten
 
 # The phrases of the chunking in CoNLL-2000 and in the German CoNLL-2003, whose tags look like those of entities.
 _CHUNKS = {
@@ -34,12 +33,8 @@ _PARTS_OF_SPEECH = frozenset((
 NO_TYPE = frozenset(("", "O", "o", "_", "-", "0", "None", "NONE", "none", "NaN", "nan", "null"))
 # The share of rows that must fit: one may be wrong.
 _MOST = 0.98
-_INTEGER = re.compile(r"\d{1,18}")
-# The number of a token in CoNLL-U, where 1-2 is a token of two words, and 5.1 an empty node.
-_NUMBER = re.compile(r"\d+([-.]\d+)?")
 _DECIMAL = re.compile(r"-?\d+([.,]\d+)?")
 _WHOLE = re.compile(r"-?\d{1,4}")
-_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -71,40 +66,6 @@ class Roles:
     others: tuple[int, ...] = ()
 
 
-@dataclass
-class Table:
-    """The rows of a table's beginning, as its columns.
-
-    Attributes:
-        width: The number of columns.
-        rows: The rows; an empty one where a sentence ends. Rows of another width are left out.
-        names: What the header calls each column; empty without a header.
-    """
-
-    width: int
-    rows: list[list[str]]
-    names: list[str] = field(default_factory=list)
-
-    @cached_property
-    def full(self) -> list[list[str]]:
-        """The rows that are not empty."""
-        return [row for row in self.rows if row]
-
-    def cells(self, column: int) -> list[str]:
-        """A column without the ends of sentences."""
-        return [row[column] for row in self.full]
-
-    def named(self, role: str) -> list[int]:
-        """The columns that have one of a role's names, the usual names first."""
-        found = [place for place, name in enumerate(self.names) if role_of(name) == role]
-        return sorted(found, key=lambda place: NAMES[role].index(plain_name(self.names[place])))
-
-    def title(self, column: int) -> str:
-        """What messages call a column."""
-        name = f' "{shorten(self.names[column], 30)}"' if self.names and self.names[column] else ""
-        return f"{column + 1}{name}"
-
-
 def find_roles(table: Table, given: dict[str, int], types: Collection[str] = (), tag_names: Any = None) -> Roles | None:
     """Find out what the columns of a table are.
 
@@ -122,8 +83,8 @@ def find_roles(table: Table, given: dict[str, int], types: Collection[str] = (),
     """
     if not table.full:
         return None
-    number = _number_column(table, given.values())
-    divisions = _Divisions(table, given, number)
+    number = find_number_column(table, given.values())
+    divisions = Divisions(table, given, number)
     tags = _tag_columns(table, given, types, tag_names)
     token = _token_column(table, given, {*divisions.found, *((number,) if number is not None else ())}, tags)
     if token is None:
@@ -140,7 +101,7 @@ def find_roles(table: Table, given: dict[str, int], types: Collection[str] = (),
     tag, tagging, key, others = chosen
     kind = _type_column(table, token, tag, tagging, given)
     sentence, document = divisions.roles(token, tag)
-    if sentence is not None and _is_scattered(table.cells(sentence)):
+    if sentence is not None and is_scattered(table.cells(sentence)):
         raise UserError(
             f"The tokens of a sentence do not stand together, by their numbers in column {table.title(sentence)}",
             "Sort the table by them, with the tokens of each sentence in their order.",
@@ -181,153 +142,13 @@ def _is_numbers(table: Table, place: int) -> bool:
     return all(map(_WHOLE.fullmatch, filter(None, table.cells(place))))
 
 
-def _number_column(table: Table, taken: Collection[int]) -> int | None:
-    """The column that numbers the tokens of each sentence, or all tokens."""
-    if table.width < 3:
-        return None
-    for within in (False, True):
-        for place in range(table.width):
-            if place in taken or (table.names and role_of(table.names[place]) not in ("index", "")):
-                continue
-            cells = [row[place] if row else "" for row in table.rows]
-            if all(map(_NUMBER.fullmatch, filter(None, cells))) and _counts(cells, within):
-                return place
-    return None
-
-
-def _counts(cells: Sequence[str], within: bool) -> bool:
-    """Whether numbers count up by one, and begin anew at most where a sentence ends ("") or, if `within`, anywhere."""
-    numbers = [int(cell) if cell.isdecimal() else None for cell in cells if not re.search("[-.]", cell)]
-    known = [number for number in numbers if number is not None]
-    steps = [(before, after) for before, after in pairwise(numbers) if before is not None and after is not None]
-    if known[:1] not in ([0], [1]):
-        return False
-    # Numbers that are only 0 and 1 are marks, and those of sentences are the same for most tokens.
-    same = sum(before == after for before, after in steps)
-    within = within and max(known) > 1 and 5 * same < len(steps)
-    return all(after == before + 1 or (within and after in (0, 1)) for before, after in steps)
-
-
-class _Divisions:
-    """The columns that divide a table into sentences and documents.
-
-    Attributes:
-        found: These columns.
-    """
-
-    def __init__(self, table: Table, given: dict[str, int], number: int | None) -> None:
-        self._table = table
-        taken = {*given.values(), number}
-        self._named: dict[str, int] = {}
-        for role in ("sentence", "document"):
-            places = [place for place in table.named(role) if place not in taken and _divides(table, place, True)]
-            if role in given:
-                self._named[role] = given[role]
-            elif places:
-                self._named[role] = places[0]
-        # A column with a known name is what its name says; beside the tokens, a text is that of a whole sentence.
-        known = ("", "index", "token") if len(table.named("token")) > 1 else ("", "index")
-        unnamed = [
-            place
-            for place in range(table.width)
-            if place not in taken and (not table.names or role_of(table.names[place]) in known)
-        ]
-        # The numbers of tokens may begin anew with each sentence, and a row's number with none.
-        counted = {place for place in unnamed if _counts([row[place] if row else "" for row in table.rows], False)}
-        self._alike = [place for place in unnamed if place not in counted and _divides(table, place, False)]
-        self.found = {*self._named.values(), *self._alike}
-
-    def roles(self, token: int, tag: int) -> tuple[int | None, int | None]:
-        """The columns of sentences and of documents."""
-        alike = [place for place in self._alike if place not in (token, tag, *self._named.values())]
-        alike = [place for place in alike if place < token or _is_numbered(self._table.cells(place))]
-        # What is only 0 and 1 between a token and its tag is a mark.
-        alike = [place for place in alike if not (token < place < tag and set(self._table.cells(place)) <= {"0", "1"})]
-        # The more often a column changes, the smaller is what it numbers.
-        alike.sort(key=lambda place: -_changes(self._table.cells(place)))
-        sentence, document = self._named.get("sentence"), self._named.get("document")
-        ends = sum(bool(before) and not after for before, after in pairwise(self._table.rows))
-        for place in alike:
-            coarse = ends > 2 and 2 * _changes(self._table.cells(place)) < ends
-            if sentence is None and not coarse:
-                sentence = place
-            elif document is None:
-                document = place
-        return sentence, document
-
-
-def _is_numbered(cells: Sequence[str]) -> bool:
-    return all(_DIGITS.search(cell) for cell in cells if cell)
-
-
-def _changes(cells: Sequence[str]) -> int:
-    return sum(1 for _ in groupby(_filled(cells)))
-
-
-def _stays(cells: Sequence[str]) -> bool:
-    """Whether each value stands in several rows on end, as no word does."""
-    runs = [sum(1 for _ in run) for _, run in groupby(cells)]
-    return min(runs) > 1 and len(cells) >= 3 * len(runs)
-
-
-def _is_scattered(cells: Sequence[str]) -> bool:
-    """Whether the rows with one value stand here and there."""
-    runs = _changes(cells)
-    return runs > 2 * len(set(cells)) and 1.5 * runs > len(cells)
-
-
-def _filled(cells: Sequence[str]) -> Iterator[str]:
-    """Cells with what stands above in place of the empty ones."""
-    last = ""
-    for cell in cells:
-        last = cell or last
-        yield last
-
-
-def _divides(table: Table, place: int, named: bool) -> bool:
-    """Whether a column divides a table: its cells stay the same over rows that belong together.
-
-    Args:
-        table: The table.
-        place: The column.
-        named: Whether its name says so, too.
-    """
-    cells = table.cells(place)
-    filled = [cell for cell in cells if cell]
-    if not filled or not cells[0]:
-        return False
-    runs = [(value, sum(1 for _ in run)) for value, run in groupby(_filled(cells))]
-    partly = len(filled) < len(cells)
-    if named:
-        return True
-    if partly:
-        # Only the first token of each has it.
-        return all(map(_DIGITS.search, filled)) and len(filled) < 0.9 * len(cells)
-    if len(runs) == 1 or len(runs) == len(cells):
-        return False
-    values = [value for value, _ in runs]
-    mean = len(cells) / len(runs)
-    if all(map(_INTEGER.fullmatch, values)):
-        numbers = list(map(int, values))
-        steps = list(pairwise(numbers))
-        if max(numbers) < 2:
-            # These may be marks, unless there are two sentences.
-            return numbers == [0, 1] and not table.names and [] not in table.rows[:-1]
-        if numbers[0] in (0, 1) and all(after == before + 1 for before, after in steps):
-            return True
-        anew = numbers[0] in (0, 1) and all(after in (before + 1, numbers[0]) for before, after in steps)
-        return mean >= 1.5 and (anew or (len(set(values)) == len(values) and (numbers == sorted(numbers) or mean >= 3)))
-    once = len(set(values)) == len(values)
-    return once and ((mean >= 3 and _stays(cells)) or (mean >= 1.5 and _is_numbered(values)))
-
-
 def _token_column(table: Table, given: dict[str, int], taken: Collection[int], tags: dict[int, Tagging]) -> int | None:
     """The column of the tokens: the one with that name, else the first that may hold words."""
     if "token" in given:
         return given["token"]
     free = [place for place in range(table.width) if place not in given.values()]
-    rows, changes = len(table.full), {place: _changes(table.cells(place)) for place in free}
-    same = {place for place in free if changes[place] == 1 < rows or (rows > 5 and _stays(table.cells(place)))}
+    rows = len(table.full)
+    same = {place for place in free if changes(table.cells(place)) == 1 < rows or stays(table.cells(place))}
     empty = {place for place in free if 2 * table.cells(place).count("") > rows}
     for place in table.named("token"):
         if place in free and place not in same | empty:

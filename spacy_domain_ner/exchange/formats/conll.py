@@ -24,7 +24,7 @@ FEWEST_DOCUMENTS = 3
 # Longer than any sentence: the file lacks what divides sentences.
 MOST_LINES = 200_000
 # The number of a token: 1-2 is a token of two words, and 5.1 an empty node.
-_NUMBER = re.compile(r"(\d+)([-.]\d+)?")
+_NUMBER = re.compile(r"(\d{1,18})([-.]\d{1,18})?")
 
 
 def read_sentences(source: Source, layout: Layout) -> Iterator[tuple[int, Version | RefusedError]]:

@@ -15,9 +15,8 @@ from typing import Any
 
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.exchange.formats.bio import Tagging, find_tagging
-from spacy_domain_ner.exchange.formats.cells import is_quoted
+from spacy_domain_ner.exchange.formats.cells import Table, is_quoted
 from spacy_domain_ner.exchange.formats.column_names import read_given, role_of
-from spacy_domain_ner.exchange.formats.columns import Table
 from spacy_domain_ner.exchange.formats.table_layout import table_lines
 from spacy_domain_ner.reading.records import RefusedError
 from spacy_domain_ner.reading.source import Source

@@ -13,9 +13,9 @@ from typing import Any
 
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.formats.bio import find_tagging
-from spacy_domain_ner.exchange.formats.cells import BRACKETED_DOCUMENT, Separator, find_separators
+from spacy_domain_ner.exchange.formats.cells import BRACKETED_DOCUMENT, Separator, Table, find_separators
 from spacy_domain_ner.exchange.formats.column_names import ROLES, read_given, role_of
-from spacy_domain_ner.exchange.formats.columns import NO_TYPE, Roles, Table, find_roles, read_pairs
+from spacy_domain_ner.exchange.formats.columns import NO_TYPE, Roles, find_roles, read_pairs
 from spacy_domain_ner.exchange.formats.spacing import Spacing
 from spacy_domain_ner.reading.source import Source
 from spacy_domain_ner.reading.stream import lines

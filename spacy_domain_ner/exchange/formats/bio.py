@@ -105,7 +105,8 @@ def find_tagging(
             name = scheme_of([tagging.read(value) or "O" for value in values])
             return Tagging(style, name + {"bare": " without types"}.get(style, ""), tagging.outside, lower)
     if other and sum(count for value, count in others.items() if _BRACKETS.fullmatch(value)) >= _MOST * other:
-        return Tagging("brackets", "bracketed", "*") if any(value[0] == "(" for value in others) else None
+        named = least_outside < LEAST_OUTSIDE or any(value[0] == "(" for value in others)
+        return Tagging("brackets", "bracketed", "*") if named else None
     # Types without prefixes: there are few, and many tokens have none.
     if others and others.keys() <= set(types):
         return Tagging("types", "IO", outside or "O", known=frozenset(others))

@@ -26,6 +26,8 @@ SAMPLE = 20_000
 DOCUMENT_START = "-DOCSTART-"
 # How a document begins, in CoNLL-2003, CoNLL-U and CoNLL-2012.
 DOCUMENT_STARTS = (DOCUMENT_START, "# newdoc", BRACKETED_DOCUMENT)
+# The columns of CoNLL-2012, whose parse trees look like names in brackets.
+_CONLL_2012 = "token=4,tag=11"
 # Lines that are hardly one sentence.
 _LONG = 200
 # No more columns that are not read are listed by name.
@@ -157,7 +159,8 @@ def find_layout(
     problem: UserError | None = None
     for separator in find_separators(rows):
         try:
-            layout = _column_layout(sample, separator, _Known(columns, types, tag_names))
+            told = _CONLL_2012 if columns is None and separator.least else columns
+            layout = _column_layout(sample, separator, _Known(told, types, tag_names))
         except UserError as error:
             problem = problem or error
             continue

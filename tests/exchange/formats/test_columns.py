@@ -278,6 +278,13 @@ def test_the_bracketed_names_of_conll_2012_are_read(imported):
     assert result.mentions == [[("New York", "GPE"), ("Ann", "PERSON")], []]
 
 
+def test_the_parse_of_conll_2012_is_not_taken_for_names(imported):
+    rows = ["x 0 0 Ann NNP (TOP* - - - Ann * (V*) -", "x 0 1 left VBD *) - - - Ann * *  -"]
+    content = "#begin document (x); part 000\n" + "\n".join("\t".join(row.split()) for row in rows) + "\n"
+    result = imported(content, name="a.v4_gold_conll")
+    assert (result.texts, result.mentions) == (["Ann left"], [[]])
+
+
 def test_a_table_without_tags_is_refused_with_its_columns_and_the_remedy(imported):
     with pytest.raises(UserError) as raised:
         imported("id,word,pos\n1,It,PRP\n1,hums,VBZ\n", name="table.csv")

@@ -14,7 +14,11 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from spacy_domain_ner.corpus.jsonl import is_offset
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.reading.finding import encoding_name
+from spacy_domain_ner.reading.kinds import not_text
 from spacy_domain_ner.reading.records import RefusedError
+from spacy_domain_ner.reading.source import Source
 
 # The values of the regions of one task, by the name of their object or control. "" where they name none.
 Groups = Mapping[str, list[dict[str, Any]]]
@@ -46,7 +50,7 @@ class TextFolder:
             encoding: The files' encoding.
         """
         self.folder = folder
-        self._encoding = encoding
+        self._encoding = encoding_name(encoding)
         self._files: dict[str, list[Path]] = defaultdict(list)
         for file in sorted(folder.rglob("*")):
             if file.is_file():
@@ -75,7 +79,14 @@ class TextFolder:
             return None
         try:
             # The ends of lines stay as they are: offsets count every character.
-            return files[0].read_bytes().decode(self._encoding).removeprefix("\ufeff")
+            with Source(files[0], f"the text {files[0]}", encoding=self._encoding).open() as stream:
+                data = stream.read()
+            strange = not_text(data[:4096], files[0])
+            if strange and not strange.is_text:
+                raise RefusedError(f"the text {files[0]} {strange}")
+            return data.decode("utf8")
+        except UserError as error:
+            raise RefusedError(error.what) from None
         except (OSError, UnicodeError) as error:
             raise RefusedError(f"the text {files[0]} can't be read: {error}") from None
 

@@ -105,3 +105,9 @@ def test_json_that_is_nested_too_deeply_is_refused_wherever_it_stands(tmp_path, 
 def test_a_value_with_many_brackets_that_are_not_deep_is_read():
     assert parse_json("[" + "[]," * 500 + "[]]") == [[]] * 501
     assert parse_json(b'{"text": "' + b"[" * 500 + b'"}') == {"text": "[" * 500}
+
+
+def test_a_number_of_thousands_of_digits_in_a_table_is_a_word(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text("".join(f"{number}\t{'9' * 5_000}\tKafka\tB-INFRA\n" for number in range(6)))
+    assert import_annotations([path], tmp_path / "out.jsonl").spans["read"] == 6

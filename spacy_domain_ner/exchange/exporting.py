@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spacy_domain_ner.corpus.jsonl import Refusal, read_passages
+from spacy_domain_ner.corpus.jsonl import Refusal
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange import offsets
@@ -16,6 +16,7 @@ from spacy_domain_ner.exchange.formats import brat, tokens
 from spacy_domain_ner.exchange.formats.version import Version
 from spacy_domain_ner.exchange.policies import Overlaps, Policies
 from spacy_domain_ner.exchange.reasons import Note
+from spacy_domain_ner.exchange.tasks import read_to_label
 from spacy_domain_ner.exchange.tokenizing import tokenizing_pipeline
 from spacy_domain_ner.files import replacing, replacing_path
 from spacy_domain_ner.text import shorten
@@ -77,7 +78,7 @@ def export_annotations(
 
     Args:
         target: "conll", "huggingface", "spacy" or "brat".
-        annotations: Annotation files (JSON lines) or folders of them.
+        annotations: Annotation files (JSON lines), folders and zip archives of them.
         output: The file to write; for "brat" the folder, which must be new or empty.
         config: The training config whose tokenizer cuts the text. None takes training/config.cfg where it is, else
             spaCy's English rules with those for names.
@@ -97,7 +98,10 @@ def export_annotations(
         raise UserError(f"`target` is {target!r}", f"It is one of: {known}") from None
     output = Path(output)
     exported = ExportedAnnotations()
-    inputs = [annotations] if isinstance(annotations, str | Path) else annotations
+    inputs = [annotations] if isinstance(annotations, str | Path) else list(annotations)
+    for path in inputs:
+        if output.exists() and Path(path).exists() and output.samefile(path):
+            raise UserError(f"The output {output} is what is exported", "Name another file: it would be lost.")
     passages = list(_clean_passages(inputs, target, exported))
     if not passages:
         hints = [f"{exported.skipped} were skipped by their annotators."] if exported.skipped else []
@@ -118,7 +122,7 @@ def _clean_passages(inputs: Iterable[str | Path], target: Target, exported: Expo
     overlaps = Overlaps.keep if target is Target.brat else Overlaps.longest
     policies = Policies(overlaps=overlaps, offset_unit=offsets.CODE_POINTS)
     for path in inputs:
-        read = read_passages(path)
+        read = read_to_label(path, file_format="jsonl")
         exported.skipped += sum(refusal.skipped for refusal in read.refusals)
         exported.refusals += [refusal for refusal in read.refusals if not refusal.skipped]
         for passage in read.passages:

@@ -1,5 +1,6 @@
 """Annotations in the forms of other tools, and back."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -135,6 +136,14 @@ def test_skipped_passages_and_broken_lines_are_counted(tmp_path: Path):
     exported = export_annotations("brat", tmp_path / "a.jsonl", tmp_path / "brat")
     assert (exported.passages, exported.skipped, len(exported.refusals)) == (1, 1, 1)
     assert {path.name for path in (tmp_path / "brat").iterdir()} == {"0001.txt", "0001.ann", "annotation.conf"}
+
+
+def test_what_is_exported_is_never_overwritten_and_may_be_packed(tmp_path: Path):
+    write_passages(tmp_path / "a.jsonl", [Passage("Redis fell", [Span(0, 5, "INFRA")])])
+    with pytest.raises(UserError, match="is what is exported"):
+        export_annotations("huggingface", tmp_path / "a.jsonl", tmp_path / "a.jsonl")
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress((tmp_path / "a.jsonl").read_bytes()))
+    assert export_annotations("brat", tmp_path / "a.jsonl.gz", tmp_path / "brat").spans == 1
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def on_page_content(html: str, **_: Any) -> str:
 
 def command_line() -> str:
     """The verbs and their options in Markdown, as typer itself writes them."""
-    command = [sys.executable, "-m", "typer", "spacy_domain_ner.cli", "utils", "docs", "--name", "domain-ner"]
+    command = [sys.executable, "-m", "typer", "spacy_domain_ner.cli._app", "utils", "docs", "--name", "domain-ner"]
     text = subprocess.run(command, capture_output=True, check=True, encoding="utf8").stdout
     text = text.replace("* `--help`: Show this message and exit.\n", "").replace("**Options**:\n\n\n", "")
     # The page has a title of its own, and its table of contents lists the verbs.

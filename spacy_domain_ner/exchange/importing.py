@@ -468,7 +468,6 @@ class _Import:
             self._log.add_passage("changed", found[0][1], Reason.OLD_ANNOTATION_KEPT.note(), old.text)
             yield line
             return
-        counts["updated"] += 1
         version = found[0][1] if found else Version(old.text, file=old.file, line=old.line)
         self._log.add_passage("updated", version, Reason.CUT_IN_ANOTHER_WAY.note(), old.text)
         for new, _ in found:

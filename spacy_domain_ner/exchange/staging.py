@@ -7,7 +7,7 @@ from itertools import groupby
 
 from spacy_domain_ner.corpus.identity import passage_key
 from spacy_domain_ner.corpus.passage import PART_OF, Passage
-from spacy_domain_ner.exchange.formats.version import Version
+from spacy_domain_ner.exchange.formats.version import Status, Version
 
 
 class Staging:
@@ -35,14 +35,13 @@ class Staging:
             (self._versions, row[0] if row else self._versions, key, _packed(version)),
         )
 
-    def count(self, what: str, *values: object) -> int:
+    def count(self, what: str) -> int:
         """Count the rows of a table.
 
         Args:
             what: The table's name, with or without a condition: "passage WHERE used = 0".
-            values: What stands for the condition's question marks.
         """
-        return int(self._connection.execute(f"SELECT count(*) FROM {what}", values).fetchone()[0])
+        return int(self._connection.execute(f"SELECT count(*) FROM {what}").fetchone()[0])
 
     def groups(self) -> Iterator[list[Version]]:
         """Give the versions of each passage, in the order in which the passages were first read."""
@@ -85,9 +84,14 @@ class Staging:
                 return found
         # It is a part, and was imported whole, or in other parts.
         whole = _whole_key(passage)
-        if whole and self.count("passage WHERE whole = ?", whole):
-            return self._take("used = 0 AND key = ?", whole)
-        return None
+        row = self._connection.execute("SELECT data FROM passage WHERE whole = ? LIMIT 1", (whole,)).fetchone()
+        if not whole or row is None:
+            return None
+        if pickle.loads(row[0])[1].status is Status.UNCONFIRMED:
+            # Nobody may have looked at it: the annotation of all parts stays, and nothing is added beside it.
+            self._connection.execute("UPDATE passage SET used = 1 WHERE whole = ?", (whole,))
+            return None
+        return self._take("used = 0 AND key = ?", whole)
 
     def _take(self, condition: str, key: bytes) -> list[tuple[Passage, Version]]:
         query = f"SELECT id, data FROM passage WHERE {condition} ORDER BY id"

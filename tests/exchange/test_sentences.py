@@ -52,6 +52,17 @@ def test_importing_again_doubles_no_text(
     assert report.passages["added"] == report.passages["updated"] == 0
 
 
+def test_a_task_without_a_span_leaves_the_annotation_of_the_parts(tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    import_annotations([export(tmp_path / "a.jsonl", [(0, 18, "INFRA"), *SPANS[1:]])], output, sentences=True)
+    before = read(output)
+    for sentences in (False, True):
+        import_annotations([export(tmp_path / "a.jsonl", [])], output, sentences=sentences)
+        assert read(output) == before
+    report = import_annotations([export(tmp_path / "a.jsonl")], output)
+    assert (report.passages["updated"], report.passages["added"], len(read(output))) == (len(before), 0, 1)
+
+
 def test_a_part_that_was_labelled_again_finds_its_place(tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
     import_annotations([export(tmp_path / "a.jsonl")], output, sentences=True)

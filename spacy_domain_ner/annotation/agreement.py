@@ -289,7 +289,7 @@ def _check(result: Agreement, people: Counter[str], annotators: Collection[str])
     if not people:
         raise UserError(
             "No annotated passage was found",
-            "Skipped passages, predictions and binary answers don't count. domain-ner import says what a file holds.",
+            "Skipped passages, predictions and binary answers don't count. `domain-ner import` says what a file holds.",
         )
     if strangers := [name for name in annotators if name not in people]:
         raise UserError(f"`annotators` has {strangers[0]!r}, who annotated nothing", f"There are: {names}.")

@@ -1,8 +1,10 @@
 """What a verb prints: messages, tables, and how it fails."""
 
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import wasabi
@@ -44,6 +46,12 @@ class Messages(wasabi.Printer):
 
 
 msg = Messages()
+
+
+def to_correct(annotations: Path) -> str:
+    """The command that makes tasks of annotations, for people to look at them again."""
+    tasks = annotations.with_suffix(".tasks.json")
+    return shlex.join(["domain-ner", "export", "label-studio", str(annotations), "--output", str(tasks)])
 
 
 def fail(what: str, hint: str = "") -> NoReturn:

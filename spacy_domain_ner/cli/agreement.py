@@ -89,7 +89,7 @@ def print_agreement(result: "Agreement") -> None:
             f"{count} span(s) of {label}, which is not an entity type, left out: --rename {label}=... renames them"
         )
     if other := result.refused - result.unknown_labels.total():
-        msg.warn(f"{other} span(s) could not be taken: domain-ner import lists them with the reasons")
+        msg.warn(f"{other} span(s) could not be taken: `domain-ner import` lists them with the reasons")
     show = msg.good if result.all.verdict == "reliable" else msg.warn
     show(f"All types: F1 {_figure(result.all.f1)}, alpha {_figure(result.all.alpha)}: {ADVICE[result.all.verdict]}.")
 

@@ -22,6 +22,13 @@ def configure_cli(
         f"{preset.name}, {preset.purpose}; licence: {preset.licence}" if preset else f"your own {base_model}.cfg"
     )
     msg.good(f"{output}: {described}")
+    from spacy_domain_ner.projects.outdated import missing_steps
+
+    if missing := missing_steps():
+        msg.warn(
+            f"This project comes from an earlier template: it lacks {', '.join(missing)}.",
+            "Bring it up to date, your edits stay: domain-ner update",
+        )
 
 
 @verb("presets")

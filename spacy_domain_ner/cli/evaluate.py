@@ -6,7 +6,7 @@ import typer
 
 import spacy_domain_ner as ner
 from spacy_domain_ner.cli._app import verb
-from spacy_domain_ner.cli._messages import fail, msg
+from spacy_domain_ner.cli._messages import fail, msg, to_correct
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.gates import FALLBACK, GATE
 
@@ -56,7 +56,7 @@ def evaluate_cli(
         msg.warn(note)
     msg.plain(assessment.summary())
     if errors is not None and assessment.errors:
-        msg.info(f"{len(assessment.errors)} errors are in {errors}: domain-ner export label-studio {errors}")
+        msg.info(f"{len(assessment.errors)} errors are in {errors}. To correct them in a tool: {to_correct(errors)}")
     if report is not None:
         msg.good(f"The report is in {report}, and its short form in {report.with_suffix('.md')}")
     if below := assessment.below(fail_under):

@@ -2,6 +2,7 @@
 
 from enum import Enum
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import typer
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 SHOWN = 20
 
 NEXT = {
-    "label-studio": "In Label Studio: Import, choose {output}. Or in one step: domain-ner label-studio push",
+    "label-studio": "In Label Studio: Import, choose {output}. Or send the passages to its server in one step: "
+    "domain-ner label-studio push {passages} --url http://localhost:8080 --token TOKEN --project TITLE",
     "doccano": "In doccano: Dataset, Import, format JSONL, column of the text `text`, of the labels `label`.",
     "prodigy": "prodigy ner.manual DATASET blank:en {output} --label LABELS",
     "conll": "One token and its tag (IOB2) per line, an empty line after each passage. It has no spaces of the text.",
@@ -95,7 +97,7 @@ def export_cli(
             msg.warn(str(refusal).replace("`encoding`", "--encoding"))
         excluded = f", {exported.left_out} left out as annotated already" if exported.left_out else ""
         msg.good(f"{exported.tasks} task(s) for {target.value} in {output}{excluded}")
-    msg.info(NEXT[target.value].format(output=output))
+    msg.info(NEXT[target.value].format(output=quote(str(output)), passages=quote(str(passages[0]))))
 
 
 def _print_written(written: "ExportedAnnotations", output: Path, target: str) -> None:

@@ -7,7 +7,7 @@ import typer
 
 import spacy_domain_ner as ner
 from spacy_domain_ner.cli._app import verb
-from spacy_domain_ner.cli._messages import msg
+from spacy_domain_ner.cli._messages import msg, to_correct
 from spacy_domain_ner.cli._options import CONFIG, DEV, GPU_ID, MAX_EPOCHS, PATIENCE_EPOCHS, TRAIN
 from spacy_domain_ner.text import shorten
 
@@ -44,4 +44,6 @@ def suspects_cli(
     rows = [(f"{suspect.confidence:.2f}", shorten(suspect.in_words, 100)) for suspect in suspects[:SHOWN]]
     if rows:
         msg.table(rows, header=("confidence", "what models contradict"), divider=True, aligns=("r", "l"), max_col=110)
-    msg.good(f"{len(suspects)} annotations to look at are in {output}: domain-ner export label-studio {output}")
+    msg.good(f"{len(suspects)} annotations to look at are in {output}")
+    if suspects:
+        msg.info(f"To correct them in a labelling tool: {to_correct(output)}")

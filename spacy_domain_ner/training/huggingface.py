@@ -131,7 +131,7 @@ def _read_section(recipe: Recipe) -> Section:
         place = ".".join(["huggingface", *map(str, found["loc"])])
         raise UserError(
             f"The config {recipe.config} can't be used: {place}: {found['msg']}",
-            "weasel run configure fills in what is null; fix the rest in configs/huggingface.cfg.",
+            "`weasel run configure` fills in what is null; fix the rest in configs/huggingface.cfg.",
         ) from None
 
 
@@ -170,7 +170,7 @@ def _load_base_model(section: Section, tags: list[str], seed: int) -> tuple[Any,
         )
     except Exception as error:  # the hub's client and the file system each have errors of their own
         raise UserError(
-            f"The base model {section.name} can't be used: {reason(error)}", "weasel run configure looks it up again."
+            f"The base model {section.name} can't be used: {reason(error)}", "`weasel run configure` looks it up again."
         ) from error
     if not tokenizer.is_fast:
         raise UserError(

@@ -8,8 +8,8 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.label_studio.server import Project
 
 _INTERFACE_HINT = (
-    "domain-ner interface label-studio writes the whole labelling interface: put it into the project's settings "
-    "(Labeling Interface, Code), or name a new project."
+    "`domain-ner interface label-studio --output label_studio.xml` writes the whole labelling interface: put it into "
+    "the project's settings (Labeling Interface, Code), or name a new project."
 )
 
 

@@ -74,4 +74,4 @@ def _print(curve: "LearningCurve") -> None:
         if label in curve.forecasts:
             msg.info(curve.forecasts[label].text)
         else:
-            msg.warn(f"{label}: no forecast: too few mentions, or too few examples so far to lie on a curve")
+            msg.warn(f"{label}: no forecast: too few mentions yet, or points that do not lie on a curve")

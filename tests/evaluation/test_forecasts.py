@@ -29,13 +29,31 @@ def test_the_range_holds_what_the_curve_would_come_to(limit, factor, exponent):
     assert abs(value - truth) < 0.03
 
 
-def test_points_without_noise_recover_the_curve():
+def test_points_without_noise_are_continued():
+    """Each doubling leaves 0.7 of the errors, and so do the next ones, a little more with each."""
     sizes = numpy.array(SIZES, float)
-    curves = fit(sizes, 0.9 - 2.0 * sizes**-0.5, numpy.full(4, 1e-6))
-    best = curves.weights.argmax()
-    assert (curves.limits[best], curves.exponents[best]) == pytest.approx((0.9, 0.5), abs=1e-6)
-    assert curves.factors[best] == pytest.approx(2.0, abs=1e-3)
-    assert curves.at(1600)[best] == pytest.approx(0.85, abs=1e-3)
+    growth = fit(sizes, 1 - 0.8 * 0.7 ** numpy.arange(4), numpy.full(4, 1e-8))
+    assert growth.misfit < 1e-6
+    assert 1 - 0.8 * 0.7**3.75 < numpy.median(growth.after(1)) < 1 - 0.8 * 0.7**4
+    steady = growth.decays > 0.99
+    assert growth.after(2)[steady] == pytest.approx(1 - 0.8 * 0.7**5, abs=0.01)
+    reached = growth.doublings_to(1 - 0.8 * 0.7**5)[steady & (growth.decays < 1.01)]
+    assert reached == pytest.approx(2, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "scores", [(0.31, 0.41, 0.68, 0.82), (0.7, 0.7, 0.7, 0.7), (0.72, 0.71, 0.7, 0.69), (0.5, 0.7, 0.65, 0.72)]
+)
+@pytest.mark.parametrize("support", [40, 400])
+def test_a_forecast_is_never_less_than_what_is_measured(scores, support):
+    found = curve(*scores, support=support).forecasts.get("A")
+    if found is not None:
+        likely, low, high = found.doubled
+        assert found.f1 <= low <= likely <= high <= 1
+
+
+def test_a_type_that_rises_faster_and_faster_is_not_out_of_reach():
+    assert "out of reach" not in curve(0.31, 0.41, 0.68, 0.82, support=60).forecasts["A"].text
 
 
 def test_few_mentions_to_judge_by_make_the_range_wider():
@@ -75,7 +93,8 @@ def test_a_type_that_is_good_enough_needs_no_more_examples():
 
 
 def test_a_type_with_too_few_mentions_or_points_has_no_forecast():
-    assert curve(0.5, 0.6, 0.7, 0.8, support=9).forecasts == {}
+    assert curve(0.5, 0.6, 0.7, 0.8, support=19).forecasts == {}
+    assert curve(0.5, 0.6, 0.7, 0.8, sizes=(4, 8, 15, 29)).forecasts == {}
     assert curve(0.5, 0.6, sizes=(100, 200)).forecasts == {}
     same = [Measured(size, {"A": 50}, {"A": counts(0.5)}) for size in SIZES]
     assert learn_from(same).forecasts == {}

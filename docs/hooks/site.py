@@ -5,14 +5,16 @@ MkDocs calls the functions by their names (https://www.mkdocs.org/dev-guide/plug
 
 import html
 import re
-import subprocess
-import sys
 from typing import Any
 
+import click
+import typer
 from latex2mathml.converter import convert
 from mkdocs.exceptions import PluginError
+from typer.cli import get_docs_for_click
 
 import spacy_domain_ner
+from spacy_domain_ner.cli._app import app
 
 # `$...$` and `$$...$$`, as pymdownx.arithmatex leaves them.
 MATH = re.compile(r'<(?:span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</(?:span|div)>', re.DOTALL)
@@ -36,8 +38,8 @@ def on_page_content(html: str, **_: Any) -> str:
 
 def command_line() -> str:
     """The verbs and their options in Markdown, as typer itself writes them."""
-    command = [sys.executable, "-m", "typer", "spacy_domain_ner.cli._app", "utils", "docs", "--name", "domain-ner"]
-    text = subprocess.run(command, capture_output=True, check=True, encoding="utf8").stdout
+    command = typer.main.get_command(app)
+    text = get_docs_for_click(obj=command, ctx=click.Context(command, info_name="domain-ner"), name="domain-ner")
     text = text.replace("* `--help`: Show this message and exit.\n", "").replace("**Options**:\n\n\n", "")
     # The page has a title of its own, and its table of contents lists the verbs.
     return text[text.index("\n## ") :]

@@ -46,11 +46,12 @@ class WriteError(UserError):
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[str]]:
+def replacing(path: Path, *, clear: bool = True) -> Iterator[IO[str]]:
     """Open a text file that takes the place of `path` when the block ends without an error.
 
     Args:
         path: The file to write; its folder is made where it is missing.
+        clear: As for `replacing_path`.
 
     Yields:
         A stream for UTF-8 text with `\n` line ends.
@@ -58,7 +59,7 @@ def replacing(path: Path) -> Iterator[IO[str]]:
     Raises:
         WriteError: `path` can't be written.
     """
-    with replacing_path(path) as beside, beside.open("w", encoding="utf8", newline="\n") as stream:
+    with replacing_path(path, clear=clear) as beside, beside.open("w", encoding="utf8", newline="\n") as stream:
         yield stream
 
 
@@ -83,7 +84,7 @@ def write_together(
 
 
 @contextmanager
-def replacing_path(path: Path, *, folder: bool = False) -> Iterator[Path]:
+def replacing_path(path: Path, *, folder: bool = False, clear: bool = True) -> Iterator[Path]:
     """Give a path to write a file or a folder to; it takes the place of `path` when the block ends without an error.
 
     It is in a folder of its own beside `path`, which is removed at the end with whatever else is in it. What killed
@@ -93,6 +94,8 @@ def replacing_path(path: Path, *, folder: bool = False) -> Iterator[Path]:
     Args:
         path: The file or folder to write; the folder that it is in is made where it is missing.
         folder: Whether a folder is written.
+        clear: Whether to remove what killed runs have left. It takes a list of the folder, which is slow where that has
+            very many files: who writes one file again and again clears once.
 
     Yields:
         The path to write to.
@@ -107,7 +110,8 @@ def replacing_path(path: Path, *, folder: bool = False) -> Iterator[Path]:
     _refuse_other_kind(path, target, folder)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        clear_leftovers(target)
+        if clear:
+            clear_leftovers(target)
         with _folder_beside(target) as beside:
             yield beside / _NEW
             _move(beside, target)

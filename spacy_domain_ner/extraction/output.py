@@ -13,7 +13,7 @@ from spacy.language import Language
 
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.table import write_table
-from spacy_domain_ner.files import replacing
+from spacy_domain_ner.files import clear_leftovers, replacing
 from spacy_domain_ner.reading.tables import TABLE_SUFFIXES
 from spacy_domain_ner.reading.texts import TextFile
 
@@ -58,6 +58,7 @@ class ResumableOutput:
             raise UserError(f"{self.path} is not a file, and can't be replaced by one", "Name a file for `output`.")
         with self._user_error():
             self._target.parent.mkdir(parents=True, exist_ok=True)
+            clear_leftovers(self._journal)
             if not self._bytes:
                 # Another run's journal must not be taken for this one's.
                 self._journal.unlink(missing_ok=True)
@@ -88,7 +89,7 @@ class ResumableOutput:
         self.passages += passages
         self.entities += entities
         self.refused += refused
-        with self._user_error(), replacing(self._journal) as journal:
+        with self._user_error(), replacing(self._journal, clear=False) as journal:
             state = {
                 "run": self._run, "bytes": self._bytes, "lines": self.lines_done, "passages": self.passages,
                 "entities": self.entities, "refused": self.refused,

@@ -19,7 +19,7 @@ from spacy_domain_ner import components
 from spacy_domain_ner.components import travelling_modules
 from spacy_domain_ner.deployment.model_card import ModelCard, one_line
 from spacy_domain_ner.deployment.wheel import build_wheel, find_wheel
-from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.files import at_work, clear_leftovers, replacing_path
 from spacy_domain_ner.models import load_model
 from spacy_domain_ner.schema import read_schema
@@ -206,7 +206,7 @@ def _without_paths(model: Path) -> Config:
     Returns:
         The config.
     """
-    config = load_config(model / "config.cfg", interpolate=False)
+    config = _read_config(model / "config.cfg")
     config["paths"] = dict.fromkeys(config.get("paths", {}))
     named = {}
     for name, component in config["components"].items():
@@ -223,6 +223,17 @@ def _without_paths(model: Path) -> Config:
             transformer.model.transformer.config.name_or_path = base_model
             transformer.to_disk(model / name)
     return config
+
+
+def _read_config(path: Path) -> Config:
+    try:
+        config = load_config(path, interpolate=False)
+        if "components" in config:
+            return config
+        told = "it has no section [components]"
+    except Exception as error:  # configparser and thinc each have errors of their own
+        told = reason(error)
+    raise UserError(f"The model's {path.name} can't be used: {told}", "Train the model again: weasel run train")
 
 
 def _base_models(config: Config) -> list[dict[str, str]]:

@@ -244,6 +244,18 @@ def test_a_model_whose_language_would_name_a_folder_elsewhere_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+@pytest.mark.parametrize("config", ["", "[nlp", "[nlp]\nlang = en"])
+def test_a_model_whose_config_is_damaged_is_refused_and_leaves_nothing(
+    build: Build, tmp_path: Path, config: str
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/meta.json").write_text('{"lang": "en"}')
+    (tmp_path / "model/config.cfg").write_text(config)
+    with pytest.raises(UserError, match=r"The model's config\.cfg can't be used"):
+        build(tmp_path / "packages", model=tmp_path / "model")
+    assert list((tmp_path / "packages").iterdir()) == []
+
+
 def test_a_wheel_is_found_by_its_own_path_or_by_its_package_s_folder(tmp_path: Path) -> None:
     (tmp_path / "dist").mkdir()
     wheel = tmp_path / "dist/en_ner-0.1.0-py3-none-any.whl"

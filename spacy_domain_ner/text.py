@@ -1,6 +1,7 @@
 """Text as messages show it, and what makes it Unicode text."""
 
 import re
+import unicodedata
 
 # The letters of scripts without spaces between words (Thai and Lao, Burmese, Khmer, kana, Han), as they stand between
 # the brackets of a regular expression.
@@ -29,6 +30,38 @@ def visible(text: str) -> str:
         The text with tabs and line feeds as they are, so that a message of several lines keeps them.
     """
     return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+_INVISIBLE = re.compile(f"[{INVISIBLE}]+")
+# Joiners and variation selectors: after a sign that is combined with others, they belong to it.
+_JOINING = re.compile("[\u200c\u200d\ufe00-\ufe0f\U000e0020-\U000e01ef]")
+
+
+def without_invisible(text: str) -> str:
+    """Leave out the characters that show nothing: two names are the same where this is equal."""
+    return text if text.isascii() else _INVISIBLE.sub("", text)
+
+
+def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Trim a part of a text of white space and of characters that show nothing.
+
+    What a sign ends with stays: the joiner of a syllable (Malayalam, Sinhala), the variation selector of an emoji.
+
+    Args:
+        text: The text.
+        start: Where the part begins, in code points.
+        end: One past its end.
+
+    Returns:
+        The new start and end; both are the same where nothing is left.
+    """
+    while start < end and (text[start].isspace() or _INVISIBLE.match(text[start])):
+        start += 1
+    while start < end and (text[end - 1].isspace() or _INVISIBLE.match(text[end - 1])):
+        if _JOINING.match(text[end - 1]) and unicodedata.category(text[end - 2])[0] in "MS":
+            break
+        end -= 1
+    return start, end
 
 
 def shorten(text: str, width: int = 80) -> str:

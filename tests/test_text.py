@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from spacy_domain_ner.text import visible
+from spacy_domain_ner.text import trimmed, visible, without_invisible
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,29 @@ from spacy_domain_ner.text import visible
 )
 def test_what_nobody_sees_is_shown_as_an_escape(text, shown):
     assert visible(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\u200b Redis\ufeff\u00ad\n", "Redis"),
+        ("pay\u200bments", "pay\u200bments"),
+        ("Kettle\ufe0f", "Kettle"),
+        ("Kettle\u200d", "Kettle"),
+        ("❤\ufe0f", "❤\ufe0f"),
+        ("\u0d28\u0d4d\u200d", "\u0d28\u0d4d\u200d"),
+        ("\u200b\u2060 ", ""),
+        ("\ufe0f", ""),
+        ("", ""),
+    ],
+)
+def test_what_shows_nothing_is_trimmed_but_not_from_the_sign_it_belongs_to(text, expected):
+    start, end = trimmed(f"a {text}b", 2, 2 + len(text))
+    assert f"a {text}b"[start:end] == expected
+
+
+def test_a_name_is_the_same_with_and_without_invisible_characters():
+    assert without_invisible("\ufeffpay\u200bments-\u00adapi") == "payments-api"
 
 
 def test_every_format_and_control_character_that_shows_nothing_is_escaped():

@@ -37,7 +37,7 @@ def find_inconsistencies(passages: Sequence[Passage]) -> list[Inconsistency]:
     examples: dict[str, dict[str, list[tuple[Passage, int]]]] = defaultdict(lambda: defaultdict(list))
     for passage in passages:
         for span in [*passage.spans, *passage.judged(_unannotated(passage, first_words))]:
-            form = passage.surface(span)
+            form = passage.name(span)
             ways[form][span.label] += 1
             if len(shown := examples[form][span.label]) < EXAMPLES:
                 shown.append((passage, span.start))

@@ -11,6 +11,7 @@ of types, and one step handles a whole batch.
 This module stands alone: a packaged model carries a copy of it. It needs spaCy.
 """
 
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -27,6 +28,12 @@ from spacy.vocab import Vocab
 from thinc.api import Linear, Model, chain, resizable, with_array
 from thinc.layers.resizable import resize_linear_weighted, resize_model
 from thinc.types import Floats2d
+
+# Characters that show nothing: soft hyphen, zero-width characters, marks of direction, variation selectors, tags.
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufffb\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
+)
 
 FACTORY = "spacy_domain_ner_biluo_v1"
 ARCHITECTURE = "spacy_domain_ner.BiluoTagger.v1"
@@ -597,7 +604,11 @@ def _words(doc: Doc) -> list[str]:
 
 
 def _blanks(doc: Doc) -> numpy.ndarray:
+    """Which tokens show nothing: an entity neither begins nor ends with one."""
     blanks: numpy.ndarray = doc.to_array(IS_SPACE).astype("?")
+    if not doc.text.isascii():
+        for token in doc:
+            blanks[token.i] |= not INVISIBLE.sub("", token.text)
     return blanks
 
 

@@ -4,6 +4,7 @@ This module stands alone: a packaged model carries a copy of it. It needs spaCy,
 """
 
 import math
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,12 @@ from spacy.training import Example
 from spacy.util import minibatch, registry
 from spacy.vocab import Vocab
 from thinc.api import get_torch_default_device
+
+# Characters that show nothing: soft hyphen, zero-width characters, marks of direction, variation selectors, tags.
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufffb\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
+)
 
 FACTORY = "spacy_domain_ner_huggingface"
 # Beside the model's own files.
@@ -141,7 +148,7 @@ class HuggingFaceNER(Pipe):
             raise ValueError(f"The component {self.name} has no model yet: load one, or load the pipeline from disk.")
         self._compare_tokens(docs)
         results: list[dict[tuple[int, int, str], float]] = []
-        read = self._read([doc.text for doc in docs], [_bounds(doc) for doc in docs])
+        read = self._read(*map(list, zip(*map(_visible, docs), strict=True))) if docs else []
         for doc, (probabilities, starts) in zip(docs, read, strict=True):
             taken = _taken(doc)
             tags = [self.model.config.id2label[int(best)] for best in probabilities.argmax(axis=1)]
@@ -373,6 +380,15 @@ def _bounds(doc: Doc) -> numpy.ndarray:
     """Start and end of each token in code points; both are the same for a token of white space."""
     bounds = [(token.idx, token.idx if token.is_space else token.idx + len(token)) for token in doc]
     return numpy.array(bounds, int).reshape(-1, 2)
+
+
+def _visible(doc: Doc) -> tuple[str, numpy.ndarray]:
+    """A text without the characters that show nothing, and the bounds of the tokens in it."""
+    text, bounds = doc.text, _bounds(doc)
+    if text.isascii() or not INVISIBLE.search(text):
+        return text, bounds
+    left_out = numpy.array([0, *(bool(INVISIBLE.match(character)) for character in text)]).cumsum()
+    return INVISIBLE.sub("", text), bounds - left_out[bounds]
 
 
 def _checked_files(files: Any) -> dict[str, bytes]:

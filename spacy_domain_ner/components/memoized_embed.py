@@ -6,6 +6,7 @@ engineering text have 4,200. The embedding of a word that came before is looked 
 This module stands alone: a packaged model carries a copy of it. It needs spaCy.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
@@ -20,6 +21,11 @@ from thinc.types import Floats2d
 ARCHITECTURE = "spacy_domain_ner.MemoizedEmbed.v1"
 # Parameters with more values than this are tables. A step of training changes only a few of their rows.
 TABLE = 150_000
+# Characters that show nothing: soft hyphen, zero-width characters, marks of direction, variation selectors, tags.
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufffb\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
+)
 
 
 @registry.architectures(ARCHITECTURE)
@@ -58,7 +64,7 @@ def forward(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[list[Flo
         or any(node.name == "static_vectors" for node in embed.walk())
     )
     if plain:
-        return embed(docs, is_train)
+        return embed([_visible(doc) for doc in docs], is_train)
     return model.attrs["memory"].read(embed, docs), _no_backprop
 
 
@@ -120,13 +126,25 @@ class Memory:
         # The new words as a Doc, with all attributes of the tokens that they come from.
         words = Doc(docs[0].vocab, words=[strings[int(orth)] for orth in tokens[numbers, 0]])
         words.from_array(list(columns), tokens[numbers])
-        [vectors] = embed.predict([words])
+        [vectors] = embed.predict([_visible(words)])
         if self.vectors is None:
             # The system gives memory only when it is written to: what isn't used costs nothing.
             self.vectors = numpy.empty((self.capacity, vectors.shape[1]), vectors.dtype)
         start = len(self.rows)
         self.vectors[start : start + len(places)] = vectors
         self.rows |= {key: start + number for number, key in enumerate(places)}
+
+
+def _visible(doc: Doc) -> Doc:
+    """The tokens without the characters that show nothing: the word is the same with a soft hyphen in it."""
+    if not isinstance(doc, Doc) or doc.text.isascii() or not INVISIBLE.search(doc.text):
+        return doc
+    # A token of nothing else counts as a blank.
+    seen = Doc(doc.vocab, words=[INVISIBLE.sub("", token.text) or " " for token in doc])
+    for token, copy in zip(doc, seen, strict=True):
+        if copy.orth == token.orth:
+            copy.norm_ = token.norm_
+    return seen
 
 
 def _columns(embed: Model) -> list[int]:

@@ -14,7 +14,7 @@ from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.schema import EntitySchema, read_schema
-from spacy_domain_ner.text import shorten
+from spacy_domain_ner.text import shorten, trimmed, visible
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -204,8 +204,11 @@ def _span_findings(passage: Passage, schema: EntitySchema) -> Iterator[Finding]:
             yield finding("out-of-range", f"the span {where} lies outside the text of {length} characters", span)
         else:
             valid.append(span)
-            if (surface := passage.surface(span)) != surface.strip():
-                yield finding("white-space", f"the span {where} starts or ends with white space", span)
+            surface = passage.surface(span)
+            if trimmed(passage.text, span.start, span.end) != (span.start, span.end):
+                invisible = surface.strip() == surface
+                what = f"an invisible character: {visible(surface)}" if invisible else "white space"
+                yield finding("white-space", f"the span {where} starts or ends with {what}", span)
     yield from _overlaps(passage, sorted(valid))
     for part in passage.unknown:
         if not 0 <= part.start < part.end <= len(passage.text):
@@ -238,7 +241,8 @@ def _alignment_findings(passage: Passage, nlp: "Language") -> Iterator[Finding]:
         span
         for span in passage.spans
         # Spans out of range and white space at the edges are findings of their own.
-        if 0 <= span.start < span.end <= length and (surface := passage.surface(span)) == surface.strip()
+        if 0 <= span.start < span.end <= length
+        and trimmed(passage.text, span.start, span.end) == (span.start, span.end)
     ]
     if valid:
         for span, tokens in misaligned_spans(nlp.make_doc(passage.text), valid):
@@ -294,7 +298,7 @@ def _count_types(passages: list[Passage], schema: EntitySchema) -> dict[str, Typ
     for passage in passages:
         for span in passage.spans:
             mentions[span.label] += 1
-            forms[span.label].add(passage.surface(span))
+            forms[span.label].add(passage.name(span))
         containing.update({span.label for span in passage.spans})
     return {
         label: TypeCount(mentions[label], len(forms[label]), containing[label])

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from spacy_domain_ner.text import without_invisible
+
 # A key of `meta`, where labelling tools show it to people: what a model got wrong in a passage. An import drops it.
 MODEL_ERRORS = "model_errors"
 # A key beside the text: where models contradict the annotation. An import drops it, too.
@@ -80,3 +82,7 @@ class Passage:
     def surface(self, span: Span) -> str:
         """The text of a mention, its surface form."""
         return self.text[span.start : span.end]
+
+    def name(self, span: Span) -> str:
+        """The name that a mention has: its surface form without the characters that show nothing."""
+        return without_invisible(self.surface(span))

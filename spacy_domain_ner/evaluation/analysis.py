@@ -263,7 +263,7 @@ def _surface_forms(passages: Iterable[Passage]) -> dict[str, Counter[str]]:
     forms: dict[str, Counter[str]] = defaultdict(Counter)
     for passage in passages:
         for span in passage.spans:
-            forms[span.label][passage.surface(span)] += 1
+            forms[span.label][passage.name(span)] += 1
     return forms
 
 
@@ -288,7 +288,7 @@ def _count(
                 if span is not None:
                     if span.label not in counts:
                         counts[span.label] = numpy.zeros((len(passages), 2, 3), dtype=numpy.int64)
-                    seen = forms is not None and passage.surface(span) in forms.get(span.label, ())
+                    seen = forms is not None and passage.name(span) in forms.get(span.label, ())
                     counts[span.label][number, int(seen), column] += 1
     return counts
 

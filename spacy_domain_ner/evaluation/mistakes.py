@@ -176,7 +176,7 @@ def _mistake(
     assert kind != "correct"
     seen = None
     if trained_forms is not None:
-        seen = passage.surface(found.span) in trained_forms.get(found.span.label, ())
+        seen = passage.name(found.span) in trained_forms.get(found.span.label, ())
     return Mistake(
         "tokenization" if found.gold in misaligned else kind,
         number,
@@ -199,5 +199,5 @@ def _edges(text: str, gold: Span | None, predicted: Span | None) -> Edges:
 
 
 def _pattern(passage: Passage, error: Mistake) -> tuple[str, ...]:
-    what = error.edges.parts if "boundary" in error.kind else [passage.surface(error.span)]
+    what = error.edges.parts if "boundary" in error.kind else [passage.name(error.span)]
     return (error.kind, *error.types, *(part.casefold() for part in what))

@@ -10,6 +10,7 @@ from spacy_domain_ner.exchange.formats.version import RawSpan, Version
 from spacy_domain_ner.exchange.policies import Overlaps, Policies, UnknownLabels
 from spacy_domain_ner.exchange.reasons import Note, Reason
 from spacy_domain_ner.schema import EntitySchema
+from spacy_domain_ner.text import trimmed, visible
 
 # What a unit of offsets is called in the notes.
 _UNIT_NAMES = {
@@ -68,13 +69,15 @@ def clean(
     own_votes = offsets.votes(version.text, version.spans) if policies.offset_unit == "auto" else Counter()
     for raw in version.spans:
         place = _place(version.text, raw, policies.offset_unit, [own_votes, votes or Counter()], cleaned.changed)
-        if place is None or not version.text[slice(*place)].strip():
+        start, end = (0, 0) if place is None else trimmed(version.text, *place)
+        if place is None or start >= end:
             cleaned.refused.append(_no_place(version.text, raw, place))
             continue
-        start, end = _trimmed(version.text, place)
         mention = version.text[start:end]
         if (start, end) != place:
-            cleaned.changed.append(Reason.TRIMMED.note(mention, label=raw.label))
+            white = version.text[slice(*place)].strip() == mention
+            reason = Reason.TRIMMED if white else Reason.TRIMMED_INVISIBLE
+            cleaned.changed.append(reason.note(mention, label=raw.label))
         label = policies.rename.get(raw.label, raw.label)
         known = schema.type_of(label) if schema is not None and label else label
         if known and known != label:
@@ -171,18 +174,13 @@ def _likeliest_unit(fitting: tuple[str, ...], votes: Iterable[Counter[str]]) -> 
 def _no_place(text: str, raw: RawSpan, place: tuple[int, int] | None) -> Note:
     details: dict[str, object] = {"label": raw.label, "start": raw.start, "end": raw.end}
     if place is not None and place[0] < place[1]:
-        return Reason.WHITE_SPACE.note(text[slice(*place)], **details)
+        surface = text[slice(*place)]
+        return (Reason.INVISIBLE if surface.strip() else Reason.WHITE_SPACE).note(visible(surface), **details)
     if raw.end < raw.start:
         return Reason.INVERTED.note(raw.claim or "", **details)
     if raw.start == raw.end and 0 <= raw.start <= len(text):
         return Reason.EMPTY.note(raw.claim or "", **details)
     return Reason.OUTSIDE.note(raw.claim or "", length=len(text), **details)
-
-
-def _trimmed(text: str, place: tuple[int, int]) -> tuple[int, int]:
-    surface = text[slice(*place)]
-    start = place[0] + len(surface) - len(surface.lstrip())
-    return start, start + len(surface.strip())
 
 
 def _resolve_overlaps(cleaned: CleanVersion, policy: Overlaps) -> None:

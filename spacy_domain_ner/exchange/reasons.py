@@ -35,6 +35,7 @@ class Reason(str, Enum):
 
     # A span is refused.
     WHITE_SPACE = "{label} {start} to {end} is white space only"
+    INVISIBLE = "{label} {start} to {end} is invisible characters only"
     INVERTED = "{label} {start} to {end} ends before it starts"
     EMPTY = "{label} {start} to {end} is empty"
     OUTSIDE = "{label} {start} to {end} lies outside the text of {length} characters"
@@ -50,6 +51,7 @@ class Reason(str, Enum):
     MOVED = "{label}: moved from {start}:{end} to {new_start}:{new_end}, the only place of its text"
     OTHER_TEXT = "{label}: the file gives {claim!r} as its text; the offsets were kept"
     TRIMMED = "{label}: white space at its edges cut off"
+    TRIMMED_INVISIBLE = "{label}: invisible characters at its edges cut off"
     MERGED = "{label}: there twice, merged"
 
     # A passage is changed.

@@ -16,7 +16,7 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.batches import in_batches, windows
 from spacy_domain_ner.models import load_model
 from spacy_domain_ner.reading.records import RefusedError, parse_record, with_text
-from spacy_domain_ner.text import lone_surrogate
+from spacy_domain_ner.text import lone_surrogate, trimmed
 
 # Words that the vocabulary learns before a batch's words are forgotten again; enough to fill the tokenizer's cache.
 KEPT_WORDS = 30_000
@@ -262,16 +262,19 @@ class Extractor:
         return nullcontext() if vocab.in_memory_zone or len(vocab) <= KEPT_WORDS else self.nlp.memory_zone()
 
     def _entities(self, doc: Doc, shift: int) -> list[Entity]:
+        # A tokenizer without the rules leaves invisible characters on a name.
+        places = ((ent, *trimmed(doc.text, ent.start_char, ent.end_char)) for ent in doc.ents)
         found = (
             Entity(
-                ent.text,
+                doc.text[start:end],
                 ent.label_,
-                shift + ent.start_char,
-                shift + ent.end_char,
+                shift + start,
+                shift + end,
                 # Only recognizers that have a confidence have brought the attribute.
                 ent._.confidence if ent._.has("confidence") else None,
             )
-            for ent in doc.ents
+            for ent, start, end in places
+            if start < end
         )
         return [entity for entity in found if self.thresholds.keeps(entity)]
 

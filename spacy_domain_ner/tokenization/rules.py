@@ -18,6 +18,8 @@ import re
 
 from spacy.tokenizer import Tokenizer
 
+from spacy_domain_ner.text import INVISIBLE
+
 # Not inside a name, and not right after a closing mark: in `Redis`/Memcached, the slash is between two names. A tag of
 # HTML that opens is a beginning, too.
 _START = (
@@ -88,7 +90,7 @@ _OPENER = (
     "Then|There|These|They|This|To|We|What|When|Where|While|With|You)"
 )
 
-NAMES = (
+NAMES: tuple[str, ...] = (
     # https://api.acme.io/v1/charges, postgres://db:5432/orders
     rf"[A-Za-z][A-Za-z0-9+.-]*://(?:\[[0-9a-fA-F:.]{{2,45}}\])?{_PATH}{_QUERY}",
     # /api/v2/orders/{id}?expand=items, /users/:id, /wp-json/*, /-/healthy, /boards/[id]
@@ -119,6 +121,10 @@ NAMES = (
     rf"{_UPPER}(?:-(?:{_UPPER}|\d[\w.]*(?<![.])))+",
 )
 
+# Characters that show nothing: within a name they do not divide it, at its ends they do not belong to it.
+_HIDDEN = "\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
+NAMES = tuple(re.sub(r"\[(?=\\w|A-Z|a-z)", f"[{_HIDDEN}", name) + f"(?<![{_HIDDEN}])" for name in NAMES)
+
 # A method of an RPC with a point before it: sa.AddPrecertificate, orders.v1.OrderService.GetOrder, OrderService.Get.
 RPC = (
     rf"(?=[A-Za-z]\w*\.[A-Za-z])(?:(?:[A-Za-z]\w*\.)+{_VERB}[A-Z]\w*"
@@ -141,10 +147,16 @@ JOINTS = (
 )
 
 _EDGE = r"[^\w\s/@-]"
-PREFIXES = (rf"{_EDGE}{{8,}}", r"[|\\]", r"(?:->|=>|→|←|⇒)")
+PREFIXES = (rf"[{INVISIBLE}]+", rf"{_EDGE}{{8,}}", r"[|\\]", r"(?:->|=>|→|←|⇒)")
 # Tried only at the first character of a run: tried at each, a long run inside a chunk would take time by the square of
 # its length.
-SUFFIXES = (rf"{_EDGE}(?<!{_EDGE}{{2}}){_EDGE}{{7,}}$", r"(?<=\w/)\.$")
+SUFFIXES = (
+    rf"{_EDGE}(?<!{_EDGE}{{2}}){_EDGE}{{7,}}$",
+    r"(?<=\w/)\.$",
+    # Not after a sign that is combined with it: a syllable of Malayalam, an emoji.
+    rf"(?=[^\x00-~])(?:(?<=[^\W_])|(?<=[!-/:-@\[-`{{-~]))[{INVISIBLE}]+$",
+    rf"[.,;:!?](?<=[{_HIDDEN}].)[.,;:!?]*$",
+)
 
 _NAME_END = r"(?![\w@]|-(?!>)|[.:](?=\w))"
 # Most words are passed over without trying every pattern: a name has one of these characters not far from its start.

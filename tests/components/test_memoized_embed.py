@@ -46,6 +46,16 @@ def assert_right(model, docs):
         numpy.testing.assert_allclose(one, other, atol=1e-6)
 
 
+@pytest.mark.parametrize("hidden", ["\u200b", "\u00ad", "\u2060", "\ufeff", "\u200e", "\u2066"])
+def test_an_invisible_character_in_a_word_changes_nothing_of_its_embedding(hidden):
+    model = layer()
+    plain, marked = (docs_of([f"don't restart Ku{mark}bernetes or {mark}Redis"]) for mark in ("", hidden))
+    for train in (False, True):
+        [expected], _ = model(plain, train)
+        [found], _ = model(marked, train)
+        numpy.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def embedded(model, monkeypatch, docs):
     """How many tokens the layer below is given for these docs."""
     seen = []

@@ -51,6 +51,17 @@ def test_a_span_that_breaks_a_rule_is_an_error_at_its_line(spans, kind, expected
     assert str(finding).startswith("a.jsonl:2: ")
 
 
+def test_an_invisible_character_at_the_edge_of_a_span_is_an_error_and_shown():
+    (finding,) = checked(Passage("All is well"), Passage("the Redis\u200b cache", infra((4, 10)))).findings
+    assert finding.message == "the span INFRA 4 to 10 starts or ends with an invisible character: Redis\\u200b"
+    assert finding.error
+
+
+def test_a_name_with_an_invisible_character_is_not_another_name():
+    passages = [Passage("Redis", infra((0, 5))), Passage("Re\u00addis", infra((0, 6)))]
+    assert checked(*passages).types["INFRA"].forms == 1
+
+
 def test_spans_that_touch_do_not_overlap():
     assert checked(Passage("Redis.Kafka", infra((0, 5), (5, 6), (6, 11)))).errors == []
 

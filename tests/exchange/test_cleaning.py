@@ -5,7 +5,7 @@ from helpers.versions import SCHEMA, TEXT, A, B, C, version
 
 from spacy_domain_ner.corpus import Span
 from spacy_domain_ner.exchange.cleaning import clean, rebase
-from spacy_domain_ner.exchange.formats.version import RawSpan
+from spacy_domain_ner.exchange.formats.version import RawSpan, Version
 from spacy_domain_ner.exchange.policies import Overlaps, Policies, UnknownLabels
 from spacy_domain_ner.exchange.reasons import Reason
 from spacy_domain_ner.schema import EntitySchema, EntityType
@@ -48,6 +48,17 @@ def test_white_space_is_cut_from_the_edges_and_said(raw, expected, said):
     cleaned = clean(version(raw), Policies())
     assert [TEXT[span.start : span.end] for span in cleaned.spans] == [expected]
     assert [str(note) for note in cleaned.changed] == ([f"INFRA: {said}"] if said else [])
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\ufeff", "\u00ad", "\u2060", "\u200e", "\u200d", "\ufe0f", " \u200b"])
+def test_invisible_characters_are_cut_from_the_edges_and_said(hidden):
+    text = f"{hidden}Redis{hidden} is {hidden}"
+    end, length = len(hidden) * 2 + 5, len(text)
+    spans = [RawSpan(0, end, "INFRA"), RawSpan(length - len(hidden), length, "INFRA")]
+    cleaned = clean(Version(text, spans), Policies())
+    assert [text[span.start : span.end] for span in cleaned.spans] == ["Redis"]
+    assert [str(note) for note in cleaned.changed] == ["INFRA: invisible characters at its edges cut off"]
+    assert [note.reason for note in cleaned.refused] == [Reason.INVISIBLE]
 
 
 def test_a_span_that_is_there_twice_once_trimmed_is_merged():

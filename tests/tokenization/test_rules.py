@@ -167,6 +167,13 @@ SPLIT = [
     ("OrderService/StockService", "OrderService / StockService"),
     ("a={1}/>", "a ={ 1 } / >"),
     (":07/01/2020", ": 07/01/2020"),
+    ("\u200bcheckout-api\u200b,", "\u200b checkout-api \u200b ,"),
+    ("pay\u200bments-api", "pay\u200bments-api"),
+    ("(`\ufeffRedis\u2060`)", "( ` \ufeff Redis \u2060 ` )"),
+    ("url=\u200e/api/v2/x\u200e", "url = \u200e /api/v2/x \u200e"),
+    ("Redis\u00ad.", "Redis \u00ad ."),
+    ("می\u200cخواهم", "می\u200cخواهم"),
+    ("\u0d28\u0d4d\u200d", "\u0d28\u0d4d\u200d"),
 ]
 
 

@@ -29,7 +29,7 @@ def new_cli(
     """
     from spacy_domain_ner.cli._messages import msg
     from spacy_domain_ner.projects.packs import next_steps
-    from spacy_domain_ner.projects.scaffold import AnswersError, new_project
+    from spacy_domain_ner.projects.scaffold import AnswersError, find_template, new_project
 
     try:
         project = new_project(
@@ -41,7 +41,7 @@ def new_cli(
         again = corrected_command(error.answers, output_dir, overwrite=overwrite)
         hint = f"\nYour answers are not lost. This command has them, corrected as far as can be told:\n\n  {again}"
         raise UserError(error.what, hint) from None
-    msg.good(next_steps(project))
+    msg.good(next_steps(project, find_template()))
 
 
 def corrected_command(answers: dict[str, str], output_dir: Path, *, overwrite: bool) -> str:

@@ -49,19 +49,33 @@ def add_pack(project: Path, template: Path, answers: Mapping[str, str]) -> None:
     put(project / "tests/sentences.yml", sentences(pack, labels))
 
 
-def next_steps(project: Path) -> str:
-    """Say what to do with a new project, as commands to copy."""
+def next_steps(project: Path, template: Path | None = None) -> str:
+    """Say what to do with a new project, as commands to copy.
+
+    Args:
+        project: The project's folder.
+        template: The template's folder: a project that lies in it is to be moved.
+    """
     labelled = (project / "assets/annotations.jsonl").stat().st_size
     skeletons = re.findall(_SKELETON_LINE, (project / "entity_types.yml").read_text(encoding="utf8"), re.MULTILINE)
     prepare = ""
     if not labelled:
-        prepare = "  (describe your types in entity_types.yml, annotate passages, then)\n"
+        prepare = (
+            "  (describe your types in entity_types.yml: what counts as one, and where it ends)\n"
+            "  python -m weasel run guide        # the guide for whoever labels, and what is missing in it\n"
+            "  python -m weasel run interface    # the settings of Label Studio, doccano and Prodigy\n"
+            "  domain-ner export label-studio PASSAGES.txt --output tasks.json   # a passage per line; or .csv\n"
+            "  (label about a hundred passages, and export them from the tool)\n"
+            "  domain-ner import EXPORT\n"
+        )
     elif skeletons:
         # Passages without them would say that there are none.
         types = ", ".join(skeletons)
         prepare = f"  (describe {types} in entity_types.yml, annotate the mentions in assets/annotations.jsonl, then)\n"
+    inside = template is not None and project.resolve().parent == template.resolve()
+    clone = "\nIt lies inside the clone of spacy-domain-ner: move it to where your own work is.\n" if inside else ""
     return (
-        f"Your project is in {project}/. Next:\n\n  cd {shlex.quote(str(project))}\n"
+        f"Your project is in {project}/.{clone} Next:\n\n  cd {shlex.quote(str(project))}\n"
         f"  python -m pip install -r requirements.txt\n{prepare}  python -m weasel run all"
     )
 

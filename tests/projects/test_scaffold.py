@@ -13,6 +13,7 @@ import yaml
 
 import spacy_domain_ner as ner
 from spacy_domain_ner.projects.answers import suggest
+from spacy_domain_ner.projects.packs import next_steps
 from spacy_domain_ner.projects.scaffold import AnswersError
 from spacy_domain_ner.schema import LABEL_PATTERN, read_schema
 
@@ -133,13 +134,19 @@ def test_the_entity_types_of_an_unknown_pack_are_left_to_the_corrected_one(domai
     [
         ("SERVICE, TEAM", ""),
         ("SERVICE, PRODUCT", "(describe PRODUCT in entity_types.yml, annotate the mentions in "),
-        ("PRODUCT", "(describe your types in entity_types.yml, annotate passages, then)"),
+        ("PRODUCT", "(describe your types in entity_types.yml: what counts as one, and where it ends)"),
     ],
 )
 def test_what_the_starter_corpus_lacks_is_said(domain_ner, entity_types, expected):
     made = domain_ner("new", "billing", "--pack", "software", "--entity-types", entity_types)
     assert (expected or "requirements.txt\n  python -m weasel run all") in made.out
     assert ("describe" in made.out) is bool(expected)
+
+
+def test_a_project_inside_the_clone_is_to_be_moved(tmp_path, monkeypatch):
+    project = ner.new_project("billing", pack="blank", output_dir=tmp_path)
+    assert "inside the clone" in next_steps(project, tmp_path)
+    assert "inside the clone" not in next_steps(project, tmp_path / "clone")
 
 
 def test_an_existing_folder_is_not_touched(domain_ner, tmp_path):

@@ -42,3 +42,20 @@ def fill_in(config: Config, values: Mapping[str, Any]) -> None:
             section = section.get(part) if isinstance(section, dict) else None
         if isinstance(section, dict) and section.get(key, value) in (None, {}):
             section[key] = value
+
+
+def filled(config: Config) -> Config:
+    """Write out every default of spaCy, so that `spacy debug` and the other commands of spaCy take a config as it is.
+
+    Args:
+        config: A config, which stays as it is.
+
+    Returns:
+        The config with all its values, variables as they are. One from which no pipeline can be made is given back
+        unchanged: training says what is wrong with it.
+    """
+    try:
+        complete: Config = util.load_model_from_config(config.copy(), auto_fill=True, validate=False).config
+    except Exception:  # whatever the parts that a config names may raise
+        return config
+    return complete

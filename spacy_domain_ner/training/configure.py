@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from spacy_domain_ner.base_models.configs import read_config
+from spacy_domain_ner.base_models.configs import filled, read_config
 from spacy_domain_ner.base_models.fetch import fetch
 from spacy_domain_ner.base_models.presets import CNN, Preset, find_preset
 from spacy_domain_ner.errors import UserError
@@ -48,7 +48,7 @@ def configure(
         config = read_config(configs / chosen.config_file)
         preset = fetch(preset)
         chosen.fill(config, preset)
-    text = config.to_str(interpolate=False)
+    text = filled(config).to_str(interpolate=False)
     if not (output.is_file() and output.read_text(encoding="utf8") == text):
         with replacing(output) as stream:
             stream.write(text)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from spacy_domain_ner.base_models.presets import Preset
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline
 from spacy_domain_ner.errors import UserError, reason
+from spacy_domain_ner.text import without_invisible
 from spacy_domain_ner.training.recipe import JSONL, Recipe, read_set
 
 # The loss ignores these word pieces.
@@ -183,10 +185,24 @@ def _load_base_model(section: Section, tags: list[str], seed: int) -> tuple[Any,
 def _tagged_windows(tokenizer: Any, model: Any, passages: Sequence[Passage], section: Section) -> list[dict[str, Any]]:
     from spacy_domain_ner.components.huggingface_ner import encode
 
+    passages = [_visible(passage) for passage in passages]
     windows = encode(tokenizer, [passage.text for passage in passages], section.max_length, section.overlap)
     numbers = model.config.label2id
     sides = ((window, passages[window["text"]]) for window in windows)
     return [tagged(window, passage.spans, numbers, passage.unknown) for window, passage in sides]
+
+
+def _visible(passage: Passage) -> Passage:
+    """A passage without the characters that nobody sees, as the component reads it."""
+    text = without_invisible(passage.text)
+    if text == passage.text:
+        return passage
+    before = [0, *accumulate(len(without_invisible(character)) for character in passage.text)]
+
+    def moved(spans: Sequence[Span]) -> list[Span]:
+        return [Span(before[span.start], before[span.end], span.label) for span in spans]
+
+    return Passage(text, moved(passage.spans), unknown=moved(passage.unknown))
 
 
 def _make_trainer(

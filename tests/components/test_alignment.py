@@ -163,6 +163,8 @@ def passages(draw) -> str:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=passages(), data=st.data(), windows=st.sampled_from([(512, 64), (24, 8), (12, 4), (24, 0)]))
 def test_spans_come_back_as_they_went_in(tokenizers, kind, text, data, windows):
+    # What nobody sees is not read: then the windows of the text are others.
+    assume(without_invisible(text) == text)
     tokenizer = tokenizers[kind]
     doc = NLP.make_doc(text)
     pieces = real_pieces(tokenizer, text)
@@ -171,9 +173,7 @@ def test_spans_come_back_as_they_went_in(tokenizers, kind, text, data, windows):
     cut = {len(doc)} | {
         number for number, token in enumerate(doc) if not any(start < token.idx < end for start, end in pieces)
     }
-    seen_tokens = [
-        number for number, is_seen in enumerate(seen) if is_seen and without_invisible(doc[number].text).strip()
-    ]
+    seen_tokens = [number for number, is_seen in enumerate(seen) if is_seen and doc[number].text.strip()]
     assume(seen_tokens)
     spans, expected, free = [], [], 0
     for _ in range(data.draw(st.integers(1, 6))):

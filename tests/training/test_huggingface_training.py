@@ -9,8 +9,9 @@ import pytest
 import spacy
 
 from spacy_domain_ner.components.huggingface_ner import FACTORY
+from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.training import Recipe, train
+from spacy_domain_ner.training import Recipe, huggingface, train
 
 pytest.importorskip("transformers", reason="the transformers extra is not installed")
 
@@ -175,3 +176,15 @@ def test_passages_longer_than_a_window_are_trained_on_and_read_whole(project):
     nlp = spacy.load(run(project, max_epochs=3, overrides=values))
     assert nlp.get_pipe(FACTORY).cfg["max_length"] == 32
     assert len(nlp("word " * 500)) == 500
+
+
+def test_it_reads_a_passage_without_what_nobody_sees_as_the_component_does():
+    passage = Passage("the pay\u200bments\ufeff api", [Span(4, 13, "A")], unknown=[Span(14, 18, "")])
+    seen = huggingface._visible(passage)
+    assert (seen.text, seen.surface(seen.spans[0]), seen.surface(seen.unknown[0])) == (
+        "the payments api",
+        "payments",
+        " api",
+    )
+    plain = Passage("the payments api", [Span(4, 12, "A")])
+    assert huggingface._visible(plain) is plain

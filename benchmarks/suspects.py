@@ -20,6 +20,7 @@ from cpu_config import REPOSITORY, divide, once, versions, write_template_config
 
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.corpus.jsonl import write_passages
+from spacy_domain_ner.experiments.suspects import WORTH_A_LOOK as LINE
 from spacy_domain_ner.experiments.suspects import find_suspects
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.training import Recipe
@@ -63,7 +64,7 @@ def run(corpus: Path, seed: int, folder: Path) -> dict[str, Any]:
         write_passages(path, side)
     write_template_config(folder / "config.cfg")
     recipe = Recipe(folder / "config.cfg", *paths, max_epochs=15, patience_epochs=3, seed=seed)
-    suspects = find_suspects(recipe, output=folder / "suspects.jsonl")
+    suspects = find_suspects(recipe, output=folder / "suspects.jsonl", min_confidence=0)
     hits = [
         any(
             text == suspect.passage.text and start < span.end and span.start < end
@@ -79,6 +80,9 @@ def run(corpus: Path, seed: int, folder: Path) -> dict[str, Any]:
         "suspects": len(suspects),
         **{f"precision_at_{top}": round(sum(hits[:top]) / top, 2) for top in TOPS},
         "found_of_planted_at_200": sum(hits),
+        "worth_a_look": len(worth := [hit for one, hit in zip(suspects, hits, strict=True) if one.confidence >= LINE]),
+        "precision_worth_a_look": round(sum(worth) / max(1, len(worth)), 2),
+        "precision_of_others": round((sum(hits) - sum(worth)) / max(1, len(hits) - len(worth)), 2),
     }
 
 

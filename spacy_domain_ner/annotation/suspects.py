@@ -19,8 +19,8 @@ from spacy_domain_ner.evaluation.matching import PairKind, pair_spans
 Reading = tuple[Sequence[Passage], Sequence[Prediction], Sequence[Passage]]
 # What all types have in common counts as this many mentions of a type: it decides where a type has few.
 SHARED = 10
-# The probability of a prediction where the model gives none.
-UNKNOWN = 0.5
+# The probability of a prediction where the model gives none: then only what is usual for such annotations counts.
+UNKNOWN = 1.0
 
 
 def rank_suspects(readings: Iterable[Reading]) -> list[Suspect]:

@@ -25,6 +25,9 @@ def suspects_cli(
     ),
     folds: int = typer.Option(4, help="Models to train; each reads its share of the passages"),
     limit: int = typer.Option(200, help="The most annotations to write"),
+    min_confidence: float = typer.Option(
+        0.5, help="How much a contradiction must weigh to be written, 0 to 1; below 0.5 most are no errors"
+    ),
     max_epochs: int = MAX_EPOCHS,
     patience_epochs: int = PATIENCE_EPOCHS,
     seed: int = typer.Option(0, help="Seed of the folds, and of everything random in the trainings"),
@@ -39,6 +42,7 @@ def suspects_cli(
         output=output,
         folds=folds,
         limit=limit,
+        min_confidence=min_confidence,
         say=partial(print, flush=True),
     )
     rows = [(f"{suspect.confidence:.2f}", shorten(suspect.in_words, 100)) for suspect in suspects[:SHOWN]]

@@ -67,4 +67,4 @@ def test_what_models_contradict_everywhere_weighs_little():
 def test_a_model_that_gives_no_probabilities_still_contradicts():
     passage = Passage("Name is odd", [A])
     [suspect] = ranked({passage.text: Prediction([B])}, passage)
-    assert 0.3 < suspect.confidence <= 0.5
+    assert 0.9 < suspect.confidence < 1

@@ -75,18 +75,28 @@ def test_a_planted_error_is_found_first_and_a_second_time_nothing_is_trained(pro
 def test_no_more_are_written_than_asked_for_and_each_passage_once(project, monkeypatch):
     # Without training: models that find nothing.
     monkeypatch.setattr("spacy_domain_ner.experiments.suspects.train_on", lambda *_, **__: (spacy.blank("en"), 1.0))
-    found = find(project, limit=7)
+    found = find(project, limit=7, min_confidence=0)
     assert len(found) == 7
     records = read_passages(project / "suspects.jsonl").passages
     assert len({(record.text, record.meta["source"]) for record in records}) == len(records) < 8
     assert sum(len(record.extra["suspects"]) for record in records) == 7
 
 
+def test_only_those_worth_a_look_are_written(project, monkeypatch):
+    monkeypatch.setattr("spacy_domain_ner.experiments.suspects.train_on", lambda *_, **__: (spacy.blank("en"), 1.0))
+    every = find(project, min_confidence=0)
+    line = sorted(suspect.confidence for suspect in every)[len(every) // 2]
+    said = []
+    found = find(project, min_confidence=line, say=said.append)
+    assert [one.confidence for one in found] == [one.confidence for one in every if one.confidence >= line]
+    assert said[-1].startswith(f"{len(every)} annotations are contradicted, {len(found)} of them")
+
+
 @pytest.mark.slow
 def test_the_command_finds_them_and_the_report_shows_them(project, domain_ner):
     sets = ["--train", project / "train.jsonl", "--dev", project / "dev.jsonl"]
     output = project / "suspects.jsonl"
-    options = ["--output", output, "--folds", 3, "--max-epochs", 3, "--limit", 5]
+    options = ["--output", output, "--folds", 3, "--max-epochs", 3, "--limit", 5, "--min-confidence", 0]
     done = domain_ner("suspects", project / "config.cfg", *sets, *options)
     assert done.code == 0, done
     assert "annotations to look at are in" in " ".join(done.out.split())
@@ -104,6 +114,7 @@ def test_the_command_finds_them_and_the_report_shows_them(project, domain_ner):
     ("arguments", "what"),
     [
         (["--limit", 0], "--limit is 0"),
+        (["--min-confidence", 2], "--min-confidence is 2"),
         (["--folds", 2], "--folds is 2"),
         (["--train", "none.jsonl"], "There is no file none.jsonl"),
         (["--seed", -1], "The seed -1"),

@@ -19,7 +19,8 @@ From text to a first model:
   1. Describe your types in {schema}: what counts as one, and where it ends. `weasel run guide` says what is missing.
   2. Make tasks of your text for Label Studio, doccano or Prodigy. A text file has one passage per line:
      domain-ner export label-studio passages.txt --output tasks.json
-     With --patterns FILE, names that you know already are filled in.
+     Of a table, such as a CSV file, name the column of the text: --text-key COLUMN. With --patterns FILE, names that
+     you know already are filled in.
   3. Write the settings of the labelling tool: weasel run interface. Label about 100 passages for a first try.
   4. Import what the tool exports: domain-ner import EXPORT
   5. Run everything again: weasel run all
@@ -29,7 +30,9 @@ Or write {annotations} by hand, a JSON record per line. Offsets count characters
 
 @verb("check")
 def check_cli(
-    annotations: Path = typer.Argument(..., help="Annotation file (JSON lines), or a folder of them"),
+    annotations: Path = typer.Argument(
+        "assets/annotations.jsonl", help="Annotation file (JSON lines), or a folder of them"
+    ),
     schema: Path = typer.Option("entity_types.yml", help="The entity types"),
     config: Path = typer.Option("training/config.cfg", help="Training config, for its tokenizer"),
     output: Path = typer.Option(None, help="Write the whole report to this JSON file"),

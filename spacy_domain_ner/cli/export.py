@@ -1,8 +1,9 @@
 """domain-ner export"""
 
+import shlex
+from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import typer
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 SHOWN = 20
 
 NEXT = {
-    "label-studio": "In Label Studio: Import, choose {output}. Or send the passages to its server in one step: "
-    "domain-ner label-studio push {passages} --url http://localhost:8080 --token TOKEN --project TITLE",
+    "label-studio": "In Label Studio: Import, choose {output}.",
     "doccano": "In doccano: Dataset, Import, format JSONL, column of the text `text`, of the labels `label`.",
     "prodigy": "prodigy ner.manual DATASET blank:en {output} --label LABELS",
     "conll": "One token and its tag (IOB2) per line, an empty line after each passage. It has no spaces of the text.",
@@ -97,7 +97,27 @@ def export_cli(
             msg.warn(str(refusal).replace("`encoding`", "--encoding"))
         excluded = f", {exported.left_out} left out as annotated already" if exported.left_out else ""
         msg.good(f"{exported.tasks} task(s) for {target.value} in {output}{excluded}")
-    msg.info(NEXT[target.value].format(output=quote(str(output)), passages=quote(str(passages[0]))))
+        if patterns:
+            names = ", ".join(f"{label} {count}" for label, count in exported.filled_in.most_common())
+            msg.info(f"Filled in by the patterns, to be corrected: {names or 'nothing, they fit no passage'}")
+    msg.info(NEXT[target.value].format(output=shlex.quote(str(output))))
+    # A push takes one input, and leaves out what the project has already.
+    if target.value == Tool.label_studio.value and len(passages) == 1 and not exclude and str(passages[0]) != "-":
+        given: list[tuple[str, str | None]] = [
+            ("--model", model),
+            *(("--patterns", one) for one in patterns),
+            ("--format", file_format),
+        ]
+        given += [("--encoding", encoding if encoding != "utf-8" else "")]
+        given += [("--text-key", text_key if text_key != "text" else "")]
+        msg.info(f"Or send the passages to its server in one step: {_push(passages[0], given)}")
+
+
+def _push(passages: Path, given: Iterable[tuple[str, str | None]]) -> str:
+    """The command that sends the passages of an export to a server, with the options of the export."""
+    options = [word for name, value in given if value for word in (name, value)]
+    command = shlex.join(["domain-ner", "label-studio", "push", str(passages), *options])
+    return f"{command} --url http://localhost:8080 --token TOKEN --project TITLE"
 
 
 def _print_written(written: "ExportedAnnotations", output: Path, target: str) -> None:

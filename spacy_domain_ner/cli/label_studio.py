@@ -8,6 +8,7 @@ import spacy_domain_ner as ner
 from spacy_domain_ner.cli import _importing as importing
 from spacy_domain_ner.cli._app import verb, verb_group
 from spacy_domain_ner.cli._messages import msg
+from spacy_domain_ner.cli._options import ENCODING, FILE_FORMAT, TEXT_KEY
 from spacy_domain_ner.cli._progress import progress_bar
 from spacy_domain_ner.exchange.policies import Policies
 
@@ -24,12 +25,20 @@ _TIMEOUT = typer.Option(3600.0, help="Seconds to wait for the server in all")
 
 @verb("push", label_studio)
 def push_cli(
-    passages: Path = typer.Argument(..., help="JSON lines with a `text`, or a text file with one passage per line"),
+    passages: Path = typer.Argument(
+        ..., help="JSON, text with one passage per line, HTML, CSV, TSV, Parquet, a folder or zip archive of them"
+    ),
     url: str = _URL,
     token: str = _TOKEN,
     project: str = _PROJECT,
     schema: Path = typer.Option("entity_types.yml", help="The entity types"),
     model: str = typer.Option(None, "--model", "-m", help="Trained model whose predictions annotators correct"),
+    patterns: list[str] = typer.Option(
+        [], help="Fill in names that are known already, as with `domain-ner export` (may be repeated)"
+    ),
+    file_format: str = typer.Option(None, "--format", help=FILE_FORMAT),
+    encoding: str = typer.Option("utf-8", help=ENCODING),
+    text_key: str = typer.Option("text", help=TEXT_KEY),
     again: bool = typer.Option(False, "--again", help="Also create the tasks that the project has already"),
     timeout: float = _TIMEOUT,
 ) -> None:
@@ -39,8 +48,9 @@ def push_cli(
     """
     with progress_bar("Creating tasks") as progress:
         pushed = ner.push_tasks(
-            passages, url, token, project, schema, model=model, again=again, timeout=timeout, progress=progress
-        )
+            passages, url, token, project, schema, model=model, patterns=patterns, file_format=file_format,
+            encoding=encoding, text_key=text_key, again=again, timeout=timeout, progress=progress,
+        )  # fmt: skip
     for warning in pushed.warnings:
         msg.warn(warning)
     skipped = f", {pushed.skipped} left out that were there already" if pushed.skipped else ""

@@ -140,6 +140,8 @@ def check(
     Raises:
         UserError: A file can't be read at all, or the report can't be written.
     """
+    import spacy
+
     from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline
 
     entity_schema = read_schema(schema)
@@ -147,7 +149,11 @@ def check(
         raise UserError(
             f"There is no file {annotations}", "Put your annotations there as JSON lines, one passage per line."
         )
-    report = check_corpus(read_passages(annotations), entity_schema, load_tokenizing_pipeline(config))
+    read = read_passages(annotations)
+    # Where nothing is annotated, that is what is to be said, also before there is a config.
+    needs_config = any(passage.spans for passage in read.passages) or os.path.exists(config)
+    nlp = load_tokenizing_pipeline(config) if needs_config else spacy.blank("xx")
+    report = check_corpus(read, entity_schema, nlp)
     if output is not None:
         with replacing(Path(output)) as stream:
             stream.write(json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")

@@ -1,5 +1,6 @@
 """From passages to spaCy's Doc: the tokenizer that a training config makes, and the DocBin that it trains on."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +65,13 @@ def load_tokenizing_pipeline(config_path: str | Path) -> Language:
         The pipeline, with `[initialize.before_init]` applied.
 
     Raises:
-        UserError: The config can't be read, or names something that does not exist.
+        UserError: The config is missing, can't be read, or names something that does not exist.
     """
+    if not os.path.exists(config_path):
+        raise UserError(
+            f"There is no config {config_path}",
+            "In a project, `weasel run configure` makes training/config.cfg. Or name another config.",
+        )
     try:
         config = util.load_config(config_path, interpolate=False)
         lang_cls = util.get_lang_class(config["nlp"]["lang"])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ class Patterns:
         """
         from spacy.pipeline import EntityRuler
 
+        # How many names of each type were found.
+        self.found: Counter[str] = Counter()
         self._nlp = nlp
         self._ruler = EntityRuler(nlp)
         for file in files:
@@ -67,6 +70,7 @@ class Patterns:
         doc = self._ruler(self._nlp.make_doc(text))
         found = [Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
         free = [one for one in found if not any(one.start < own.end and own.start < one.end for own in given)]
+        self.found.update(one.label for one in free)
         return sorted([*given, *free])
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import tee
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from spacy_domain_ner.exchange.patterns import Patterns
 
 Item = TypeVar("Item")
-# The passages' own spans, under the name that Label Studio wants for whoever predicted.
-OWN_SPANS = "annotations"
+# Who predicted, as Label Studio shows it: the passages bring spans of their own, or known names were filled in.
+OWN_SPANS, KNOWN_NAMES = "annotations", "patterns"
 
 
 @dataclass
@@ -37,11 +38,13 @@ class Exported:
         tasks: How many tasks were written.
         left_out: How many passages were left out because they are annotated already.
         refusals: The lines and files that could not be read.
+        filled_in: How many names of each type were filled in by the patterns.
     """
 
     tasks: int
     left_out: int
     refusals: list[Refusal] = field(default_factory=list)
+    filled_in: Counter[str] = field(default_factory=Counter)
 
 
 def export_tasks(
@@ -110,6 +113,8 @@ def export_tasks(
         raise UserError("There is no passage to label", "\n".join(hints))
     tasks = tasks_to_label(wanted.values(), tool, model_of(model), known)
     exported.tasks = write_tasks(Path(output), reporting(tasks, len(wanted), progress), tool)
+    if known is not None:
+        exported.filled_in = known.found
     return exported
 
 
@@ -141,7 +146,8 @@ def tasks_to_label(
     Yields:
         A task as the tool imports it.
     """
-    version = OWN_SPANS if nlp is None else _model_version(nlp)
+    own = OWN_SPANS if known is None else KNOWN_NAMES
+    version = own if nlp is None else _model_version(nlp)
     found = ((passage, None) for passage in passages) if nlp is None else _predicted(nlp, passages)
     if known is not None:
         found = _with_known(found, known)

@@ -134,7 +134,9 @@ def measure_learning_curve(
     check_file(dev_path, "split")
     passages = read_evaluation_set(Path(eval))
     dev = bare(read_set(dev_path))
-    parts = [bare(part) for part in draw_parts(read_valid_passages(train_path), sizes, recipe.seed)]
+    train = read_valid_passages(train_path)
+    sizes = _large_enough(sizes, len(train), say)
+    parts = [bare(part) for part in draw_parts(train, sizes, recipe.seed)]
     nlp = load_tokenizing_pipeline(recipe.config)
     sets = {"dev": identity_of(dev), "eval": identity_of(passages)}
     runs = []
@@ -225,7 +227,10 @@ def draw_parts(passages: list[Passage], sizes: Sequence[float], seed: int = 0) -
     """
     sizes = sorted(sizes)
     wanted = [round(size * len(passages)) for size in sizes]
-    hint = "Annotate more passages, or give larger `sizes`, for instance 0.5,0.75,1"
+    hint = (
+        "Annotate more passages, or give larger `sizes`, for instance 0.5,0.75,1. In a project: "
+        "weasel run learning-curve . --vars.learning_curve_sizes 0.5,0.75,1"
+    )
     if wanted[0] < FEWEST_PASSAGES:
         raise UserError(
             f"A part of {sizes[0]:g} is {wanted[0]} of {len(passages)} training passages; at least {FEWEST_PASSAGES} "
@@ -250,6 +255,16 @@ def draw_parts(passages: list[Passage], sizes: Sequence[float], seed: int = 0) -
     if not any(passage.spans for passage in parts[0]):
         raise UserError(f"The smallest part, {len(parts[0])} training passages, has no annotated mention", hint)
     return parts
+
+
+def _large_enough(sizes: list[float], passages: int, say: Callable[[str], None]) -> list[float]:
+    """The sizes without those that are too few passages to train on, if the others still make a curve."""
+    large = [size for size in sizes if round(size * passages) >= FEWEST_PASSAGES]
+    if len(large) == len(sizes) or len(large) < FEWEST_SIZES:
+        return sizes
+    small = ", ".join(f"{size:g}" for size in sizes if size not in large)
+    say(f"Left out: {small} of {passages} training passages, which is fewer than {FEWEST_PASSAGES} passages")
+    return large
 
 
 def _in_whole_groups(passages: list[Passage], seed: int) -> tuple[list[int], list[int]]:

@@ -1,6 +1,7 @@
 """`domain-ner export` of annotations: what is said, and what does not go together."""
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -40,3 +41,25 @@ def test_options_that_do_not_go_together_are_refused(tmp_path, arguments, said):
     assert done.returncode == 1
     assert said in done.stdout + done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_what_the_patterns_fill_in_is_counted_and_a_push_is_told_with_the_same_options(tmp_path):
+    (tmp_path / "reports.csv").write_text("no,remarks\n1,Redis is down\n2,Ask about Redis\n")
+    (tmp_path / "infra.txt").write_text("Redis\n")
+    options = ("--patterns", "INFRA=infra.txt", "--text-key", "remarks")
+    done = export(tmp_path, "label-studio", "reports.csv", *options, "--output", "tasks.json")
+    assert done.returncode == 0, done
+    assert "2 task(s) for label-studio in tasks.json" in done.stdout
+    assert "Filled in by the patterns, to be corrected: INFRA 2" in done.stdout
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    assert {task["predictions"][0]["model_version"] for task in tasks} == {"patterns"}
+    (tmp_path / "entity_types.yml").write_text("entity_types: [{name: INFRA, definition: a system}]\n")
+    push = shlex.split(done.stdout[done.stdout.index("domain-ner label-studio push") :])[1:]
+    push[push.index("http://localhost:8080")] = "http://127.0.0.1:1"
+    # The column is found, and then the server is not.
+    sent = subprocess.run(
+        [sys.executable, "-m", "spacy_domain_ner", *push], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert "Can't reach http://127.0.0.1:1" in sent.stderr
+    nothing = export(tmp_path, "doccano", "a.jsonl", "--patterns", "INFRA=infra.txt", "--output", "t.jsonl")
+    assert "Filled in by the patterns, to be corrected: nothing, they fit no passage" in nothing.stdout

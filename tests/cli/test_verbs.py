@@ -174,6 +174,15 @@ def test_a_corrupted_file_is_refused_with_the_place_and_what_to_do(domain_ner, p
     refused(domain_ner("check", "bad.jsonl"), "bad.jsonl", expected)
 
 
+def test_a_project_without_labels_hears_what_to_do_before_it_has_a_config(domain_ner, project):
+    (project / "training/config.cfg").unlink()
+    (project / "assets").mkdir(exist_ok=True)
+    (project / "assets/annotations.jsonl").write_text("")
+    refused(domain_ner("check"), "assets/annotations.jsonl has no annotation yet", "domain-ner export")
+    (project / "assets/annotations.jsonl").write_text(LINE)
+    refused(domain_ner("check"), "There is no config training/config.cfg", "weasel run configure")
+
+
 @pytest.mark.parametrize(("content", "expected"), CORRUPT.values(), ids=CORRUPT.keys())
 def test_no_corrupted_file_makes_a_later_verb_fail_with_a_traceback(domain_ner, project, content, expected):
     for side in ("train", "dev", "eval"):

@@ -15,7 +15,8 @@ import srsly
 from spacy_domain_ner import extract_entities
 
 REPOSITORY = Path(__file__).parents[2]
-STEPS = ["configure", "guide", "check", "split", "convert", "train", "evaluate", "package", "try"]
+# The steps that are skipped where nothing changed. The guide says each time what is missing.
+STEPS = ["configure", "check", "split", "convert", "train", "evaluate", "package", "try"]
 SENTENCE = "checkout-api times out whenever Redis evicts keys, and GET /api/v2/orders returns 503."
 # A model of a few epochs on an eighth of the passages is no good yet; what is tested here is the path.
 QUICK = ("--vars.max_epochs", "5")
@@ -63,7 +64,7 @@ def test_a_second_run_does_nothing(project):
     [
         ("gate", "0.9", ["evaluate", "package", "try"]),
         ("version", "0.2.0", ["package", "try"]),
-        ("eval_fraction", "0.3", STEPS[3:]),
+        ("eval_fraction", "0.3", STEPS[2:]),
     ],
 )
 def test_an_overridden_var_runs_what_depends_on_it(project, tmp_path, variable, value, expected):
@@ -88,12 +89,8 @@ def test_a_changed_input_runs_what_depends_on_it(project, tmp_path):
 
     # Metrics do not change with a definition, so what depends on them alone is skipped; the model card has it.
     assert change("entity_types.yml", "definition: >-", "definition: >-\n      Changed.") == [
-        "guide",
-        "check",
-        "evaluate",
-        "package",
-        "try",
-    ]
+        "check", "evaluate", "package", "try"
+    ]  # fmt: skip
     assert change("tests/sentences.yml", "not_entities: [times]", "not_entities: [out]") == ["try"]
     # The tokenizer is the same, so the sets are: what is trained on them is not.
     assert change("configs/cnn.cfg", "dropout = 0.", "dropout = 0.0") == [
@@ -102,7 +99,7 @@ def test_a_changed_input_runs_what_depends_on_it(project, tmp_path):
     # Metadata that decides nothing changes no set that is trained on. Half of the passages do.
     assert change("assets/annotations.jsonl", '"genre": ', '"kind": ') == ["check", "split", "convert", "evaluate"]
     text = (project / "assets/annotations.jsonl").read_text(encoding="utf8")
-    assert change("assets/annotations.jsonl", text, "".join(text.splitlines(keepends=True)[::2])) == STEPS[2:]
+    assert change("assets/annotations.jsonl", text, "".join(text.splitlines(keepends=True)[::2])) == STEPS[1:]
 
 
 def test_the_scores_are_on_disk_for_every_type(project):

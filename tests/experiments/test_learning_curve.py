@@ -16,6 +16,7 @@ from spacy_domain_ner.corpus import Passage, Span, read_passages, write_passages
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.experiments.learning_curve import (
     FEWEST_PASSAGES,
+    _large_enough,
     draw_parts,
     is_curve_of,
     measure_learning_curve,
@@ -196,6 +197,15 @@ def test_a_config_of_transformers_own_trainer_is_measured_as_well(project, tiny,
     assert [point.passages for point in curve.points] == [10, 14, 20]
     for path in (project / "metrics/learning_curve_runs/runs").iterdir():
         assert srsly.read_json(path)["environment"]["transformers"]
+
+
+def test_a_part_of_too_few_passages_is_left_out_where_the_others_make_a_curve():
+    said: list[str] = []
+    assert _large_enough([0.125, 0.25, 0.5, 1], 63, said.append) == [0.25, 0.5, 1]
+    assert said == ["Left out: 0.125 of 63 training passages, which is fewer than 10 passages"]
+    assert _large_enough([0.125, 0.25, 0.5, 1], 80, said.append) == [0.125, 0.25, 0.5, 1]
+    assert _large_enough([0.125, 0.5, 1], 63, said.append) == [0.125, 0.5, 1]
+    assert len(said) == 1
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from spacy_domain_ner.exchange.label_studio.server import (
     Project,
 )
 from spacy_domain_ner.exchange.policies import Policies
-from spacy_domain_ner.exchange.tasks import model_of, read_to_label, tasks_to_label
+from spacy_domain_ner.exchange.tasks import model_of, read_known_names, read_to_label, tasks_to_label
 from spacy_domain_ner.exchange.tools import Tool
 from spacy_domain_ner.schema import EntitySchema
 
@@ -51,6 +51,10 @@ def push_tasks(
     schema: EntitySchema | str | Path = "entity_types.yml",
     *,
     model: "str | Path | Language | None" = None,
+    patterns: Iterable[str | Path] = (),
+    file_format: str | None = None,
+    encoding: str = "utf-8",
+    text_key: str = "text",
     again: bool = False,
     timeout: float = TIMEOUT_SECONDS,
     progress: Callable[[float], None] | None = None,
@@ -60,12 +64,16 @@ def push_tasks(
     Passages that the project has already (same text, same source) are left out: an interrupted push can be repeated.
 
     Args:
-        passages: JSON lines with a `text` (a file or a folder), or a text file with one passage per line.
+        passages: A file, folder or zip archive of passages, as for `export_tasks`.
         url: The server's address, such as http://localhost:8080.
         token: A personal access token or a legacy token.
         project: The project's number or title. Where no project has the title, one is made from the entity types.
         schema: The entity types or the file that has them.
         model: A trained model, or its folder or package, whose predictions annotators correct.
+        patterns: Files of names and patterns that are filled in, as for `export_tasks`.
+        file_format: As for `export_tasks`.
+        encoding: As for `export_tasks`.
+        text_key: As for `export_tasks`.
         again: Whether to create the tasks that the project has already, too.
         timeout: How many seconds to wait for the server in all; what else takes time does not count.
         progress: Called with the share that is done, from 0 to 1.
@@ -79,7 +87,8 @@ def push_tasks(
     entity_types = schema_of(schema)
     assert entity_types is not None
     whose = "the schema" if isinstance(schema, EntitySchema) else str(schema)
-    read = read_to_label(passages)
+    known = read_known_names(patterns, entity_types, None)
+    read = read_to_label(passages, file_format=file_format, encoding=encoding, text_key=text_key)
     if not read.passages:
         raise UserError(f"{passages} has no passage to label", "Each line is a JSON object with a `text`.")
     nlp = model_of(model)
@@ -96,7 +105,7 @@ def push_tasks(
         if control.further_labels:
             labels = ", ".join(control.further_labels)
             warnings.append(f"The project {found.title!r} has labels that {whose} does not have: {labels}")
-        tasks = tasks_to_label(read.passages, Tool.label_studio, nlp)
+        tasks = tasks_to_label(read.passages, Tool.label_studio, nlp, known)
         counted = _counting_unknown(tasks, set(entity_types.labels), unknown)
         done = server.import_tasks(found, for_control(counted, control), again, tell)
         for label, number in unknown.items():

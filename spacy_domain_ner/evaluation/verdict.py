@@ -134,7 +134,19 @@ def judge(analysis: Analysis, label: str, gates: Gates = Gates(), forecast: Fore
     # If the curve's own model reached the gate, the curve cannot say how many examples are missing.
     if forecast and forecast.f1 >= gates.production:
         forecast = None
-    return Verdict(name, shares, score.support, [*doubts, *_steps(analysis, label, name, forecast)])
+    return Verdict(name, shares, score.support, _label_once([*doubts, *_steps(analysis, label, name, forecast)]))
+
+
+def _label_once(steps: list[Step]) -> list[Step]:
+    """Make one step of all that say to label more, with what each of them knows: two numbers would only confuse."""
+    labels = [step for step in steps if step.action == "label"]
+    if len(labels) < 2:
+        return steps
+    first, *others = labels
+    details = [step.text.partition(": ")[2] for step in others]
+    kind = next((step.kind for step in labels if step.kind), None)
+    merged = replace(first, text="; ".join([first.text, *filter(None, details)]), kind=kind)
+    return [merged if step is first else step for step in steps if step is first or step.action != "label"]
 
 
 def _doubts(result: Result, certainty: float, gates: Gates) -> list[Step]:

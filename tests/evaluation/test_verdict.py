@@ -112,7 +112,8 @@ def test_a_type_whose_new_names_are_missed_is_only_probably_ready():
     verdict = judge(analyse(passages, predicted, ["A"], [Passage("Known", [Span(0, 5, "A")])] * 300), "A")
     assert (verdict.name, verdict.certainty) == ("probably ready", "")
     assert verdict.steps[0].text == (
-        "label examples with new names: recall is 59 % for 17 mentions whose name training never had"
+        "label examples with new names: recall is 59 % for 17 mentions whose name training never had; 7 are missed, "
+        "7 of them names that training never had"
     )
     # Without the training set nobody knows which names are new.
     assert judge(analyse(passages, predicted, ["A"]), "A").name == "ready"
@@ -148,7 +149,8 @@ def test_the_advice_to_label_says_how_many_by_the_forecast():
 
 def test_the_forecast_does_not_add_a_second_number():
     steps = judge(make(found=30, missed=40, trained=150), "A", forecast=forecast(worth_it=False)).steps
-    assert [step.action for step in steps] == ["label", "label"]
+    assert [step.action for step in steps] == ["label"]
+    assert "; 40 are missed, 40 of them names that training never had" in steps[0].text
     assert steps[0].text.startswith("label 50 more examples")
     assert not any("curve" in step.text for step in steps)
 

@@ -47,6 +47,7 @@ def extract_cli(
         False, "--whole-files", help="A text file or web page is one passage, not each of its lines"
     ),
     text_key: str = typer.Option("text", help=TEXT_KEY),
+    max_size: int = typer.Option(4000, min=1, help="Megabytes that an archive or a packed file may unpack to"),
     min_confidence: list[str] = typer.Option(
         [], help="Keep only entities with at least this confidence, 0 to 1; for one type: TYPE=0.8. Can be repeated"
     ),
@@ -76,6 +77,7 @@ def extract_cli(
             encoding=encoding,
             whole_files=whole_files,
             text_key=text_key,
+            max_size=max_size,
             min_confidence=min_confidence,
             precision=precision,
             keep_unproven=keep_unproven,

@@ -17,7 +17,7 @@ from spacy_domain_ner.extraction.lines import Extracted, extract_batch
 from spacy_domain_ner.extraction.output import ResumableOutput, StreamOutput, identify_run
 from spacy_domain_ner.extraction.workers import extract_in_workers
 from spacy_domain_ner.files import at_work
-from spacy_domain_ner.reading.source import PACKED_SUFFIXES
+from spacy_domain_ner.reading.source import MAX_SIZE, PACKED_SUFFIXES
 from spacy_domain_ner.reading.texts import Line, TextFile, find_texts, read_lines
 
 _NOT_WRITTEN = (*PACKED_SUFFIXES, ".zip", ".parquet", ".xlsx", ".xls", ".html", ".spacy")
@@ -76,6 +76,7 @@ def extract_files(
     encoding: str = "utf-8",
     whole_files: bool = False,
     text_key: str = "text",
+    max_size: int = MAX_SIZE,
     min_confidence: Confidences = (),
     precision: float | None = None,
     keep_unproven: bool = True,
@@ -99,6 +100,7 @@ def extract_files(
         encoding: The encoding of the files that have no byte order mark.
         whole_files: Whether a text file or web page is one passage, and not each of its lines.
         text_key: The key of the text in JSON records, and its column in tables.
+        max_size: How many megabytes each archive or packed file may unpack to.
         min_confidence: The least confidence of an entity that is kept; see `Extractor`.
         precision: The precision that each type must have reached on the early-stopping set.
         keep_unproven: Whether a type is kept that had too few entities there to show it; see `Extractor`.
@@ -117,7 +119,9 @@ def extract_files(
         "batch_size": batch_size, "window": window,
     }  # fmt: skip
     state = Extraction()
-    found = find_texts(inputs, file_format=file_format, encoding=encoding, text_key=text_key, advance=state.read)
+    found = find_texts(
+        inputs, file_format=file_format, encoding=encoding, text_key=text_key, max_size=max_size, advance=state.read
+    )
     with found as texts:
         if isinstance(output, str | Path):
             _check_output(Path(output), texts.files)

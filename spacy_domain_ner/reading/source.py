@@ -115,8 +115,8 @@ def unpacks_to_too_much(source: Source, size: str) -> UserError:
     """
     return UserError(
         f"{source.name} unpacks to {size}, and {source.max_size:,} MB are read at most",
-        "If that is right, unpack it yourself and name the files; an import can be allowed more megabytes with "
-        "`max_size`.",
+        "If that is right, unpack it yourself and name the files; `import` and `extract` "
+        "can be allowed more megabytes with `max_size`.",
     )
 
 

@@ -23,7 +23,7 @@ from spacy_domain_ner.files import scratch_folder
 from spacy_domain_ner.reading.finding import TEXT_SUFFIXES, encoding_name, find_sources, is_hidden
 from spacy_domain_ner.reading.kinds import Unrecognised, not_text
 from spacy_domain_ner.reading.records import RefusedError
-from spacy_domain_ner.reading.source import UTF_8, Source, pushed_back
+from spacy_domain_ner.reading.source import MAX_SIZE, UTF_8, Source, pushed_back
 from spacy_domain_ner.reading.stream import LONGEST_LINE, PEEKED_LINES, cut_lines, json_values, peek
 from spacy_domain_ner.reading.tables import TABLE_SUFFIXES, has_header, parquet_rows, table_rows, to_json
 from spacy_domain_ner.reading.web_pages import declared_encoding, page_lines
@@ -108,6 +108,7 @@ def find_texts(
     file_format: str | None = None,
     encoding: str = UTF_8,
     text_key: str = "text",
+    max_size: int = MAX_SIZE,
     advance: Callable[[int], None] | None = None,
 ) -> Iterator[TextFiles]:
     """Find the files that paths stand for, and look at what they hold. They can be read as long as the block lasts.
@@ -117,6 +118,7 @@ def find_texts(
         file_format: One of `FORMATS`, whatever the files hold; None looks.
         encoding: The encoding of the files without a byte order mark.
         text_key: The key of the text in JSON records, and its column in tables.
+        max_size: How many megabytes each archive or packed file may unpack to.
         advance: Called with the number of bytes that were read, for a progress bar.
 
     Yields:
@@ -127,7 +129,7 @@ def find_texts(
     """
     if file_format is not None and file_format not in FORMATS:
         raise UserError(f"`file_format` is {file_format!r}", f"It must be one of: {', '.join(FORMATS)}")
-    plain = Source(Path(), "", encoding=encoding_name(encoding))
+    plain = Source(Path(), "", encoding=encoding_name(encoding), max_size=max_size)
     if advance is not None:
         plain = replace(plain, advance=advance)
     found = TextFiles()

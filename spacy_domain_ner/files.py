@@ -29,6 +29,7 @@ _HINTS = {
     errno.ENOSPC: _MAKE_ROOM,
     errno.EDQUOT: _MAKE_ROOM,
     errno.EFBIG: "Raise the limit on the size of a file (ulimit -f), and run the same command again.",
+    errno.EIO: "Check the disk and the limit on the size of a file (ulimit -f), and run the same command again.",
     errno.EROFS: _GET_PERMISSION,
     errno.EACCES: _GET_PERMISSION,
     errno.EPERM: _GET_PERMISSION,
@@ -319,6 +320,9 @@ def _why_not_written(error: BaseException | None, target: Path | None) -> tuple[
             return error.errno, error.strerror or reason(error)
         if _NO_ROOM_IN_WORDS.search(str(error)):
             return errno.ENOSPC, os.strerror(errno.ENOSPC)
+        if str(error) == "disk I/O error":
+            # SQLite, of its temporary file.
+            return errno.EIO, os.strerror(errno.EIO)
         error = error.__cause__ or error.__context__
     return None
 

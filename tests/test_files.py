@@ -245,6 +245,7 @@ def test_a_full_disk_is_named_and_the_old_file_stays(tmp_path):
         shutil.Error([("a", "b", "[Errno 28] No space left on device")]),
         RuntimeError("[enforce fail at inline_container.cc:664] . PytorchStreamWriter failed writing file data/1"),
         sqlite3.OperationalError("database or disk is full"),
+        sqlite3.OperationalError("disk I/O error"),
         UserError("The wheel could not be built:\nOSError: [Errno 28] No space left on device"),
     ],
 )

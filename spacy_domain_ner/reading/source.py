@@ -80,9 +80,15 @@ class Source:
         A byte order mark tells the encoding, whatever `encoding` says. Bytes that are to be UTF-8 are not checked.
 
         Raises:
-            UserError: It can't be opened. The stream raises it where a packed file is damaged, or where the text has
-                another encoding than `encoding`.
+            UserError: It can't be opened, or it is a link that leads out of the folder it was found in. The stream
+                raises it where a packed file is damaged, or where the text has another encoding than `encoding`.
         """
+        if self.folder is not None and not self.path.resolve().is_relative_to(self.folder.resolve()):
+            # A folder may come from somebody else, and what it points to is not theirs.
+            raise UserError(
+                f"{self.name} is a link that leads out of the folder {self.folder}",
+                "Name the file that it leads to, or copy it into the folder.",
+            )
         try:
             raw = self.stream or (lambda: io.BufferedReader(_Counted(self.path, self.advance), BLOCK))
             head, stream = _peeked(raw())

@@ -123,7 +123,8 @@ NAMES: tuple[str, ...] = (
 
 # Characters that show nothing: within a name they do not divide it, at its ends they do not belong to it.
 _HIDDEN = "\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
-NAMES = tuple(re.sub(r"\[(?=\\w|A-Z|a-z)", f"[{_HIDDEN}", name) + f"(?<![{_HIDDEN}])" for name in NAMES)
+_NAMES = (re.sub(r"\[(?=\\w|A-Z|a-z)", f"[{_HIDDEN}", name) for name in NAMES)
+NAMES = tuple(f"(?![{_HIDDEN}])(?:{name})(?<![{_HIDDEN}])" for name in _NAMES)
 
 # A method of an RPC with a point before it: sa.AddPrecertificate, orders.v1.OrderService.GetOrder, OrderService.Get.
 RPC = (

@@ -290,6 +290,8 @@ def test_the_files_of_a_folder_are_read_in_the_order_of_their_names_and_the_othe
     (tmp_path / "in/paper.txt").write_bytes(b"%PDF-1.4")
     (tmp_path / "in/code.py").write_bytes(b"x = 1\n")
     (tmp_path / "in/more.zip").write_bytes(zipped(a__txt=b"x"))
+    (tmp_path / "secret.txt").write_bytes(b"x\n")
+    (tmp_path / "in/link.txt").symlink_to("../secret.txt")
     with find_texts([tmp_path / "in"]) as texts:
         found = [(file.source.path.relative_to(tmp_path / "in").as_posix(), file.layout) for file in texts.files]
         left_out = {Path(name).name: why for name, why in texts.left_out}
@@ -299,6 +301,7 @@ def test_the_files_of_a_folder_are_read_in_the_order_of_their_names_and_the_othe
     assert left_out == {
         "picture.png": "is an image", "paper.txt": "is a PDF document", "more.zip": "is a zip archive",
         "code.py": "has an ending that is not read in folders and archives",
+        "link.txt": f"is a link that leads out of the folder {tmp_path / 'in'}",
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import codecs
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def read_document(source: Source) -> Version:
     text_path = path.with_suffix(".txt")
     if not text_path.is_file():
         raise RefusedError(f"there is no {text_path.name} beside it")
-    text_source = Source(text_path, str(Path(source.name).with_suffix(".txt")), encoding=source.encoding)
+    text_source = replace(source, path=text_path, name=str(Path(source.name).with_suffix(".txt")))
     with text_source.open() as stream:
         data = stream.read()
     try:

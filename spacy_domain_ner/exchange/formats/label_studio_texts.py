@@ -79,7 +79,7 @@ class TextFolder:
             return None
         try:
             # The ends of lines stay as they are: offsets count every character.
-            with Source(files[0], f"the text {files[0]}", encoding=self._encoding).open() as stream:
+            with Source(files[0], f"the text {files[0]}", folder=self.folder, encoding=self._encoding).open() as stream:
                 data = stream.read()
             strange = not_text(data[:4096], files[0])
             if strange and not strange.is_text:

@@ -117,6 +117,16 @@ def test_folders_in_folders_are_read_and_what_lies_beside_is_told(read):
     assert [Path(entry.file).name for entry in report.shown["unread"]] == ["README.txt"]
 
 
+@pytest.mark.parametrize("link", ["a.txt", "a.ann"])
+def test_a_link_that_leads_out_of_the_folder_is_refused(read, tmp_path, link):
+    (tmp_path / "secret").write_text("T1\tX 0 5\tRedis\n")
+    files = {"a.txt": "Redis is down", "a.ann": "T1\tX 0 5\tRedis\n"}
+    (tmp_path / "brat").mkdir()
+    (tmp_path / "brat" / link).symlink_to("../secret")
+    with pytest.raises(UserError, match=rf"{link} is a link that leads out of the folder"):
+        read({name: content for name, content in files.items() if name != link})
+
+
 @pytest.mark.parametrize("target", ["a.ann", "a.txt", ""])
 def test_the_annotation_the_text_or_the_folder_may_be_named(read, target):
     assert read({"a.txt": "Redis is down", "a.ann": "T1\tX 0 5\tRedis\n"}, target)[0] == [[("Redis", "X")]]

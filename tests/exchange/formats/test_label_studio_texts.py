@@ -30,3 +30,15 @@ def test_what_is_not_text_is_refused(tmp_path, data, says):
     (tmp_path / "a.txt").write_bytes(data)
     with pytest.raises(RefusedError, match=says):
         TextFolder(tmp_path).read("/data/upload/1/a.txt")
+
+
+def test_a_link_that_leads_out_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "secret.txt").write_text("Redis")
+    folder = tmp_path / "texts"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub/in.txt").write_text("Kafka")
+    (folder / "a.txt").symlink_to("../secret.txt")
+    (folder / "b.txt").symlink_to("sub/in.txt")
+    with pytest.raises(RefusedError, match=r"a\.txt is a link that leads out of the folder"):
+        TextFolder(folder).read("/data/upload/1/a.txt")
+    assert TextFolder(folder).read("/data/upload/1/b.txt") == "Kafka"

@@ -37,9 +37,9 @@ VERBS = {
     },
     "A model": {
         "check": ("check", "Check the annotations, and count the examples per type."),
-        "split": ("split", "Divide the passages into training, early-stopping and evaluation sets."),
+        "split": ("split", "Divide the passages into training, dev and evaluation sets."),
         "convert": ("convert", "Convert passages to spaCy's binary form."),
-        "train": ("train", "Train with early stopping on F1."),
+        "train": ("train", "Train until F1 on the dev set no longer rises."),
         "evaluate": ("evaluate", "Score a model per type, and say what to do next."),
         "compare": ("compare", "Train several base models and compare them."),
         "suspects": ("suspects", "Find annotations that are likely to be wrong."),

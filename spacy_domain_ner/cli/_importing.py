@@ -49,6 +49,13 @@ REPORT = typer.Option(
 )
 STRICT = typer.Option(False, "--strict", help="Import nothing if anything is refused")
 
+# What becomes of the spans of an unknown label, in words.
+_FATES = {
+    UnknownLabels.unknown: "training learns nothing from their places",
+    UnknownLabels.span: "their places count as without an entity",
+    UnknownLabels.passage: "their passages are refused",
+    UnknownLabels.keep: "they are kept",
+}
 # A parameter of the library that a reason names.
 _PARAMETER = re.compile(r"`(texts|text_key|columns|tag_names)(?:=([^`]*))?`")
 
@@ -165,11 +172,14 @@ def default_report(output: Path) -> Path:
     return output.with_suffix(".import.json")
 
 
-def print_report(result: "ImportReport", output: Path, report: Path, inputs: Sequence[Path]) -> None:
+def print_report(
+    result: "ImportReport", policies: Policies, output: Path, report: Path, inputs: Sequence[Path]
+) -> None:
     """Show what an import did: the formats, the first entries of each kind, the counts, and the next step.
 
     Args:
         result: What it did.
+        policies: How it decided.
         output: The annotation file.
         report: The report's file.
         inputs: What was imported.
@@ -177,7 +187,7 @@ def print_report(result: "ImportReport", output: Path, report: Path, inputs: Seq
     _print_files(result)
     _print_entries(result)
     _print_counts(result)
-    _print_advice(result)
+    _print_advice(result, policies.unknown_labels)
     passages = result.passages
     done = ", ".join(
         f"{passages[key]} {key}" for key in ("added", "updated", "unchanged", "untouched") if passages[key]
@@ -233,7 +243,7 @@ def _print_counts(result: "ImportReport") -> None:
     msg.table(rows, header=("", "annotated passages", "spans"), divider=True, aligns=("l", "r", "r"))
 
 
-def _print_advice(result: "ImportReport") -> None:
+def _print_advice(result: "ImportReport", unknown_labels: UnknownLabels) -> None:
     for reason, count in result.reasons.most_common():
         msg.info(f"{count} left out: {reason.value}")
     for kind, count in result.ignored.most_common():
@@ -242,8 +252,10 @@ def _print_advice(result: "ImportReport") -> None:
         msg.info(f"{count} span(s) of {label!r} taken as {known}, which is the same name in another spelling")
     for label, count in result.unknown_labels.most_common(10):
         old = quote(f"{label}=")
-        advice = f"if it is one of yours, --rename {old}TYPE; if it is none, --rename {old}"
-        msg.warn(f"{count} span(s) of {label}, which is not an entity type: {advice}")
+        msg.warn(
+            f"{count} span(s) of {label}, which is not an entity type: {_FATES[unknown_labels]}. Import again with "
+            f"--rename {old}TYPE if it is another name of a type, with --rename {old} if it is not an entity."
+        )
     for name, counts in result.offset_units.items():
         found = ", ".join(f"{count} in {unit}" for unit, count in counts.items())
         msg.warn(f"{name}: what the offsets count was found by the text: {found}. --offset-unit UNIT forces one.")

@@ -9,7 +9,7 @@ from spacy_domain_ner.evaluation import gates
 # What a verb trains, and how: the fields of `training.Recipe`.
 CONFIG = typer.Argument(..., help="Training config")
 TRAIN = typer.Option(Path("corpus/train.jsonl"), help="Training set (JSON lines)")
-DEV = typer.Option(Path("corpus/dev.jsonl"), help="Early-stopping set (JSON lines)")
+DEV = typer.Option(Path("corpus/dev.jsonl"), help="Dev set, which decides when training stops (JSON lines)")
 MAX_EPOCHS = typer.Option(30, help="Most passes over the training set")
 PATIENCE_EPOCHS = typer.Option(5, "--patience", help="Stop after this many epochs without a better F1")
 SEED = typer.Option(0, help="Seed of everything random")

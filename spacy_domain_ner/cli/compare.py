@@ -24,7 +24,9 @@ def compare_cli(
     ),
     configs: Path = typer.Option(Path("configs"), help="Folder of the configs"),
     train: Path = typer.Option(Path("corpus/train.spacy"), help="Training set (.spacy, with the .jsonl beside it)"),
-    dev: Path = typer.Option(Path("corpus/dev.spacy"), help="Early-stopping set (.spacy, with the .jsonl beside it)"),
+    dev: Path = typer.Option(
+        Path("corpus/dev.spacy"), help="Dev set, to stop training in time (.spacy, with the .jsonl beside it)"
+    ),
     eval: Path = EVAL,
     output: Path = typer.Option(Path("comparison"), help="Folder for the results, and for what is kept of each run"),
     seeds: str = typer.Option("0,1", help="Each model is trained once with each of these"),

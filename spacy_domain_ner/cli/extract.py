@@ -57,7 +57,7 @@ def extract_cli(
     keep_unproven: bool = typer.Option(
         True,
         "--keep-unproven/--drop-unproven",
-        help="With --precision, a type with too few entities among the early-stopping passages to show any precision",
+        help="With --precision, a type of which too few entities were held out in training to show any precision",
     ),
     strict: bool = typer.Option(False, "--strict", help="Exit with 1 if a line could not be read"),
 ) -> None:
@@ -143,10 +143,12 @@ class _Progress:
         for label in extraction.unreachable:
             msg.plain(f"{label}: none is kept, no confidence reached a precision of {self._precision}", sys.stderr)
         for label in extraction.unproven:
-            what = "all are kept" if self._keep_unproven else "none is kept"
+            what, other = ("all are kept", "--drop-unproven drops") if self._keep_unproven else (
+                "none is kept", "--keep-unproven keeps"
+            )  # fmt: skip
             msg.plain(
-                f"{label}: {what}, too few were among the early-stopping passages to tell whether their precision is "
-                f"{self._precision}",
+                f"{label}: {what}, too few were held out in training to tell whether their precision is "
+                f"{self._precision} ({other} them)",
                 sys.stderr,
             )
         for left_out in extraction.left_out:

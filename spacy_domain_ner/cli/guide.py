@@ -30,7 +30,7 @@ def guide_cli(
     msg.good(f"The guide is in {output / 'guide.html'} and {output / 'guide.md'}.")
     advice = f"Fill them in {schema}, then run this again. The guide shows them where they belong."
     if not details:
-        advice += " --details says of each what to write."
+        advice += " What to write in each: domain-ner guide --details"
     if findings and strict:
         fail(f"{len(findings)} gap(s) in {schema}.", advice)
     if findings:

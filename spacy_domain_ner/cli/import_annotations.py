@@ -45,4 +45,4 @@ def import_cli(
             sentences=sentences, to_label=to_label, report=report, strict=strict, max_size=max_size,
             progress=progress,
         )  # fmt: skip
-    importing.print_report(result, output, report, inputs)
+    importing.print_report(result, policies, output, report, inputs)

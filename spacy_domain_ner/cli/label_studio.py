@@ -95,4 +95,4 @@ def pull_cli(
             export=export, text_key=text_key, texts=texts, report=report, strict=strict, timeout=timeout,
             downloaded=downloaded, progress=lambda share: progress(share, "Importing"),
         )  # fmt: skip
-    importing.print_report(result, output, report, [export])
+    importing.print_report(result, policies, output, report, [export])

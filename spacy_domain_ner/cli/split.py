@@ -17,7 +17,7 @@ def split_cli(
     eval_fraction: float = typer.Option(0.2, help="Share held out for evaluation"),
     dev_fraction: float = typer.Option(0.15, help="Share of the rest that decides when training stops"),
 ) -> None:
-    """Divide annotations into training, early-stopping and evaluation sets that stay as they are when data is added."""
+    """Divide annotations into training, dev and evaluation sets that stay as they are when data is added."""
     import spacy_domain_ner as ner
     from spacy_domain_ner.evaluation.scores import percent
 

@@ -17,13 +17,13 @@ def train_cli(
     config: Path = CONFIG,
     output_dir: Path = typer.Argument(..., help="Folder for model-best and model-last"),
     train: Path = typer.Option(..., help="Training set (.spacy, with the .jsonl beside it)"),
-    dev: Path = typer.Option(..., help="Early-stopping set (.spacy, with the .jsonl beside it)"),
+    dev: Path = typer.Option(..., help="Dev set, to stop training in time (.spacy, with the .jsonl beside it)"),
     max_epochs: int = MAX_EPOCHS,
     patience_epochs: int = PATIENCE_EPOCHS,
     seed: int = SEED,
     gpu_id: str = GPU_ID,
 ) -> None:
-    """Train with early stopping on F1: like `spacy train`, but it counts in epochs and not in steps.
+    """Train until F1 on the dev set no longer rises: like `spacy train`, but it counts in epochs and not in steps.
 
     A config that has a huggingface section trains with transformers.
 

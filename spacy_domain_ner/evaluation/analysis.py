@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
 # metrics.json says how precise the surest entities are, for these shares of all entities.
 COVERAGES = (0.2, 0.4, 0.6, 0.8, 1.0)
-# A key of `meta` divides the passages into groups where it has this many values.
+# A key of `meta` divides the passages into groups where it has this many values, and each this many passages on
+# average (two values may have fewer): a number or a date that nearly each passage has for itself says nothing.
 FEWEST_GROUPS, MOST_GROUPS = 2, 20
+FEWEST_PER_GROUP = 3
 
 
 @dataclass(frozen=True)
@@ -312,7 +314,8 @@ def _groups(passages: Sequence[Passage], counts: Counts) -> dict[str, dict[str, 
             if isinstance(value, str) and value:
                 numbers[value].append(number)
         covered = sum(map(len, numbers.values()))
-        if FEWEST_GROUPS <= len(numbers) <= MOST_GROUPS and covered > len(passages) / 2:
+        most = min(MOST_GROUPS, max(FEWEST_GROUPS, covered // FEWEST_PER_GROUP))
+        if FEWEST_GROUPS <= len(numbers) <= most and covered > len(passages) / 2:
             groups[key] = {
                 value: GroupScore(len(those), _score(counts[those].sum(axis=0)))
                 for value, those in sorted(numbers.items(), key=lambda item: -len(item[1]))

@@ -176,10 +176,13 @@ def _steps(analysis: Analysis, label: str, name: VerdictName, forecast: Forecast
     support = analysis.types[label].score.support
     trained = None if analysis.trained_on is None else analysis.trained_on[label]
     if not support:
-        return [Step("evaluate", "the evaluation set has no mention: annotate passages that contain some")]
+        return [Step("evaluate", f"annotate passages with a {label} in them: the evaluation set has none")]
     if name == "unknown":
-        few = f"annotate more passages that contain some: a verdict needs {FEWEST} mentions in the evaluation set"
-        return [Step("evaluate", few), *_short_of_usable(trained)]
+        needed = f"a verdict needs {FEWEST} mentions in the evaluation set, which has {support}"
+        # Both would say the same: to label more.
+        if short := _short_of_usable(trained):
+            return [replace(short[0], text=f"{short[0].text}; {needed}")]
+        return [Step("evaluate", f"annotate more passages with a {label} in them: {needed}")]
     if name == "ready":
         return [Step("use", "use it")]
     errors = analysis.errors_of(label)

@@ -164,7 +164,10 @@ def _ask(context: dict[str, Any]) -> dict[str, Any]:
                 break
             for problem in problems:
                 print(f"  {problem.split(': ', 1)[1]}")
-            suggestion = suggest(name, answers)
+            # What can't be corrected is not offered again.
+            corrected = {**answers, name: suggest(name, answers)}
+            if not any(problems_of(name, corrected)):
+                suggestion = corrected[name]
     return answers
 
 

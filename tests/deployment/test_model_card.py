@@ -40,8 +40,7 @@ def test_a_verdict_says_how_certain_it_is() -> None:
     result = {**SCORES, "verdict": "probably ready", "certainty": "only 12 mentions to judge by"}
     shown = card(metrics={"types": {"DRUG": result}}).for_spacy()
     assert "| DRUG | 75.0 % | 50.0 % | 60.0 % | 70 | probably ready (only 12 mentions to judge by) |" in shown
-    # The column of mentions says it already.
-    assert "| 70 | unknown |" in card().for_spacy()
+    assert "| 70 | unknown (only 7 mentions to judge by) |" in card().for_spacy()
 
 
 def test_text_that_means_something_in_markdown_is_shown_as_it_is() -> None:

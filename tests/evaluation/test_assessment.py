@@ -99,7 +99,9 @@ def test_printed_it_is_a_table_with_the_next_steps(assessment):
     assert table["all"][-1] == "4"
     assert "Recall is 100.0 for 3 mentions whose name training had, and 0.0 for 1 mention" in str(assessment)
     at = lines.index("A: unknown (only 3 mentions to judge by)")
-    assert lines[at + 1].startswith("  1. annotate more passages that contain some")
+    assert lines[at + 1].startswith("  1. label 198 more examples")
+    assert "a verdict needs 10 mentions in the evaluation set, which has 3" in lines[at + 1]
+    assert not lines[at + 2].startswith("  2.")
 
 
 def test_types_below_a_line_are_listed_without_those_that_have_no_mention(assessment):

@@ -75,8 +75,8 @@ def test_a_type_with_too_few_entities_to_tell_is_kept_or_dropped_as_asked_and_na
     assert found(tmp_path / "few", texts, tmp_path, precision=0.9, keep_unproven=False) == []
     assert found(tmp_path / "few", texts, tmp_path, precision=0.8, keep_unproven=False) == ["SERVICE", "INFRA"]
     asked = ("extract", tmp_path / "few", texts, "-o", tmp_path / "o.jsonl", "--precision", 0.9)
-    assert "SERVICE: all are kept, too few were among" in domain_ner(*asked).err
-    assert "SERVICE: none is kept, too few were among" in domain_ner(*asked, "--drop-unproven").err
+    assert "SERVICE: all are kept, too few were held out" in domain_ner(*asked).err
+    assert "SERVICE: none is kept, too few were held out" in domain_ner(*asked, "--drop-unproven").err
     assert calibrate(nlp, [Passage(TEXT, [SERVICE, INFRA])] * 8)
     assert Thresholds.of(nlp, precision=0.9, keep_unproven=False).unproven == ()
 

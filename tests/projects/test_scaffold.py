@@ -115,6 +115,16 @@ def test_an_answer_is_checked_when_it_is_given_and_what_was_meant_is_the_next_su
     assert read_schema(tmp_path / "my-pumps/entity_types.yml").labels == ["PUMP_ID", "VALVE"]
 
 
+def test_an_answer_that_can_not_be_corrected_is_not_suggested_again(domain_ner, tmp_path, monkeypatch):
+    # An empty answer after one that is no base model takes the default.
+    answers = iter(["pumps", "", "blank", "PUMP, VALVE", "PUMP, VALVE", "", "", "", ""])
+    monkeypatch.setattr("builtins.input", lambda *_: next(answers))
+    made = domain_ner("new")
+    assert made.code == 0, made.err
+    assert "'PUMP, VALVE' is not known" in made.out
+    assert 'base_model: "cnn"' in (tmp_path / "pumps/project.yml").read_text()
+
+
 def test_a_domain_that_looks_like_an_option_is_refused_with_a_command_that_parses(domain_ner):
     made = domain_ner("new", "--", "-class")
     again = shlex.split(next(line for line in made.err.splitlines() if line.startswith("  domain-ner new ")))

@@ -86,7 +86,8 @@ def print_agreement(result: "Agreement") -> None:
     msg.plain()
     for label, count in result.unknown_labels.most_common(10):
         msg.warn(
-            f"{count} span(s) of {label}, which is not an entity type, left out: --rename {label}=TYPE counts them as TYPE"
+            f"{count} span(s) of {label}, which is not an entity type, left out: --rename {label}=TYPE takes them as "
+            "TYPE"
         )
     if other := result.refused - result.unknown_labels.total():
         msg.warn(f"{other} span(s) could not be taken: `domain-ner import` lists them with the reasons")

@@ -106,10 +106,14 @@ def annotations(pack: Path, labels: list[str]) -> Iterator[str]:
 
 
 def sentences(pack: Path, labels: list[str]) -> str:
-    """The pack's sentences, without those that have a type which was not chosen; an example has the first type."""
+    """The pack's sentences, without those that have a type which was not chosen; the example has the chosen types."""
     text = (pack / "sentences.yml").read_text(encoding="utf8")
     head, *blocks = re.split(r"^(?=- text: )", text, flags=re.MULTILINE)
-    head = head.replace(": PRODUCT\n", f": {labels[0]}\n")
+    words = [label.replace("_", " ").lower() for label in labels[:4]]
+    named = ", ".join(f"a name of a {word}" for word in words)
+    head = head.replace("a name in it", f"{named} in it")
+    lines = (f"#     a name of a {word}: {label}\n" for word, label in zip(words, labels, strict=False))
+    head = head.replace("#     a name: PRODUCT\n", "".join(lines))
     return head + "".join(block for block in blocks if _labels_of(block) <= set(labels))
 
 

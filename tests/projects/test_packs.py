@@ -60,3 +60,13 @@ def test_only_the_chosen_types_come_in(template, tmp_path, chosen, sentences, sp
     assert [len(yaml.safe_load(line)["spans"]) for line in lines] == spans
     borders = {case["borders_on"] for found in types["entity_types"] for case in found.get("edge_cases") or []}
     assert borders <= {None, *labels}
+
+
+def test_the_example_of_a_sentence_has_the_types_of_the_project(domain_ner, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = domain_ner("new", "windy", "--pack", "blank", "--entity-types", "TURBINE, CREW_TEAM")
+    assert made.code == 0, made.err
+    text = (tmp_path / "windy/tests/sentences.yml").read_text()
+    example = yaml.safe_load("\n".join(line[2:] for line in text.splitlines() if line.startswith(("# - ", "#   "))))
+    assert list(example[0]["entities"].values()) == ["TURBINE", "CREW_TEAM"]
+    assert all(name in example[0]["text"] for name in (*example[0]["entities"], *example[0]["not_entities"]))

@@ -33,6 +33,7 @@ from spacy_domain_ner.annotation.disagreements import (
     type_pair,
 )
 from spacy_domain_ner.annotation.krippendorff import ObservedValues
+from spacy_domain_ner.annotation.rejoining import joined_where_cut_differently
 from spacy_domain_ner.corpus.passage import Span
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.scores import rounded
@@ -103,7 +104,8 @@ def measure_agreement(
     )  # fmt: skip
     people: Counter[str] = Counter()
     labels = entity_types.labels if entity_types else ()
-    result = agreement_of(_counting(groups, people), labels, annotators)
+    comparable = joined_where_cut_differently(_counting(groups, people), annotator_of)
+    result = agreement_of(comparable, labels, annotators)
     result.not_compared = read.shown["unread"] + read.shown["refused"]
     try:
         _check(result, people, annotators)

@@ -16,6 +16,8 @@ from spacy_domain_ner.corpus import Span
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.cleaning import CleanVersion
 from spacy_domain_ner.exchange.formats.version import Version
+from spacy_domain_ner.exchange.importing import import_annotations
+from spacy_domain_ner.exchange.policies import Policies
 
 EXPORTS = Path(__file__).parents[3] / "shared/data/exports"
 LEOKA = EXPORTS / "label_studio_json/leoka_team8_first60.json"
@@ -428,3 +430,34 @@ def test_the_verb_fails_without_a_traceback(run, tmp_path):
     assert done.returncode == 1
     assert "No passage was annotated by two people" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "policies", [[Policies("each")], [Policies(only_annotators=(name,)) for name in ("ana", "ben")]]
+)
+def test_sentences_that_people_cut_in_different_ways_are_compared_as_one(tmp_path, policies):
+    marks = {"ana": [(0, 5, "INFRA"), (19, 23, "TEAM")], "ben": [(0, 18, "INFRA"), (29, 34, "INFRA")]}
+    versions = [
+        {
+            "completed_by": name,
+            "result": [
+                {
+                    "type": "labels",
+                    "from_name": "label",
+                    "to_name": "text",
+                    "value": {"start": s, "end": e, "labels": [label]},
+                }
+                for s, e, label in spans
+            ],
+        }
+        for name, spans in marks.items()
+    ]
+    task = {"id": 1, "data": {"text": "Redis is down. Ask Core\nnow! Kafka is up."}, "annotations": versions}
+    export = write(tmp_path / "export.json", task)
+    files = [tmp_path / f"{number}.jsonl" for number in range(len(policies))]
+    for file, policy in zip(files, policies, strict=True):
+        import_annotations([export], file, policy, sentences=True)
+    whole, cut = measure_agreement([export]), measure_agreement(files)
+    assert (cut.passages, cut.measured) == (2, 2)
+    assert cut.all == whole.all
+    assert {one.mention for one in cut.disagreements} == {one.mention for one in whole.disagreements}

@@ -16,6 +16,8 @@ from spacy_domain_ner.reading.records import RefusedError
         "é Redis\r\n".encode("utf-16"),
         gzip.compress("é Redis\r\n".encode()),
     ],
+    # Workers of one run must agree on the names of the tests, and gzip notes the time.
+    ids=["plain", "marked", "utf-16", "gzip"],
 )
 def test_marks_and_packing_tell_themselves(tmp_path, data):
     (tmp_path / "a.txt").write_bytes(data)

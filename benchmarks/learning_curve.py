@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=REPOSITORY / "build" / "learning_curve")
     parser.add_argument("--judge-only", action="store_true")
     arguments = parser.parse_args()
-    forecasts = []
+    forecasts, curves = [], []
     for seed in arguments.seeds:
         for corpus in arguments.corpora:
             folder = arguments.results / f"{corpus}-{seed}"
@@ -53,6 +53,8 @@ def main() -> None:
                 measure(arguments.data / corpus, seed, folder)
             if (folder / "curve.json").exists():
                 measured = read_measurements(folder / "curve.json")
+                points = {point.passages: round(point.micro or 0.0, 3) for point in learn_from(measured).points}
+                curves.append({"corpus": corpus, "seed": seed, "f1": points})
                 forecasts += [{"corpus": corpus, "seed": seed, **row} for row in judge(measured)]
     rows = [
         {"scored": scored, **count([one for one in forecasts if one["scored"] == scored])}
@@ -61,7 +63,7 @@ def main() -> None:
     for row in rows:
         print(json.dumps(row))
     with replacing(SUMMARY) as stream:
-        json.dump({"versions": versions(), "rows": rows, "forecasts": forecasts}, stream, indent=1)
+        json.dump({"versions": versions(), "curves": curves, "rows": rows, "forecasts": forecasts}, stream, indent=1)
         stream.write("\n")
 
 

@@ -202,7 +202,8 @@ def print_report(
         compare = join(["domain-ner", "agreement", *map(str, inputs)])
         msg.warn(
             f"In {result.undecided} passage(s) the annotators differ and no majority decides: training learns nothing "
-            f"from those places until somebody has decided. See them: {compare}"
+            "from those places until somebody has decided. Correct them in the labelling tool, or mark one version as "
+            f"ground truth, and import again. See them: {compare}"
         )
 
 

@@ -22,6 +22,7 @@ from spacy_domain_ner.exchange.formats.label_studio_texts import (
     looks_like_address,
     looks_like_path,
 )
+from spacy_domain_ner.exchange.formats.label_studio_turns import TURNS, with_turns
 from spacy_domain_ner.exchange.formats.version import Status, Version, name_of
 from spacy_domain_ner.reading.records import RefusedError
 
@@ -68,6 +69,7 @@ def find_roles(records: Iterable[Any], are_tasks: bool, texts: TextFolder | None
     roles = Roles(are_objects=are_tasks)
     for record in records:
         if isinstance(record, dict) and (not are_tasks or isinstance(record.get("data"), dict)):
+            record = with_turns(record) if are_tasks else record
             data, groups = _task_parts(record) if are_tasks else _row_parts(record)
             # What is refused is said when the record is read.
             with contextlib.suppress(RefusedError):
@@ -95,6 +97,7 @@ def read_task(
     """
     if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
         raise RefusedError("a task must be an object with 'data'")
+    task = with_turns(task)
     annotations, predictions = _annotations(task), _dicts(_list(task, "predictions"))
     regions = [region for item in annotations + predictions for region in _results(item)]
     media = [str(region.get("type") or "region") for region in regions if _is_media(region)]
@@ -307,7 +310,8 @@ def _task_parts(task: dict[str, Any]) -> _Parts:
     for item in _annotations(task) + _dicts(_list(task, "predictions")):
         for region in filter(_is_span, _results(item)):
             groups.setdefault(_object_of(region), []).append(_value(region))
-    return task["data"], groups
+    # In an annotated dialogue, the turns without a span were read, too.
+    return task["data"], {**groups, **{turn: groups.get(turn, []) for turn in task.get(TURNS, ())}}
 
 
 def _row_parts(row: dict[str, Any]) -> _Parts:
@@ -361,6 +365,9 @@ def _add_value(version: Version, value: dict, kind: str, rendered: bool) -> None
     if rendered and isinstance(value.get("globalOffsets"), dict):
         start, end = value["globalOffsets"].get("start"), value["globalOffsets"].get("end")
     elif isinstance(start, str) and isinstance(end, str):
+        if kind == "paragraphlabels" and start != end:
+            version.refused.append((claim or "", f"{kind}: it goes over several turns of a dialogue"))
+            return
         if kind == "paragraphlabels" or not (start.isdecimal() and end.isdecimal()):
             version.refused.append((claim or "", f"{kind}: the offsets are places in a document, not in a text"))
             return

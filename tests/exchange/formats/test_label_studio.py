@@ -16,6 +16,7 @@ from spacy_domain_ner.exchange.cleaning import clean
 from spacy_domain_ner.exchange.formats import label_studio
 from spacy_domain_ner.exchange.policies import Annotators, KeepOrDrop, Overlaps, Policies
 from spacy_domain_ner.reading.records import RefusedError
+from spacy_domain_ner.text import trimmed
 
 TEXT = "Redis is down since Kafka restarted"
 REDIS, KAFKA = ("Redis", "INFRA"), ("Kafka", "INFRA")
@@ -453,8 +454,7 @@ def test_spans_of_any_text_come_back_from_a_task(passage, data):
     length = len(passage.text)
     for start in data.draw(st.lists(st.integers(0, length - 1), max_size=4)):
         end = data.draw(st.integers(start + 1, length))
-        surface = passage.text[start:end]
-        if surface.strip() == surface:
+        if trimmed(passage.text, start, end) == (start, end):
             passage.spans.append(Span(start, end, data.draw(st.sampled_from(["INFRA", "SERVICE"]))))
     exported = label_studio.task_to_label(passage, model_version="test")
     exported["annotations"] = [
@@ -699,3 +699,27 @@ def test_the_agreement_of_two_people_is_that_on_each_text_of_a_task(tmp_path):
     (tmp_path / "export.json").write_text(json.dumps([content]))
     agreement = measure_agreement([tmp_path / "export.json"])
     assert (agreement.passages, agreement.measured, agreement.all.f1) == (2, 2, 1.0)
+
+
+def turn_region(first, last, start, end, **value):
+    value = {"startOffset": start, "endOffset": end, "paragraphlabels": ["INFRA"], **value}
+    value |= {"start": str(first), "end": str(last)}
+    return {"from_name": "label", "to_name": "dialogue", "type": "paragraphlabels", "value": value}
+
+
+@pytest.mark.parametrize("data_key", ["dialogue", "chat"])
+@pytest.mark.parametrize("text_key", ["text", "utterance"])
+def test_each_turn_of_an_annotated_dialogue_is_a_passage(imported, data_key, text_key):
+    turns = ["Redis is down", "Is Kafka up?", "Yes."]
+    data = {data_key: [{"author": "A", text_key: turn} for turn in turns], "title": "Redis or Kafka"}
+    claim = {"text": "Kafka", "globalOffsets": {"start": 3, "end": 8}}
+    result = imported([task(annotation(turn_region(0, 0, 0, 5), turn_region(1, 1, 3, 8, **claim)), data=data)])
+    assert result.texts == turns
+    assert result.mentions == [[("Redis", "INFRA")], [("Kafka", "INFRA")], []]
+
+
+def test_a_region_over_several_turns_of_a_dialogue_is_refused_and_the_others_are_read(imported):
+    data = {"dialogue": [{"author": "A", "text": "Redis is down"}, {"author": "B", "text": "Is Kafka up?"}]}
+    result = imported([task(annotation(turn_region(0, 1, 0, 5), turn_region(0, 0, 0, 5)), data=data)])
+    assert result.texts == ["Redis is down", "Is Kafka up?"]
+    assert result.reasons("refused") == ["paragraphlabels: it goes over several turns of a dialogue"]

@@ -1,5 +1,7 @@
 """domain-ner export"""
 
+import os
+import re
 import shlex
 from collections.abc import Iterable
 from enum import Enum
@@ -27,7 +29,7 @@ SHOWN = 20
 NEXT = {
     "label-studio": "In Label Studio: Import, choose {output}.",
     "doccano": "In doccano: Dataset, Import, format JSONL, column of the text `text`, of the labels `label`.",
-    "prodigy": "prodigy ner.manual DATASET blank:en {output} --label LABELS",
+    "prodigy": "prodigy ner.manual {project} blank:{language} {output} --label {labels}",
     "conll": "One token and its tag (IOB2) per line, an empty line after each passage. It has no spaces of the text.",
     "huggingface": 'datasets.load_dataset("json", data_files="{output}")',
     "spacy": "python -m spacy train CONFIG --paths.train {output}",
@@ -100,7 +102,8 @@ def export_cli(
         if patterns:
             names = ", ".join(f"{label} {count}" for label, count in exported.filled_in.most_common())
             msg.info(f"Filled in by the patterns, to be corrected: {names or 'nothing, they fit no passage'}")
-    msg.info(NEXT[target.value].format(output=shlex.quote(str(output))))
+    known = _known(schema) if target.value == Tool.prodigy.value else {}
+    msg.info(NEXT[target.value].format(output=shlex.quote(str(output)), **known))
     # A push takes one input, and leaves out what the project has already.
     if target.value == Tool.label_studio.value and len(passages) == 1 and not exclude and str(passages[0]) != "-":
         given: list[tuple[str, str | None]] = [
@@ -117,7 +120,28 @@ def _push(passages: Path, given: Iterable[tuple[str, str | None]]) -> str:
     """The command that sends the passages of an export to a server, with the options of the export."""
     options = [word for name, value in given if value for word in (name, value)]
     command = shlex.join(["domain-ner", "label-studio", "push", str(passages), *options])
-    return f"{command} --url http://localhost:8080 --token TOKEN --project TITLE"
+    server = "" if "LABEL_STUDIO_URL" in os.environ else " --url http://localhost:8080"
+    token = "" if "LABEL_STUDIO_TOKEN" in os.environ else " --token TOKEN"
+    return f"{command}{server}{token} --project {_project() or 'TITLE'}"
+
+
+def _project() -> str:
+    """The name of the project in the present folder; "" where there is none, or no tool could take it as a title."""
+    name = Path.cwd().name
+    return shlex.quote(name) if Path("project.yml").is_file() and 3 <= len(name) <= 50 else ""
+
+
+def _known(schema: Path | None) -> dict[str, str]:
+    """What Prodigy's command needs and the project in the present folder tells."""
+    path = importing.default_schema(schema)
+    labels = ner.read_schema(path).labels if path else ["LABELS"]
+    config = Path("configs/cnn.cfg")
+    found = re.search(r'^lang = "(\w+)"', config.read_text(encoding="utf8"), re.MULTILINE) if config.is_file() else None
+    return {
+        "project": _project() or "DATASET",
+        "language": found[1] if found else "en",
+        "labels": shlex.quote(",".join(labels)),
+    }
 
 
 def _print_written(written: "ExportedAnnotations", output: Path, target: str) -> None:

@@ -54,6 +54,7 @@ def test_what_the_patterns_fill_in_is_counted_and_a_push_is_told_with_the_same_o
     tasks = json.loads((tmp_path / "tasks.json").read_text())
     assert {task["predictions"][0]["model_version"] for task in tasks} == {"patterns"}
     (tmp_path / "entity_types.yml").write_text("entity_types: [{name: INFRA, definition: a system}]\n")
+    assert "--url http://localhost:8080 --token TOKEN --project TITLE" in done.stdout
     push = shlex.split(done.stdout[done.stdout.index("domain-ner label-studio push") :])[1:]
     push[push.index("http://localhost:8080")] = "http://127.0.0.1:1"
     # The column is found, and then the server is not.
@@ -63,3 +64,17 @@ def test_what_the_patterns_fill_in_is_counted_and_a_push_is_told_with_the_same_o
     assert "Can't reach http://127.0.0.1:1" in sent.stderr
     nothing = export(tmp_path, "doccano", "a.jsonl", "--patterns", "INFRA=infra.txt", "--output", "t.jsonl")
     assert "Filled in by the patterns, to be corrected: nothing, they fit no passage" in nothing.stdout
+
+
+def test_the_next_command_has_what_the_project_tells(tmp_path, monkeypatch):
+    project = tmp_path / "pumps"
+    (project / "configs").mkdir(parents=True)
+    (project / "project.yml").write_text("vars: {}\n")
+    (project / "configs/cnn.cfg").write_text('[nlp]\nlang = "de"\n')
+    (project / "entity_types.yml").write_text("entity_types: [{name: INFRA, definition: a system}, {name: X}]\n")
+    monkeypatch.setenv("LABEL_STUDIO_URL", "http://labels:8080")
+    monkeypatch.setenv("LABEL_STUDIO_TOKEN", "geheim")
+    told = export(project, "prodigy", "a.jsonl", "-o", "my tasks.jsonl").stdout
+    assert "prodigy ner.manual pumps blank:de 'my tasks.jsonl' --label INFRA,X" in told
+    told = export(project, "label-studio", "a.jsonl", "-o", "t.json").stdout
+    assert "domain-ner label-studio push a.jsonl --project pumps" in told

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from shlex import join
 from typing import Any, TypeVar
 
 from spacy_domain_ner.corpus.identity import passage_key
@@ -289,7 +290,11 @@ class _Import:
                 unknown = describe(source)
                 if len(sources) == 1:
                     known = f"Known are: {', '.join(FORMATS.values())}. If it is one of them, name it by `file_format`."
-                    raise UserError(f"{source.name} {unknown}", "Nothing was imported." if unknown.advice else known)
+                    hint = "Nothing was imported." if unknown.advice else known
+                    if "not in a known format" in unknown.what:
+                        tasks = join(["domain-ner", "export", "label-studio", source.name, "--output", "tasks.json"])
+                        hint += f"\nIf nobody has labelled it yet, make tasks of it: {tasks}"
+                    raise UserError(f"{source.name} {unknown}", hint)
                 self._log.add_unread_file(source.name, str(unknown))
                 continue
             tables += recognised.file_format in ("conll", "huggingface")

@@ -183,6 +183,15 @@ def test_a_broken_file_among_others_is_listed_and_they_are_read(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("content", ["WT-03 has stopped.\n", '{"text": "WT-03 has stopped."}\n', "no,text\n1,WT-03\n"])
+def test_whoever_imports_what_nobody_labelled_hears_how_to_label_it(tmp_path, content):
+    path = tmp_path / "no labels"
+    path.write_text(content)
+    with pytest.raises(UserError, match="not in a known format") as raised:
+        import_annotations([path], tmp_path / "annotations.jsonl")
+    assert f"domain-ner export label-studio '{path}' --output tasks.json" in raised.value.hint
+
+
 def test_a_place_without_a_file_is_named(tmp_path):
     (tmp_path / "link.json").symlink_to(tmp_path / "nothing.json")
     (tmp_path / "empty").mkdir()

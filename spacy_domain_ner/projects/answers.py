@@ -90,9 +90,8 @@ def suggest(question: str, answers: Mapping[str, Any]) -> str:
         return answer if any(_domain_problems(name)) else name
     if question == "entity_types":
         labels: dict[str, str] = {}
-        for name in split_entity_types(answer):
-            if label := _label(name):
-                labels.setdefault(label.lower(), label)
+        for label in _labels(answer):
+            labels.setdefault(label.lower(), label)
         return ", ".join(labels.values()) or answer
     return answer
 
@@ -101,6 +100,11 @@ def _closest(answer: str, known: Iterable[str]) -> str:
     """The choice that an answer spells in capitals or with a slip of the pen."""
     found = get_close_matches(answer.strip().lower(), list(known), n=1, cutoff=0.7)
     return found[0] if found else answer
+
+
+def _labels(answer: str) -> list[str]:
+    """The labels that an answer may mean, whatever divides them."""
+    return [label for name in re.split(r"[,;|/\n]+", answer) if (label := _label(name))]
 
 
 def _label(name: str) -> str:
@@ -166,7 +170,7 @@ def _entity_type_problems(answer: str) -> Iterator[str]:
     seen: dict[str, str] = {}
     for name in names:
         if not LABEL_PATTERN.fullmatch(name):
-            instance = _label(name) or "PRODUCT, COMPONENT"
+            instance = ", ".join(_labels(name)) or "PRODUCT, COMPONENT"
             yield (
                 f"entity_types: {name!r} is not a label. Use letters, digits, '_', '-' and '.', starting with a "
                 f"letter; separate types by single commas, for instance: {instance}"

@@ -84,7 +84,7 @@ def test_a_refused_answer_ends_with_our_message_alone_and_makes_nothing(domain_n
         ("base_model", "Bio BERT", "biobert"),
         ("base_model", "pubmed-bert", "pubmedbert"),
         ("language", "EN", "en"),
-        ("entity_types", "CONTAINER ID, Vessel,, 2nd Port;x", "CONTAINER_ID, Vessel, nd_Port_x"),
+        ("entity_types", "CONTAINER ID, Vessel,, 2nd Port;x", "CONTAINER_ID, Vessel, nd_Port, x"),
         ("entity_types", "GOOD, good", "GOOD"),
         ("license", "${MIT}", "${MIT}"),
     ],
@@ -113,6 +113,15 @@ def test_an_answer_is_checked_when_it_is_given_and_what_was_meant_is_the_next_su
     assert "'PUMP ID' is not a label" in made.out
     assert not list(answers)
     assert read_schema(tmp_path / "my-pumps/entity_types.yml").labels == ["PUMP_ID", "VALVE"]
+
+
+@pytest.mark.parametrize("types", ["PUMP; VALVE ID", "PUMP / VALVE ID", "PUMP|VALVE ID", "PUMP,, VALVE ID;"])
+def test_entity_types_with_something_else_between_them_are_offered_one_by_one(domain_ner, types):
+    made = domain_ner("new", "pumps", "--pack", "blank", "--entity-types", types)
+    assert made.code == 1
+    again = shlex.split(next(line for line in made.err.splitlines() if line.startswith("  domain-ner new ")))
+    assert again[again.index("--entity-types") + 1] == "PUMP, VALVE_ID"
+    assert domain_ner(*again[1:]).code == 0
 
 
 def test_an_answer_that_can_not_be_corrected_is_not_suggested_again(domain_ner, tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from spacy_domain_ner.exchange.cleaning import clean
 from spacy_domain_ner.exchange.formats import prodigy
 from spacy_domain_ner.exchange.policies import Annotators, KeepOrDrop, Overlaps, Policies
 from spacy_domain_ner.reading.records import RefusedError
+from spacy_domain_ner.text import trimmed
 
 TEXT = "Redis is down since Kafka restarted"
 REDIS, KAFKA = ("Redis", "INFRA"), ("Kafka", "INFRA")
@@ -222,7 +223,7 @@ def test_spans_of_any_text_come_back_from_a_task(text, data):
     passage = Passage(text, meta={"source": 3})
     for start in data.draw(st.lists(st.integers(0, len(text) - 1), max_size=4)):
         end = data.draw(st.integers(start + 1, len(text)))
-        if text[start:end].strip() == text[start:end]:
+        if trimmed(text, start, end) == (start, end):
             passage.spans.append(Span(start, end, "INFRA"))
     row = json.loads(json.dumps({**prodigy.row_to_label(passage), "answer": "accept", "_view_id": "ner_manual"}))
     for span in row.get("spans", []):

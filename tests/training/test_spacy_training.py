@@ -158,7 +158,13 @@ def test_a_value_that_can_not_be_trained_with_is_refused_and_the_earlier_model_s
 @pytest.mark.parametrize("side", ["train", "dev"])
 @pytest.mark.parametrize(
     ("content", "expected"),
-    [(None, "No such file"), (b"", "E1014"), (b"hello", "E1014"), ("cut", "E1014"), ("none", "has no entities")],
+    [
+        (None, "No such file"),
+        (b"", "not a DocBin"),
+        (b"hello", "not a DocBin"),
+        ("cut", "not a DocBin"),
+        ("none", "has no entities"),
+    ],
 )
 def test_a_set_that_can_not_be_used_is_named(tmp_path, cnn_config, docs, side, content, expected):
     bad = tmp_path / "bad.spacy"

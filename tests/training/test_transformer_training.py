@@ -70,6 +70,7 @@ def test_half_precision_is_for_a_transformer_on_a_gpu_and_goes_into_no_model(tmp
         }
     )
     trained_on_gpu.to_disk(tmp_path / "config.cfg")
+    (tmp_path / "meta.json").write_text('{"performance": {}}')
     _for_any_machine(tmp_path)
     config = Config().from_disk(tmp_path / "config.cfg")
     assert config["system"] == {"gpu_allocator": None, "seed": 3}

@@ -24,9 +24,10 @@ def configure_cli(
     msg.good(f"{output}: {described}")
     from spacy_domain_ner.projects.outdated import missing_steps
 
-    if missing := missing_steps():
+    if (missing := missing_steps()) is not None:
+        lacks = f": it lacks {', '.join(missing)}" if missing else ""
         msg.warn(
-            f"This project comes from an earlier template: it lacks {', '.join(missing)}.",
+            f"This project comes from an earlier template{lacks}.",
             "Bring it up to date, your edits stay: domain-ner update",
         )
 

@@ -262,11 +262,13 @@ class Extractor:
         return nullcontext() if vocab.in_memory_zone or len(vocab) <= KEPT_WORDS else self.nlp.memory_zone()
 
     def _entities(self, doc: Doc, shift: int) -> list[Entity]:
+        # Joined from the tokens whenever it is asked for: once per entity would be quadratic in a long text.
+        text = doc.text
         # A tokenizer without the rules leaves invisible characters on a name.
-        places = ((ent, *trimmed(doc.text, ent.start_char, ent.end_char)) for ent in doc.ents)
+        places = ((ent, *trimmed(text, ent.start_char, ent.end_char)) for ent in doc.ents)
         found = (
             Entity(
-                doc.text[start:end],
+                text[start:end],
                 ent.label_,
                 shift + start,
                 shift + end,

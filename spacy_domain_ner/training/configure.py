@@ -8,6 +8,7 @@ from spacy_domain_ner.base_models.presets import CNN, Preset, find_preset
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.training.frameworks import FRAMEWORKS, find_framework, framework_named
+from spacy_domain_ner.training.recipe import SPACY
 
 
 def configure(
@@ -48,7 +49,9 @@ def configure(
         config = read_config(configs / chosen.config_file)
         preset = fetch(preset)
         chosen.fill(config, preset)
-    text = filled(config).to_str(interpolate=False)
+    # A config of another framework is not spaCy's: its defaults there would take overrides that nothing reads.
+    complete = filled(config) if find_framework(config).reads == SPACY else config
+    text = complete.to_str(interpolate=False)
     if not (output.is_file() and output.read_text(encoding="utf8") == text):
         with replacing(output) as stream:
             stream.write(text)

@@ -216,7 +216,7 @@ class Roles:
             taken = {*chosen.values(), *found.values()} if self.are_objects else set()
             fitting = {group: self._fitting(group, groups[group], texts, taken) for group in left}
             surest = min(left, key=lambda group: len(fitting[group]))
-            if len(fitting[surest]) > 1 and len(left) > 1 and (self.are_objects or "text" not in fitting[surest]):
+            if len(fitting[surest]) > 1 and len(unknown) > 1 and (self.are_objects or "text" not in fitting[surest]):
                 raise RefusedError(
                     f"the spans of {', '.join(left)} may be on any of the texts {', '.join(fitting[surest])}: "
                     "name one with `text_key`"

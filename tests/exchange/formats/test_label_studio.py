@@ -723,3 +723,14 @@ def test_a_region_over_several_turns_of_a_dialogue_is_refused_and_the_others_are
     result = imported([task(annotation(turn_region(0, 1, 0, 5), turn_region(0, 0, 0, 5)), data=data)])
     assert result.texts == ["Redis is down", "Is Kafka up?"]
     assert result.reasons("refused") == ["paragraphlabels: it goes over several turns of a dialogue"]
+
+
+def test_spans_of_two_controls_that_may_be_on_two_texts_are_refused_and_not_put_on_the_longer_one(imported):
+    def marked(start: int, end: int) -> str:
+        return json.dumps([{"start": start, "end": end, "labels": ["INFRA"]}])
+
+    texts = {"title": "Redis slow", "body": "The cache of the shop is Kafka"}
+    row = {**texts, "id": 1, "first": marked(25, 30), "second": marked(0, 5), **REST}
+    with pytest.raises(UserError) as raised:
+        imported(table([row]), name="export.csv")
+    assert "the spans of second may be on any of the texts body, title" in str(raised.value)

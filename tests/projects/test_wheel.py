@@ -1,13 +1,13 @@
 """The template and the packs in what is installed by pip: a wheel, built from the sdist as an index's users get it."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from helpers.projects import without_requirement
 
 REPOSITORY = Path(__file__).parents[2]
 PARTS = (
@@ -42,16 +42,11 @@ def test_a_wheel_makes_the_same_project_as_the_clone(installed, tmp_path):
         done = run("-c", code, "new", "billing", *options, env={**environment, "PYTHONPATH": str(path)}, cwd=tmp_path)
         assert done.startswith(str(path))
     made, expected = (
-        {path.relative_to(folder): without_place(path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+        {path.relative_to(folder): without_requirement(path) for path in folder.rglob("*") if path.is_file()}
         for folder in (tmp_path / "wheel", tmp_path / "clone")
     )
     assert made == expected
     assert len(made) > 10
-
-
-def without_place(content: bytes) -> bytes:
-    """A file of a project without where its package came from: that differs between a wheel and a clone."""
-    return re.sub(rb" @ (file|git\+)[^\s\"\\\\]+", b"", content)
 
 
 def run(*arguments: object, **settings: object) -> str:

@@ -92,7 +92,7 @@ _POLICIES: dict[str, tuple[Any, Any]] = {
         typer.Option(
             Policies.unknown_labels,
             help="A label that is not an entity type: its place is unknown, and training learns nothing from it; or "
-            "there is no entity (span); or leave out the passage; or keep the label",
+            "it counts as without an entity (span); or leave out the passage; or keep the label",
         ),
     ),
     "rename": (list[str], RENAME),

@@ -19,7 +19,7 @@ From text to a first model:
   1. Describe your types in {schema}: what counts as one, and where it ends. `weasel run guide` says what is missing.
   2. Make tasks of your text for Label Studio, doccano or Prodigy. A text file has one passage per line:
      domain-ner export label-studio passages.txt --output tasks.json
-     Of a table, such as a CSV file, name the column of the text: --text-key COLUMN. With --patterns FILE, names that
+     For a table, such as a CSV file, add --text-key COLUMN, the column of the text. With --patterns FILE, names that
      you know already are filled in.
   3. Write the settings of the labelling tool: weasel run interface. Label about 100 passages for a first try.
   4. Import what the tool exports: domain-ner import EXPORT

@@ -5,7 +5,7 @@ Needs nothing beyond Python itself.
 
 import json
 import re
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import distributions
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -39,10 +39,11 @@ def pin_requirement(project: Path, template: Path, address: str | None = None) -
 
 def _place_of_installed() -> str | None:
     """The address that pip has noted (PEP 610); None where it took the package from an index."""
+    # A clone in which Python was started shows a second, bare record of the package, in which pip has noted nothing.
+    records = (found.read_text("direct_url.json") for found in distributions(name="spacy-domain-ner"))
     try:
-        noted = distribution("spacy-domain-ner").read_text("direct_url.json")
-        origin = json.loads(noted) if noted else {}
-    except (PackageNotFoundError, ValueError):
+        origin = json.loads(next(filter(None, records), "{}"))
+    except ValueError:
         return None
     url, vcs = origin.get("url"), origin.get("vcs_info")
     if not url:

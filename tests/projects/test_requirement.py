@@ -18,7 +18,9 @@ def pinned(tmp_path, monkeypatch):
     def pinned(noted, template=tmp_path, address=None):
         text = None if noted is None else json.dumps(noted)
         monkeypatch.setattr(
-            "spacy_domain_ner.projects.requirement.distribution", lambda _: SimpleNamespace(read_text=lambda _: text)
+            "spacy_domain_ner.projects.requirement.distributions",
+            # The first is what a clone has beside its code.
+            lambda name: [SimpleNamespace(read_text={"direct_url.json": one}.get) for one in (None, text)],
         )
         path = tmp_path / "requirements.txt"
         path.write_text(LINES)

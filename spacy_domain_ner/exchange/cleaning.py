@@ -1,16 +1,22 @@
 """Cleaning the spans of a version: those that are taken lie inside the text, are trimmed, and have known labels."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
+from spacy_domain_ner.corpus.jsonl import MAX_LENGTH
 from spacy_domain_ner.corpus.passage import Span
 from spacy_domain_ner.exchange import offsets
 from spacy_domain_ner.exchange.formats.version import RawSpan, Version
 from spacy_domain_ner.exchange.policies import Overlaps, Policies, UnknownLabels
 from spacy_domain_ner.exchange.reasons import Note, Reason
 from spacy_domain_ner.schema import EntitySchema
-from spacy_domain_ner.text import trimmed, visible
+from spacy_domain_ner.text import lone_surrogate, trimmed, visible
+
+# A record's other keys are kept as they are. Values that are nested more deeply than this could not be written again.
+DEEPEST = 100
 
 # What a unit of offsets is called in the notes.
 _UNIT_NAMES = {
@@ -132,6 +138,48 @@ def rebase(spans: Iterable[Span], text: str, onto: str) -> Iterator[Span]:
         yield Span(places[first], places[last] + 1, span.label)
 
 
+def move_onto(cleaned: CleanVersion, text: str) -> Note | None:
+    """Move a version's spans onto the text of the passage's first version, if that differs only in white space.
+
+    Args:
+        cleaned: The version, which is changed in place.
+        text: The text of the passage's first version.
+
+    Returns:
+        Why that can't be done; None where it is done.
+    """
+    try:
+        cleaned.spans = list(rebase(cleaned.spans, cleaned.version.text, text))
+        cleaned.unknown = list(rebase(cleaned.unknown, cleaned.version.text, text))
+    except ValueError:
+        return Reason.OTHER_UNICODE_FORM.note()
+    cleaned.version.text = text
+    return None
+
+
+def why_unreadable(version: Version, cut_later: bool) -> Note | None:
+    """Say why a version that was read can't be taken; None where it can.
+
+    Args:
+        version: The version as it was read.
+        cut_later: Whether its text will be cut at its sentences, so that it may be of any length.
+    """
+    if not version.text.strip():
+        return Reason.EMPTY_TEXT.note()
+    if len(version.text) > MAX_LENGTH and not cut_later:
+        return Reason.TOO_LONG.note(length=len(version.text))
+    try:
+        labels = [span.label for span in version.spans]
+        rest = json.dumps([version.meta, version.extra, labels], ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return Reason.NOT_JSON.note()
+    if _depth([version.meta, version.extra]) > DEEPEST:
+        return Reason.TOO_DEEP.note()
+    if lone_surrogate(version.text) is not None or lone_surrogate(rest + version.annotator) is not None:
+        return Reason.SURROGATE.note()
+    return None
+
+
 def _place(
     text: str, raw: RawSpan, unit: str, votes: Iterable[Counter[str]], changed: list[Note]
 ) -> tuple[int, int] | None:
@@ -202,3 +250,18 @@ def _resolve_overlaps(cleaned: CleanVersion, policy: Overlaps) -> None:
         reason = Reason.OVERLAPS_LONGER if longer else Reason.OVERLAPS_EARLIER
         cleaned.refused.append(reason.note(text[span.start : span.end], **details))
     cleaned.spans = kept
+
+
+def _depth(value: Any) -> int:
+    """Compute how deeply lists and objects are nested in a value, no further than `DEEPEST`."""
+    depth, level = 0, [value]
+    while level and depth <= DEEPEST:
+        depth += 1
+        level = [
+            item
+            for parent in level
+            if isinstance(parent, dict | list)
+            for item in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(item, dict | list)
+        ]
+    return depth

@@ -11,33 +11,30 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from shlex import join
-from typing import Any, TypeVar
+from typing import Any
 
 from spacy_domain_ner.corpus.identity import passage_key
-from spacy_domain_ner.corpus.jsonl import MAX_LENGTH, read_line, to_record
-from spacy_domain_ner.corpus.passage import MODEL_ERRORS, PART_OF, SUSPECTS, Passage
+from spacy_domain_ner.corpus.jsonl import MAX_LENGTH, to_record
+from spacy_domain_ner.corpus.passage import MODEL_ERRORS, SUSPECTS, Passage
 from spacy_domain_ner.corpus.sentences import cut_at_sentences
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange import offsets
-from spacy_domain_ner.exchange.cleaning import CleanVersion, clean, rebase
+from spacy_domain_ner.exchange.cleaning import CleanVersion, clean, move_onto, why_unreadable
 from spacy_domain_ner.exchange.combining import candidates, combine
 from spacy_domain_ner.exchange.formats import FORMATS
 from spacy_domain_ner.exchange.formats.label_studio_texts import TextFolder
 from spacy_domain_ner.exchange.formats.recognise import describe, find_exports, read, recognise
 from spacy_domain_ner.exchange.formats.tag_names import read_tag_names
 from spacy_domain_ner.exchange.formats.version import Status, Version
+from spacy_domain_ner.exchange.import_progress import ImportProgress
 from spacy_domain_ner.exchange.import_report import ImportLog, ImportReport
+from spacy_domain_ner.exchange.merging import merged_lines
 from spacy_domain_ner.exchange.policies import Annotators, KeepOrDrop, Policies
 from spacy_domain_ner.exchange.reasons import Note, Reason
 from spacy_domain_ner.exchange.staging import Staging
 from spacy_domain_ner.files import at_work, write_together
 from spacy_domain_ner.reading.source import MAX_SIZE, Source
 from spacy_domain_ner.schema import EntitySchema, read_schema
-from spacy_domain_ner.text import lone_surrogate
-
-Item = TypeVar("Item")
-# A record's other keys are kept as they are. Values that are nested more deeply than this could not be written again.
-DEEPEST = 100
 
 
 def import_annotations(
@@ -104,7 +101,7 @@ def import_annotations(
     with ExitStack() as stack:
         # Another import would read the annotation file before this one has written it.
         stack.enter_context(at_work(output))
-        bar = _Progress(progress)
+        bar = ImportProgress(progress)
         sources = stack.enter_context(find_exports(inputs, encoding, bar.read, max_size))
         bar.bytes_in_all = sum(source.path.stat().st_size for source in sources)
         database = stack.enter_context(closing(Staging()))
@@ -114,7 +111,7 @@ def import_annotations(
         versions = bar.over(database.groups(), database.count("version WHERE first = id"), 0.5, 0.85)
         running.combine_all(versions, keep_partial=to_label is not None)
         _check(log.report, entity_types, strict)
-        contents = {output: running.merged_lines(output, bar)}
+        contents = {output: merged_lines(output, database, log, bar)}
         if to_label is not None:
             contents[Path(to_label)] = running.partial_lines()
         write_together(contents, before_placing=log.finish)
@@ -169,7 +166,7 @@ def annotated_versions(
             comparable = []
             for version in candidates(versions, policies)[0]:
                 cleaned = running.clean(version)
-                problem = cleaned.problem or _move_onto(cleaned, versions[0].text)
+                problem = cleaned.problem or move_onto(cleaned, versions[0].text)
                 if problem:
                     log.add_passage("refused", version, problem)
                 else:
@@ -210,44 +207,6 @@ def _check(report: ImportReport, schema: EntitySchema | None, strict: bool) -> N
             f"Every annotated passage was refused ({report.passages['refused']} in all); nothing was imported",
             f"The `report` has each with the reason. The first are:{first}",
         )
-
-
-class _Progress:
-    """Tells how far an import is: the first half is reading, the second is what is done with it afterwards."""
-
-    def __init__(self, callback: Callable[[float], None] | None) -> None:
-        self.bytes_in_all = 0
-        self._callback = callback
-        self._bytes = 0
-        self._told = 0.0
-
-    def tell(self, share: float) -> None:
-        if self._callback is not None and share > self._told:
-            self._told = share
-            self._callback(share)
-
-    def read(self, size: int) -> None:
-        self._bytes += size
-        self.tell(0.5 * min(1, self._bytes / max(self.bytes_in_all, 1)))
-
-    def over(
-        self, items: Iterable[Item], total: int, start: float, end: float, size: Callable[[Item], int] = lambda _: 1
-    ) -> Iterator[Item]:
-        """Pass items through, while the share that is told goes evenly from start to end.
-
-        Args:
-            items: What to pass through.
-            total: The sum of the items' sizes.
-            start: The share before the first item.
-            end: The share after the last one.
-            size: Computes an item's size.
-        """
-        done = 0
-        for number, item in enumerate(items):
-            yield item
-            done += size(item)
-            if number % 256 == 0:
-                self.tell(start + (end - start) * min(1, done / max(total, 1)))
 
 
 class _Import:
@@ -324,7 +283,7 @@ class _Import:
             version.extra.pop(SUSPECTS, None)
             report.spans["read"] += len(version.spans) + len(version.refused)
             report.ignored.update(version.ignored)
-            problem = _unreadable(version, cut_later=self._sentences)
+            problem = why_unreadable(version, cut_later=self._sentences)
         else:
             problem = Reason.IN_WORDS.note(words=version.reason)
             version = Version(version.text, id=version.id)
@@ -356,7 +315,7 @@ class _Import:
                 if not cleaned.problem and not cleaned.spans and self._policies.empty is KeepOrDrop.drop:
                     left_out.append((version, Reason.NO_SPAN))
                     continue
-                if problem := cleaned.problem or _move_onto(cleaned, versions[0].text):
+                if problem := cleaned.problem or move_onto(cleaned, versions[0].text):
                     self._log.add_passage("refused", version, problem)
                     report.spans["left out"] += len(cleaned.spans)
                 else:
@@ -437,129 +396,9 @@ class _Import:
         cleaned = clean(merged, Policies(overlaps=self._policies.overlaps, offset_unit=offsets.CODE_POINTS))
         self._database.add_partial(Passage(merged.text, cleaned.spans, merged.meta))
 
-    def merged_lines(self, output: Path, progress: _Progress) -> Iterator[str]:
-        """Give the lines of the annotation file as it will be.
-
-        Args:
-            output: The annotation file as it is.
-            progress: Told how far this is.
-        """
-        counts = self._log.report.passages
-        if output.is_file():
-            with output.open(encoding="utf8", newline="\n") as stream:
-                size = output.stat().st_size
-                for number, line in progress.over(enumerate(stream, 1), size, 0.85, 0.9, lambda item: len(item[1])):
-                    line = line.rstrip("\r\n")
-                    old = read_line(line, str(output), number) if line.strip() else None
-                    found = self._database.take(old) if isinstance(old, Passage) else None
-                    if isinstance(old, Passage) and found is not None:
-                        yield from (new + "\n" for new in self._replaced(old, line, found))
-                        continue
-                    counts["untouched"] += isinstance(old, Passage)
-                    yield line + "\n"
-        total = self._database.count("passage WHERE used = 0")
-        for passage, _ in progress.over(self._database.new_passages(), total, 0.9, 1):
-            counts["added"] += 1
-            yield json.dumps(to_record(passage), ensure_ascii=False) + "\n"
-
-    def _replaced(self, old: Passage, line: str, found: list[tuple[Passage, Version]]) -> Iterator[str]:
-        """Give the new lines of a passage that was there: its own, or those of what was imported in its place."""
-        if len(found) == 1 and found[0][0].meta.get(PART_OF) == old.meta.get(PART_OF):
-            yield self._updated(old, *found[0]) or line
-            return
-        counts = self._log.report.passages
-        if found and found[0][1].status is Status.UNCONFIRMED and old.spans:
-            counts["unchanged"] += 1
-            self._log.add_passage("changed", found[0][1], Reason.OLD_ANNOTATION_KEPT.note(), old.text)
-            yield line
-            return
-        version = found[0][1] if found else Version(old.text, file=old.file, line=old.line)
-        self._log.add_passage("updated", version, Reason.CUT_IN_ANOTHER_WAY.note(), old.text)
-        for new, _ in found:
-            # A part's own meta and id are not the whole's.
-            kept = (
-                {} if PART_OF in old.meta else {"meta": {**old.meta, **new.meta}, "extra": {**old.extra, **new.extra}}
-            )
-            merged = replace(new, **kept)  # type: ignore[arg-type]
-            yield json.dumps(to_record(merged), ensure_ascii=False)
-
     def partial_lines(self) -> Iterator[str]:
         """Give the lines of the passages that are annotated in part."""
         for passage in self._database.partial():
             record = to_record(passage)
             del record["answer"]
             yield json.dumps(record, ensure_ascii=False) + "\n"
-
-    def _updated(self, old: Passage, new: Passage, version: Version) -> str | None:
-        """Give the new line of a passage that was there; None where the line stays as it is."""
-        counts = self._log.report.passages
-        if version.status is Status.UNCONFIRMED and old.spans:
-            counts["unchanged"] += 1
-            self._log.add_passage("changed", version, Reason.OLD_ANNOTATION_KEPT.note(), old.text)
-            return None
-        try:
-            # The text that was there stays, whatever white space a tool made of it.
-            text, spans = old.text, list(rebase(new.spans, new.text, old.text))
-            unknown = list(rebase(new.unknown, new.text, old.text))
-        except ValueError:
-            text, spans, unknown = new.text, new.spans, new.unknown
-        before, after = set(old.spans), set(spans)
-        meta = {**old.meta, **new.meta}
-        if before == after and set(old.unknown) == set(unknown) and meta == old.meta and text == old.text:
-            counts["unchanged"] += 1
-            return None
-        changes = [f"+{span.label} {text[span.start : span.end]!r}" for span in sorted(after - before)]
-        changes += [f"-{span.label} {old.surface(span)!r}" for span in sorted(before - after)]
-        if set(old.unknown) != set(unknown):
-            changes.append("its unknown parts")
-        self._log.add_passage("updated", version, Reason.UPDATED.note(changes=", ".join(changes) or "its meta"), text)
-        updated = Passage(text, spans, meta, {**old.extra, **new.extra}, unknown=unknown)
-        return json.dumps(to_record(updated), ensure_ascii=False)
-
-
-def _move_onto(cleaned: CleanVersion, text: str) -> Note | None:
-    """Move a version's spans onto the text of the passage's first version, if that differs only in white space.
-
-    Returns:
-        Why that can't be done; None where it is done.
-    """
-    try:
-        cleaned.spans = list(rebase(cleaned.spans, cleaned.version.text, text))
-        cleaned.unknown = list(rebase(cleaned.unknown, cleaned.version.text, text))
-    except ValueError:
-        return Reason.OTHER_UNICODE_FORM.note()
-    cleaned.version.text = text
-    return None
-
-
-def _unreadable(version: Version, cut_later: bool) -> Note | None:
-    """Say why a version that was read can't be taken; None where it can."""
-    if not version.text.strip():
-        return Reason.EMPTY_TEXT.note()
-    if len(version.text) > MAX_LENGTH and not cut_later:
-        return Reason.TOO_LONG.note(length=len(version.text))
-    try:
-        labels = [span.label for span in version.spans]
-        rest = json.dumps([version.meta, version.extra, labels], ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError):
-        return Reason.NOT_JSON.note()
-    if _depth([version.meta, version.extra]) > DEEPEST:
-        return Reason.TOO_DEEP.note()
-    if lone_surrogate(version.text) is not None or lone_surrogate(rest + version.annotator) is not None:
-        return Reason.SURROGATE.note()
-    return None
-
-
-def _depth(value: Any) -> int:
-    """Compute how deeply lists and objects are nested in a value, no further than `DEEPEST`."""
-    depth, level = 0, [value]
-    while level and depth <= DEEPEST:
-        depth += 1
-        level = [
-            item
-            for parent in level
-            if isinstance(parent, dict | list)
-            for item in (parent.values() if isinstance(parent, dict) else parent)
-            if isinstance(item, dict | list)
-        ]
-    return depth

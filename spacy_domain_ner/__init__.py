@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from spacy_domain_ner.annotation.agreement import measure_agreement
     from spacy_domain_ner.annotation.guide import write_guide
     from spacy_domain_ner.base_models.presets import read_presets
+    from spacy_domain_ner.confidence.prediction import expected_entities
     from spacy_domain_ner.corpus.checks import check
     from spacy_domain_ner.corpus.jsonl import read_passages, write_passages
     from spacy_domain_ner.corpus.passage import Passage, Span
@@ -88,6 +89,7 @@ _MODULES = {
     "Extractor": "extraction.extractor",
     "extract_entities": "extraction.extractor",
     "extract_files": "extraction.runs",
+    "expected_entities": "confidence.prediction",
 }
 
 __all__ = [
@@ -108,6 +110,7 @@ __all__ = [
     "configure",
     "convert",
     "evaluate",
+    "expected_entities",
     "export_annotations",
     "export_tasks",
     "extract_entities",

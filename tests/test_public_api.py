@@ -11,8 +11,9 @@ import spacy_domain_ner
 
 PUBLIC = {
     "Assessment", "Entity", "EntitySchema", "Extractor", "Gates", "Passage", "Policies", "Recipe", "Span", "UserError",
-    "__version__", "assess", "check", "compare", "configure", "convert", "evaluate", "export_annotations",
-    "export_tasks", "extract_entities", "extract_files", "find_suspects", "import_annotations", "measure_agreement",
+    "__version__", "assess", "check", "compare", "configure", "convert", "evaluate", "expected_entities",
+    "export_annotations", "export_tasks",
+    "extract_entities", "extract_files", "find_suspects", "import_annotations", "measure_agreement",
     "measure_learning_curve", "new_project", "package_model", "pull_annotations", "push_tasks", "read_passages",
     "read_presets", "read_schema", "split", "train", "try_package", "update_project", "write_guide", "write_interface",
     "write_passages",

@@ -230,6 +230,33 @@ class BiluoNER(TrainablePipe):
                     results[numbers[entity.doc]][entity.start, entity.end, self.labels[entity.type]] = share
         return results
 
+    def expected(self, docs: Sequence[Doc]) -> list[dict[str, float]]:
+        """Find how many entities of each type are to be expected, whether or not the best sequence has them.
+
+        An entity has one first token, so the expected number of entities is the sum over the tokens of the
+        probability that one begins there: P(B) + P(U). It is multiplied by what `calibration` keeps for the type under
+        "expected".
+
+        Entities and blocked tokens that the docs have from elsewhere stay as they are and are not counted. Those that
+        this component has set, which have a confidence, count as if they were not set yet.
+
+        Args:
+            docs: The docs, before or after this component.
+
+        Returns:
+            For each Doc the expected number by entity type.
+        """
+        results = [dict.fromkeys(self.labels, 0.0) for _ in docs]
+        if any(len(doc) for doc in docs):
+            factors = (self.calibration or {}).get("expected") or {}
+            scores = self.model.predict(docs)
+            for numbers in _batches(docs):
+                lattice = self._lattice(docs, scores, numbers, [_taken_by_others(docs[n]) for n in numbers])
+                for number, counts in zip(numbers, lattice.expected(), strict=True):
+                    for label, count in zip(self.labels, counts, strict=True):
+                        results[number][label] = float(count) * factors.get(label, factors.get("", 1.0))
+        return results
+
     def _compare_tokens(self, docs: Sequence[Doc]) -> None:
         """Warn once where docs come from a pipeline whose tokenizer divides them in another way than this component's.
 
@@ -479,6 +506,15 @@ class Lattice:
         weight += xp.log(xp.maximum(sweep.after[end - 1, doc, 0], TINY)) + sweep.lost_after[end - 1, doc]
         return _to_numpy(xp.exp(xp.minimum(weight - sweep.total[doc], 0))).tolist()
 
+    def expected(self) -> numpy.ndarray:
+        """Find how many entities a sequence has on average, weighted by the probability of the sequences.
+
+        Returns:
+            The expected number by type, of shape (docs, types).
+        """
+        _, tags = _parts(_marginals(self.xp, self.scores)[1])
+        return _to_numpy((tags[..., BEGIN] + tags[..., UNIT]).sum(axis=0, dtype="d"))
+
 
 class _Sweep:
     """The weights of what may stand before and after each token: the forward and backward recursions.
@@ -615,6 +651,15 @@ def _blanks(doc: Doc) -> numpy.ndarray:
 def _taken(doc: Doc) -> numpy.ndarray:
     """Which tokens are in an entity, or blocked (never part of one)."""
     taken: numpy.ndarray = doc.to_array(ENT_IOB) % 2 == 1
+    return taken
+
+
+def _taken_by_others(doc: Doc) -> numpy.ndarray:
+    """Which tokens are taken, but for those of entities that have a confidence: the component has set these itself."""
+    taken = _taken(doc)
+    for ent in doc.ents:
+        if _get_confidence(ent) is not None:
+            taken[ent.start : ent.end] = False
     return taken
 
 

@@ -144,8 +144,7 @@ class HuggingFaceNER(Pipe):
         Raises:
             ValueError: No model was loaded.
         """
-        if self.model is None:
-            raise ValueError(f"The component {self.name} has no model yet: load one, or load the pipeline from disk.")
+        self._require_model()
         self._compare_tokens(docs)
         results: list[dict[tuple[int, int, str], float]] = []
         read = self._read(*map(list, zip(*map(_visible, docs), strict=True))) if docs else []
@@ -161,6 +160,44 @@ class HuggingFaceNER(Pipe):
             entities |= dict.fromkeys(asked[len(results)] if asked else ())
             results.append({entity: self._confidence(probabilities, starts, taken, entity) for entity in entities})
         return results
+
+    def expected(self, docs: Sequence[Doc]) -> list[dict[str, float]]:
+        """Find how many entities of each type are to be expected, whether or not the likeliest tags have them.
+
+        An entity has one first token, so that is the sum over the tokens of the probability that one begins there:
+        P(B-) + P(I-) * (1 - P(B-) - P(I-) of the token before), since an I- that continues nothing begins an entity. It
+        is multiplied by what `calibration` keeps for the type under "expected".
+
+        Entities and blocked tokens that the docs have from elsewhere stay as they are and are not counted. Those that
+        this component has set, which have a confidence, count as if they were not set yet.
+
+        Args:
+            docs: The docs, before or after this component.
+
+        Returns:
+            For each Doc the expected number by entity type.
+
+        Raises:
+            ValueError: No model was loaded.
+        """
+        self._require_model()
+        numbers, factors = self.model.config.label2id, (self.calibration or {}).get("expected") or {}
+        columns = [[numbers[f"B-{label}"], numbers[f"I-{label}"]] for label in self.labels]
+        results = []
+        read = self._read(*map(list, zip(*map(_visible, docs), strict=True))) if docs else []
+        for doc, (probabilities, starts) in zip(docs, read, strict=True):
+            counts = _expected(probabilities[:, columns], starts, _taken_by_others(doc))
+            results.append(
+                {
+                    label: float(count) * factors.get(label, factors.get("", 1.0))
+                    for label, count in zip(self.labels, counts, strict=True)
+                }
+            )
+        return results
+
+    def _require_model(self) -> None:
+        if self.model is None:
+            raise ValueError(f"The component {self.name} has no model yet: load one, or load the pipeline from disk.")
 
     def _compare_tokens(self, docs: Sequence[Doc]) -> None:
         """Warn once where docs come from a pipeline whose tokenizer divides them in another way than this component's.
@@ -376,6 +413,29 @@ def decode(tags: Sequence[str], real: Iterable[bool] | None = None) -> Iterator[
         yield start, end, label
 
 
+def _expected(shares: numpy.ndarray, starts: numpy.ndarray, taken: numpy.ndarray) -> numpy.ndarray:
+    """The expected number of entities by type, with the tags of different word pieces independent of each other.
+
+    Args:
+        shares: The probabilities of B- and I-, of shape (tokens, types, 2).
+        starts: Where each token's first word piece starts; -1 where it has none, and so no tag.
+        taken: Which tokens are O, whatever their probabilities.
+    """
+    counts, before = numpy.zeros(shares.shape[1]), numpy.zeros(shares.shape[1])
+    for number, (begins, continues) in enumerate(shares.astype("d").transpose(0, 2, 1)):
+        if taken[number]:
+            before = numpy.zeros_like(before)
+        elif starts[number] >= 0:
+            inside = begins + continues
+            if number and starts[number] == starts[number - 1]:
+                # Two tokens in one word piece: the second continues what the first is in, unless that is taken.
+                counts += inside if taken[number - 1] else 0
+            else:
+                counts += begins + continues * (1 - before)
+            before = inside
+    return counts
+
+
 def _bounds(doc: Doc) -> numpy.ndarray:
     """Start and end of each token in code points; both are the same for a token of white space."""
     bounds = [(token.idx, token.idx if token.is_space else token.idx + len(token)) for token in doc]
@@ -410,6 +470,15 @@ def _checked_files(files: Any) -> dict[str, bytes]:
 def _taken(doc: Doc) -> numpy.ndarray:
     """Which tokens are in an entity, or blocked (never part of one)."""
     taken: numpy.ndarray = doc.to_array(ENT_IOB) % 2 == 1
+    return taken
+
+
+def _taken_by_others(doc: Doc) -> numpy.ndarray:
+    """Which tokens are taken, but for those of entities that have a confidence: the component has set these itself."""
+    taken = _taken(doc)
+    for ent in doc.ents:
+        if _get_confidence(ent) is not None:
+            taken[ent.start : ent.end] = False
     return taken
 
 

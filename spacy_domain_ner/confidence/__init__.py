@@ -19,7 +19,7 @@ from spacy_domain_ner.confidence.calibration import (
     risk_coverage,
     surest,
 )
-from spacy_domain_ner.confidence.prediction import Prediction, predict_with_probabilities
+from spacy_domain_ner.confidence.prediction import Prediction, expected_entities, predict_with_probabilities
 
 __all__ = [
     "Bin",
@@ -31,6 +31,7 @@ __all__ = [
     "calibrate_model",
     "chance_calibration_error",
     "expected_calibration_error",
+    "expected_entities",
     "find_recognizer",
     "find_thresholds",
     "fit_line",

@@ -11,7 +11,12 @@ from typing import Any, NamedTuple
 import numpy
 from spacy.language import Language
 
-from spacy_domain_ner.confidence.prediction import predict_with_probabilities
+from spacy_domain_ner.confidence.prediction import (
+    BATCH,
+    EXPECTED,
+    before_recognizer,
+    predict_with_probabilities,
+)
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.models import load_model
@@ -23,6 +28,8 @@ ATTRIBUTE = "calibration"
 PRIOR_DEVIATIONS = (1.0, 10.0)
 # Above zero, so that the order of a model's estimates stays.
 LEAST_SLOPE = 0.02
+# So many entities that are as many as expected are counted before the first one: a few entities don't turn the factor.
+FACTOR_PRIOR = 10
 NEWTON_STEPS = 100
 SMALLEST = 1e-9
 
@@ -51,23 +58,27 @@ class Calibration:
         thresholds: Pairs for each type: a calibrated confidence, and the precision of the entities that are at least
             that sure. Both rise.
         entities: How many entities of each type the thresholds stand on; None in a model of an earlier version.
+        expected: By type, what the number of entities that the model expects is multiplied by; "" stands for all other
+            types. None in a model of an earlier version, whose own number stays as it is.
     """
 
     slope: float
     intercept: float
     thresholds: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     entities: dict[str, int] | None = None
+    expected: dict[str, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As a component keeps it."""
         values = {"slope": self.slope, "intercept": self.intercept, "thresholds": self.thresholds}
-        return values if self.entities is None else {**values, "entities": self.entities}
+        later = {"entities": self.entities, "expected": self.expected}
+        return {**values, **{key: value for key, value in later.items() if value is not None}}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Calibration":
         """Read what a component keeps."""
         thresholds = {label: [(one, other) for one, other in pairs] for label, pairs in values["thresholds"].items()}
-        return cls(values["slope"], values["intercept"], thresholds, values.get("entities"))
+        return cls(values["slope"], values["intercept"], thresholds, values.get("entities"), values.get("expected"))
 
     def apply(self, probability: float) -> float:
         """The calibrated confidence of one estimate."""
@@ -120,7 +131,8 @@ def calibrate(nlp: Language, passages: Sequence[Passage]) -> Calibration | None:
     slope, intercept = fit_line([one.confidence for one in judged], [one.right for one in judged])
     line = Calibration(slope, intercept)
     calibrated = [one._replace(confidence=line.apply(one.confidence)) for one in judged]
-    found = Calibration(slope, intercept, find_thresholds(calibrated), dict(Counter(one.label for one in judged)))
+    counts = dict(Counter(one.label for one in judged))
+    found = Calibration(slope, intercept, find_thresholds(calibrated), counts, expected_factors(nlp, passages))
     setattr(recognizer, ATTRIBUTE, found.to_dict())
     return found
 
@@ -136,6 +148,45 @@ def calibrate_model(model: Path, passages: Sequence[Passage]) -> None:
     if calibrate(nlp, passages) is not None:
         recognizer = find_recognizer(nlp)
         recognizer.to_disk(model / recognizer.name)
+
+
+def expected_factors(nlp: Language, passages: Sequence[Passage]) -> dict[str, float] | None:
+    """Compare how many entities a model expects with how many there are.
+
+    The factor of a type is (annotated + 10 f) / (expected + 10), where f is that ratio of all types together, drawn
+    towards 1 in the same way: a few entities do not turn it far.
+
+    Args:
+        nlp: The pipeline, not calibrated.
+        passages: Annotated passages that it was not trained on. Those with unknown parts tell nothing.
+
+    Returns:
+        The factors by type, that of all other types under ""; None if the recognizer has no expected number.
+    """
+    recognizer = find_recognizer(nlp)
+    if not hasattr(recognizer, EXPECTED):
+        return None
+    expected: Counter[str] = Counter()
+    annotated: Counter[str] = Counter()
+    known = [passage for passage in passages if not passage.unknown]
+    for start in range(0, len(known), BATCH):
+        batch = known[start : start + BATCH]
+        docs = before_recognizer(nlp, recognizer.name, [passage.text for passage in batch])
+        for passage, doc, counts in zip(batch, docs, recognizer.expected(docs), strict=True):
+            expected.update(counts)
+            # What an earlier component, such as a rule, has found is not for the recognizer to find.
+            taken = [(ent.start_char, ent.end_char) for ent in doc.ents]
+            annotated.update(
+                span.label
+                for span in passage.spans
+                if span.label in counts and not any(span.start < end and start < span.end for start, end in taken)
+            )
+    every = (annotated.total() + FACTOR_PRIOR) / (expected.total() + FACTOR_PRIOR)
+    of_type = {
+        label: (annotated[label] + FACTOR_PRIOR * every) / (expected[label] + FACTOR_PRIOR)
+        for label in recognizer.labels
+    }
+    return {label: round(factor, 4) for label, factor in {"": every, **of_type}.items()}
 
 
 def find_recognizer(nlp: Language) -> Any:

@@ -10,11 +10,15 @@ from spacy.pipeline import EntityRecognizer
 from spacy.tokens import Doc
 
 from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.errors import UserError
 
 BATCH = 64
+OWN_FACTORY = "spacy_domain_ner_biluo_v1"
 BEAM_WIDTH, BEAM_DENSITY = 16, 0.0001
 # The method of a recognizer that gives probabilities. It is found by name: a packaged model has a class of its own.
 METHOD = "probabilities"
+# The method that gives the expected number of entities.
+EXPECTED = "expected"
 
 Key = tuple[int, int, str]
 
@@ -63,6 +67,53 @@ def predict_with_probabilities(nlp: Language, passages: Iterable[Passage]) -> It
             yield Prediction(spans, {span: scored[number].get(key, 0.0) for span, key in keys.items()})
 
 
+def expected_entities(nlp: Language, texts: Iterable[str]) -> Iterator[dict[str, float]]:
+    """Find how many entities of each type a model expects in texts, found and missed ones together.
+
+    Less the sum of the confidences of what it finds, that is the number of entities that it expects to have missed.
+
+    Args:
+        nlp: The model. Its recognizer's method `expected` is asked.
+        texts: The texts, which may be a stream.
+
+    Yields:
+        For each text the expected number by entity type, without the entities that other components set, such as rules.
+
+    Raises:
+        UserError: The model has no recognizer that can tell, as spaCy's `ner` can't.
+    """
+    name = _recognizer(nlp)
+    if name is None or not hasattr(nlp.get_pipe(name), EXPECTED):
+        raise UserError(*_no_expectation(nlp, name))
+    return _expected_entities(nlp, name, iter(texts))
+
+
+def _expected_entities(nlp: Language, name: str, texts: Iterator[str]) -> Iterator[dict[str, float]]:
+    recognizer: Any = nlp.get_pipe(name)
+    while batch := list(islice(texts, BATCH)):
+        yield from recognizer.expected(before_recognizer(nlp, name, batch))
+
+
+def _no_expectation(nlp: Language, name: str | None) -> tuple[str, str]:
+    if name is None:
+        return "This model has no recognizer that says how many entities it expects", "Name a trained model."
+    if isinstance(nlp.get_pipe(name), EntityRecognizer):
+        return (
+            "spaCy's recognizer `ner` gives no expected number of entities: it decides step by step, and has no "
+            "probability for what it does not find",
+            f"Train with this plugin's recognizer, as the configs of a new project do: factory = {OWN_FACTORY!r}.",
+        )
+    return (
+        "This model was packaged by an earlier version, whose recognizer gives no expected number of entities",
+        "Package it again with this version.",
+    )
+
+
+def before_recognizer(nlp: Language, name: str, texts: list[str]) -> list[Doc]:
+    """Read texts as far as a recognizer, which keeps the entities that a document already has."""
+    return list(nlp.pipe(texts, disable=nlp.pipe_names[nlp.pipe_names.index(name) :]))
+
+
 def _recognizer(nlp: Language) -> str | None:
     """The name of the component that can say how sure it is; None where none or several can."""
     names = [name for name, pipe in nlp.pipeline if isinstance(pipe, EntityRecognizer) or hasattr(pipe, METHOD)]
@@ -72,9 +123,7 @@ def _recognizer(nlp: Language) -> str | None:
 def _probabilities(
     nlp: Language, name: str, texts: list[str], asked: Sequence[Iterable[Span]]
 ) -> list[dict[Key, float]]:
-    later = nlp.pipe_names[nlp.pipe_names.index(name) :]
-    # Recognizers keep the entities that a document already has, so it must not have run.
-    docs = list(nlp.pipe(texts, disable=later))
+    docs = before_recognizer(nlp, name, texts)
     recognizer: Any = nlp.get_pipe(name)
     if hasattr(recognizer, METHOD):
         wanted = [list(_keys(doc, spans).values()) for doc, spans in zip(docs, asked, strict=True)]

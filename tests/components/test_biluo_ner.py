@@ -347,6 +347,57 @@ def test_around_taken_tokens_the_best_sequence_and_the_probabilities_are_those_o
             assert share == pytest.approx(wanted, abs=1e-4)
 
 
+def test_the_expected_number_of_entities_is_the_mean_over_all_sequences(batch):
+    scores, sequences, weights = batch
+    draw = numpy.random.default_rng(3)
+    types = (scores[0].shape[1] - 1) // 4
+    taken = [draw.random(len(rows)) < 0.3 for rows in scores]
+    blanks = [draw.random(len(rows)) < 0.3 for rows in scores]
+    counts = Lattice(numpy, scores, blanks, taken).expected()
+    for number, (fixed, blank) in enumerate(zip(taken, blanks, strict=True)):
+        wanted, total = numpy.zeros(types), 0.0
+        for tags, weight in zip(sequences[number], numpy.exp(weights[number]), strict=True):
+            those = entities(tags)
+            at_blanks = any(blank[start] or blank[end - 1] for start, end, _ in those)
+            if not at_blanks and not any(numpy.array(tags)[fixed]):
+                total += weight
+                for _, _, label in those:
+                    wanted[label] += weight
+        numpy.testing.assert_allclose(counts[number], wanted / total, atol=1e-4)
+
+
+def test_what_is_expected_is_about_what_is_found_before_and_after_it_was_set(trained):
+    component = trained.get_pipe("ner")
+    fresh = component.expected([trained.make_doc(text) for text in [*TEXTS, ""]])
+    assert [{label: round(count) for label, count in counts.items()} for counts in fresh] == [
+        {"INFRA": 1, "SERVICE": 1}, {"INFRA": 0, "SERVICE": 0}, {"INFRA": 0, "SERVICE": 1}, {"INFRA": 2, "SERVICE": 0},
+        {"INFRA": 0, "SERVICE": 0},
+    ]  # fmt: skip
+    again = component.expected(list(trained.pipe([*TEXTS, ""])))
+    for before, after in zip(fresh, again, strict=True):
+        assert after == pytest.approx(before, abs=1e-5)
+
+
+def test_what_others_have_set_is_not_expected(trained):
+    doc = trained.make_doc("Kafka and Redis")
+    doc.set_ents([Underlying(doc, 0, 1, label="WORD")], blocked=[doc[1:2]])
+    [counts] = trained.get_pipe("ner").expected([doc])
+    assert round(counts["INFRA"]) == 1
+
+
+def test_the_expected_number_is_multiplied_by_the_factor_of_its_type_or_else_of_all(trained, tmp_path):
+    trained.to_disk(tmp_path / "model")
+    component = spacy.load(tmp_path / "model").get_pipe("ner")
+    docs = [trained.make_doc(TEXTS[0])]
+    [own] = component.expected(docs)
+    component.calibration = {"slope": 1.0, "intercept": 0.0, "expected": {"": 0.5, "INFRA": 3.0}}
+    [after] = component.expected(docs)
+    assert after == pytest.approx({"INFRA": own["INFRA"] * 3, "SERVICE": own["SERVICE"] / 2})
+    # As a model of an earlier version keeps it.
+    component.calibration = {"slope": 2.0, "intercept": 1.0, "thresholds": {}}
+    assert component.expected(docs) == [own]
+
+
 def test_a_confidence_belongs_to_a_span_with_its_type(trained, tmp_path):
     nlp = loaded(trained, tmp_path)
     rules = nlp.add_pipe("entity_ruler", config={"overwrite_ents": True})

@@ -1,19 +1,21 @@
 """A token classifier that transformers has trained, as a component of a spaCy pipeline."""
 
 import hashlib
+import itertools
 import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import numpy
 import pytest
 import spacy
 import srsly
 from spacy.language import Language
 from spacy.tokens import Span
 
-from spacy_domain_ner.components.huggingface_ner import FACTORY, HuggingFaceNER
+from spacy_domain_ner.components.huggingface_ner import FACTORY, HuggingFaceNER, _expected, decode
 
 pytest.importorskip("transformers", reason="the transformers extra is not installed")
 
@@ -193,6 +195,47 @@ def test_what_is_not_found_is_less_probable_than_what_is(nlp, texts):
             [asked] = component.probabilities([nlp.make_doc(doc.text)], [[(start, end, other), (start, end, "NONE")]])
             assert asked[start, end, other] <= asked[start, end, label]
             assert asked[start, end, "NONE"] == 0
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_expected_number_of_entities_is_the_mean_over_all_tags(seed):
+    draw = numpy.random.default_rng(seed)
+    # Some tokens have no word piece, some share one with the token before, some are taken.
+    starts = numpy.array([-1 if draw.random() < 0.2 else number * 3 for number in range(5)])
+    rows = draw.dirichlet(numpy.ones(5), 5)
+    for number in range(1, 5):
+        if starts[number] >= 0 and starts[number - 1] >= 0 and draw.random() < 0.3:
+            starts[number], rows[number] = starts[number - 1], rows[number - 1]
+    taken = draw.random(5) < 0.2
+    shared = [bool(number and starts[number] == starts[number - 1] >= 0) for number in range(5)]
+    names = ["O", "B-A", "I-A", "B-B", "I-B"]
+    wanted = numpy.zeros(2)
+    # Each word piece draws its own tag, and a token has that of its piece.
+    own = [number for number in range(5) if not shared[number]]
+    for drawn in itertools.product(range(5), repeat=len(own)):
+        share = numpy.prod([rows[number, tag] for number, tag in zip(own, drawn, strict=True)])
+        tags: list[str] = []
+        piece = "O"
+        for number in range(5):
+            name = names[drawn[own.index(number)]] if not shared[number] else piece
+            piece = name
+            if shared[number] and name != "O":
+                name = "I" + name[1:]
+            tags.append("O" if taken[number] else name)
+        for _, _, label in decode(tags, (starts >= 0) | taken):
+            wanted["AB".index(label)] += share
+    found = _expected(rows[:, [[1, 2], [3, 4]]], starts, taken)
+    numpy.testing.assert_allclose(found, wanted, atol=1e-9)
+
+
+def test_what_is_expected_is_about_what_is_found_before_and_after_it_was_set(nlp, texts):
+    component = nlp.get_pipe(FACTORY)
+    fresh = component.expected([nlp.make_doc(text) for text in ["", *texts]])
+    docs = list(nlp.pipe(["", *texts]))
+    for before, after, doc in zip(fresh, component.expected(docs), docs, strict=True):
+        assert after == pytest.approx(before, abs=1e-4)
+        for label, count in before.items():
+            assert count == pytest.approx(sum(ent.label_ == label for ent in doc.ents), abs=0.5)
 
 
 def test_a_component_without_a_model_says_so():

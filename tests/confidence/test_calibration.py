@@ -16,6 +16,7 @@ from spacy_domain_ner.confidence import (
     calibrate,
     chance_calibration_error,
     expected_calibration_error,
+    expected_entities,
     find_thresholds,
     fit_line,
     least_confidences,
@@ -180,3 +181,24 @@ def test_what_is_no_threshold_is_refused(nlp, given, precision, message):
 def test_a_model_without_confidence_takes_no_threshold():
     with pytest.raises(UserError, match="gives no confidence"):
         least_confidences(spacy.blank("en"), ["0.5"], None)
+
+
+def test_after_calibration_as_many_are_expected_as_there_are(nlp):
+    # The model knows both names, and only one of them is annotated in two of three passages.
+    passages = [Passage(TEXT, [CHECKOUT, REDIS] if number % 3 == 0 else [REDIS]) for number in range(300)]
+    calibrate(nlp, passages)
+    expected = list(expected_entities(nlp, [passage.text for passage in passages]))
+    assert sum(counts["INFRA"] for counts in expected) == pytest.approx(300, rel=0.05)
+    assert sum(counts["SERVICE"] for counts in expected) == pytest.approx(100, rel=0.1)
+
+
+def test_passages_with_unknown_parts_and_what_rules_find_do_not_count_for_what_is_expected(nlp):
+    known = [Passage(TEXT, [CHECKOUT, REDIS])] * 20
+    alone = calibrate(nlp, known)
+    unknown = [Passage(TEXT, [REDIS], unknown=[Span(0, 12, "")])] * 20
+    assert calibrate(nlp, [*known, *unknown]).expected == alone.expected
+    rules = nlp.add_pipe("entity_ruler", before="ner")
+    rules.add_patterns([{"label": "SERVICE", "pattern": "checkout-api"}])
+    calibrate(nlp, known)
+    assert read_calibration(nlp).expected["INFRA"] == pytest.approx(1, abs=0.1)
+    assert read_calibration(nlp).expected["SERVICE"] == pytest.approx(1, abs=0.1)

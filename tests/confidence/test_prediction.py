@@ -5,8 +5,9 @@ import spacy
 from helpers.memorized import memorized
 
 from spacy_domain_ner.components.biluo_ner import FACTORY
-from spacy_domain_ner.confidence import Prediction, predict_with_probabilities
+from spacy_domain_ner.confidence import Prediction, expected_entities, predict_with_probabilities
 from spacy_domain_ner.corpus import Passage, Span
+from spacy_domain_ner.errors import UserError
 
 API, REDIS = Span(0, 7, "SERVICE"), Span(14, 19, "INFRA")
 TEXT = "billing calls Redis"
@@ -58,3 +59,23 @@ def test_what_a_rule_has_set_has_no_probability(place):
     [found] = predict_with_probabilities(nlp, [Passage(TEXT, [API, rule])])
     assert found.spans == [API, rule]
     assert set(found.probabilities) == {API}
+
+
+def test_texts_have_an_expected_number_of_entities_that_rules_do_not_count_for():
+    nlp = trained(FACTORY)
+    rules = nlp.add_pipe("entity_ruler", before="ner")
+    rules.add_patterns([{"label": "INFRA", "pattern": "Redis"}])
+    found = expected_entities(nlp, (text for text in [TEXT, ""] * 40))
+    assert [{label: round(count) for label, count in counts.items()} for counts in found] == [
+        {"INFRA": 0, "SERVICE": 1}, {"INFRA": 0, "SERVICE": 0}
+    ] * 40  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"), [("ner", "`ner` gives no expected number"), ("entity_ruler", "no recognizer that says")]
+)
+def test_a_model_that_expects_nothing_says_so_before_the_first_text(factory, message):
+    nlp = spacy.blank("en")
+    nlp.add_pipe(factory)
+    with pytest.raises(UserError, match=message):
+        expected_entities(nlp, [TEXT])

@@ -8,6 +8,7 @@ from typing import Any
 from spacy import util
 from spacy.language import Language
 
+from spacy_domain_ner.blas import fast_products
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.files import clear_leftovers
 
@@ -28,7 +29,7 @@ def load_model(model: str | Path) -> Language:
         if not Path(model).exists():
             # A training that was killed while it replaced this model may have left it beside.
             clear_leftovers(model)
-        with needed_factories(_factories_of(model)):
+        with needed_factories(_factories_of(model)), fast_products():
             return util.load_model(model)
     except Exception as error:  # each file of a model has a reader with errors of its own
         raise UserError(

@@ -1,11 +1,17 @@
 """The command line: `domain-ner VERB`, and the same as `python -m spacy domain-ner VERB`. One module per verb."""
 
+import os
 import sys
 from typing import NoReturn
 
 
 def main() -> None:
     """The command `domain-ner`."""
+    from spacy_domain_ner.blas import THREADS
+
+    # Read when NumPy is imported. PyTorch has threads of its own.
+    if not any(os.environ.get(name) for name in THREADS):
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"
     try:
         # Here, so that Ctrl-C is one line from the beginning.
         from spacy_domain_ner.cli._app import app

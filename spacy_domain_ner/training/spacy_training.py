@@ -11,6 +11,7 @@ from thinc.api import Config
 
 from spacy_domain_ner.base_models.configs import fill_in, read_config
 from spacy_domain_ner.base_models.presets import Preset
+from spacy_domain_ner.blas import fast_products, one_thread
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.models import factories_in, needed_factories
 from spacy_domain_ner.training.recipe import SPACY, Recipe
@@ -55,7 +56,7 @@ class Spacy:
         """Train a spaCy config. The folder gets `model-best` and `model-last`."""
         factories = factories_in(recipe.read_config())
         try:
-            with needed_factories(factories):
+            with needed_factories(factories), fast_products(), one_thread():
                 spacy_train(recipe.config, folder, use_gpu=gpu, overrides=_values(recipe, gpu))
         except UserError:
             raise

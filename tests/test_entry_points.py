@@ -14,6 +14,8 @@ NAMES = [
     ("architectures", "spacy_domain_ner.BiluoTagger.v1"),
     ("architectures", "spacy_domain_ner.MaxoutWindowEncoder.v1"),
     ("architectures", "spacy_domain_ner.MemoizedEmbed.v1"),
+    ("architectures", "spacy_domain_ner.WordPieceEmbed.v1"),
+    ("misc", "spacy_domain_ner.words.v1"),
     ("span_getters", "spacy_domain_ner.byte_windows.v1"),
 ]
 

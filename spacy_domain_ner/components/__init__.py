@@ -9,6 +9,7 @@ from typing import Any
 MODULES = {
     "spacy_domain_ner.MaxoutWindowEncoder.v1": ("window_encoder", ()),
     "spacy_domain_ner.MemoizedEmbed.v1": ("memoized_embed", ()),
+    "spacy_domain_ner.WordPieceEmbed.v1": ("word_pieces", ()),
     "spacy_domain_ner.byte_windows.v1": ("byte_windows", ()),
     "spacy_domain_ner_biluo_v1": ("biluo_ner", ()),
     "spacy_domain_ner_huggingface": ("huggingface_ner", ("torch>=2.2", "transformers>=4.40,<5")),

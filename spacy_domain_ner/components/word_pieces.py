@@ -1,0 +1,305 @@
+"""What a pre-trained encoder knows about words, without its layers: the vectors of a token's word pieces, averaged.
+
+An encoder such as BERT begins with a table of vectors, one per piece of its vocabulary. They were learned from far more
+text than any annotated corpus has, and say much about a word that training has not seen. The table stays as it is:
+trained is only a projection of its vectors to the width that the network wants.
+
+This module stands alone: a packaged model carries a copy of it. It needs spaCy.
+"""
+
+import json
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from threading import Lock
+from typing import Any
+
+import numpy
+from spacy.attrs import ORTH
+from spacy.tokens import Doc
+from spacy.util import registry
+from thinc.api import Model, deserialize_attr, glorot_uniform_init, serialize_attr
+from thinc.types import Floats1d, Floats2d
+
+ARCHITECTURE = "spacy_domain_ner.WordPieceEmbed.v1"
+# The function that finds a table by its name, which is needed where a model is initialized, not where it is loaded.
+LOADER = "spacy_domain_ner.words.v1"
+# How many words' vectors training remembers.
+CAPACITY = 20_000
+BATCH = 500
+# A longer word counts as unknown.
+LONGEST_WORD = 100
+INSIDE = "##"
+CJK = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002b81f"
+                 "\U0002b920-\U0002ceaf\U0002f800-\U0002fa1f]")  # fmt: skip
+# The vocabularies' own tokenizers know the characters of Unicode 8. Later ones aren't accents, punctuation and formats
+# to them, and a few characters have changed their category.
+LATER_ACCENTS = re.compile(
+    "[\u05c8\u05c9\u07fd\u0897-\u08e1\u09fe\u0afa-\u0aff\u0b53-\u0b55\u0c04-\u0c3c\u0d00\u0d3b\u0d3c\u0d81\u0eba\u0ece"
+    "\u180f-\u1886\u1abf-\u1af0\u1df6-\u1dfb\ua82c\ua8c5\ua8ff\ua9bd\U00010d24-\U00010f85\U00011070-\U00011074"
+    "\U000110c2\U000111c9\U000111cf\U0001123e-\U00011241\U0001133b\U000113bb-\U0001145e\U0001182f-\U0001612f\U00016f4f"
+    "\U00016fe4\U0001cf00-\U0001d128\U0001d25b\U0001d25c\U0001e000-\U0001e6f5\U0001e944-\U0001e94a]"
+)
+LATER_PUNCTUATION = re.compile(
+    "[\u061d\u09fd-\u0a76\u0c77-\u0c84\u1b4e\u1b4f\u1b7d-\u1b7f\u2e43-\u2e63\U00010d6e-\U00010f89\U000113d4-\U0001145d"
+    "\U00011660-\U000116b9\U0001183b-\U00011fff\U00012ff1\U00012ff2\U00016d6d-\U00016fe2\U0001e5ff-\U0001e95f]"
+)
+LATER_FORMATS = re.compile("[\u0890-\u08e2\U000110cd-\U0001343f]")
+EARLIER_ACCENTS, EARLIER_PUNCTUATION = "\u1734\U0001171e", "\u166d\U000111c9"
+
+
+@registry.architectures(ARCHITECTURE)
+def create_word_piece_embed(words: str, width: int) -> Model[list[Doc], list[Floats2d]]:
+    """Embed each token as the mean of its word pieces' vectors, projected to `width`.
+
+    Args:
+        words: The name of the table of vectors, or its file. Initializing the model reads it; it is saved with the
+            model, so that a trained model needs no other file.
+        width: The width of the vectors that come out.
+
+    Returns:
+        The model.
+    """
+    return Model(
+        "word_piece_embed",
+        forward,
+        init=init,
+        params={"W": None, "b": None},
+        # Its input are Docs, which have no width.
+        dims={"nO": width},
+        # A token's vector depends on its text alone: MemoizedEmbed reads that here.
+        attrs={"words": words, "table": Table(), "columns": ["ORTH"]},
+    )
+
+
+def init(model: Model, X: Any = None, Y: Any = None) -> None:  # noqa: N803 (as in thinc)
+    # A model that is trained again keeps its table: where it is, the file may be missing.
+    if not model.attrs["table"].content:
+        model.attrs["table"] = Table(registry.misc.get(LOADER)(model.attrs["words"]))
+    width = model.get_dim("nO")
+    model.set_param("W", glorot_uniform_init(model.ops, (width, model.attrs["table"].width)))
+    model.set_param("b", model.ops.alloc1f(width))
+
+
+def forward(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[list[Floats2d], Callable[[Any], Any]]:
+    arrays = [doc.to_array([ORTH]).reshape(-1) for doc in docs]
+    ends = numpy.cumsum([len(array) for array in arrays])
+    keys, first, inverse = numpy.unique(
+        numpy.concatenate([numpy.zeros(0, "uint64"), *arrays]), return_index=True, return_inverse=True
+    )
+
+    def text_of(number: int) -> str:
+        doc = docs[int(numpy.searchsorted(ends, first[number], side="right"))]
+        return str(doc.vocab.strings[int(keys[number])])
+
+    # Each word once, however often it stands there.
+    vectors = model.ops.asarray2f(model.attrs["table"].read(keys.tolist(), text_of, remember=is_train))
+    weights: Floats2d = model.get_param("W")
+    bias: Floats1d = model.get_param("b")
+    places = model.ops.asarray1i(inverse.astype("int32"))
+    projected = (vectors @ weights.T + bias)[places]
+
+    def backprop(gradients: Sequence[Floats2d]) -> list[Doc]:
+        if len(keys):
+            by_word = model.ops.alloc2f(len(keys), model.get_dim("nO"))
+            model.ops.scatter_add(by_word, places, model.ops.xp.concatenate(gradients))
+            model.inc_grad("W", by_word.T @ vectors)
+            model.inc_grad("b", by_word.sum(axis=0))
+        return []
+
+    starts = [0, *ends.tolist()]
+    return [projected[start:end] for start, end in pairwise(starts)], backprop
+
+
+class Table:
+    """The vectors of a vocabulary's word pieces, and how words are taken apart into them.
+
+    It is read from the bytes of a safetensors file, which it keeps: nothing changes it, so a copy of the model shares
+    it. The file has `values` (a row per piece), `scales` (what a row's values are to be multiplied with), and `pieces`
+    (the pieces as lines of UTF-8); its metadata has `words`, a JSON object with `lowercase`, `strip_accents`,
+    `split_cjk` and `unknown` (the piece that stands for words of which some part is in no piece).
+    """
+
+    def __init__(self, content: bytes = b"") -> None:
+        self.content = content
+        self.width = 0
+        self.numbers: dict[str, int] = {}
+        self.rows: dict[int, int] = {}
+        self.vectors: numpy.ndarray | None = None
+        self.lock = Lock()
+        if not content:
+            return
+        start = 8 + int.from_bytes(content[:8], "little")
+        header = json.loads(content[8:start])
+        self.about = json.loads(header["__metadata__"]["words"])
+
+        def tensor(name: str) -> numpy.ndarray:
+            entry = header[name]
+            kind = {"I8": numpy.int8, "U8": numpy.uint8, "F16": numpy.float16, "F32": numpy.float32}[entry["dtype"]]
+            begin, end = entry["data_offsets"]
+            # A view: nothing is copied.
+            return numpy.frombuffer(memoryview(content)[start + begin : start + end], kind).reshape(entry["shape"])
+
+        self.values, self.scales, self.pieces = tensor("values"), tensor("scales"), tensor("pieces")
+        self.width = self.values.shape[1]
+
+    def __reduce__(self) -> tuple[type, tuple[bytes]]:
+        return Table, (self.content,)
+
+    def __deepcopy__(self, _: Any) -> "Table":
+        return self
+
+    def read(self, keys: Sequence[int], text_of: Callable[[int], str], *, remember: bool) -> numpy.ndarray:
+        """Find the vectors of words.
+
+        Args:
+            keys: The words' hashes, each once.
+            text_of: Gives the text of the word at a place in `keys`.
+            remember: Whether to keep the vectors for the next time. At prediction MemoizedEmbed keeps what comes of
+                them.
+
+        Returns:
+            A row per word; zeros for one without any piece, such as a blank.
+        """
+        if not (remember or self.rows):
+            return self.embed([text_of(place) for place in range(len(keys))])
+        with self.lock:
+            missing = [place for place, key in enumerate(keys) if key not in self.rows]
+            if not remember or len(keys) > CAPACITY:
+                found = numpy.empty((len(keys), self.width), "f")
+                known = [place for place, key in enumerate(keys) if key in self.rows]
+                if known and self.vectors is not None:
+                    found[known] = self.vectors[[self.rows[keys[place]] for place in known]]
+                found[missing] = self.embed([text_of(place) for place in missing])
+                return found
+            if self.vectors is None or len(self.rows) + len(missing) > CAPACITY:
+                # The system gives memory only when it is written to: what isn't used costs nothing.
+                self.rows, self.vectors = {}, numpy.empty((CAPACITY, self.width), "f")
+                missing = list(range(len(keys)))
+            start = len(self.rows)
+            self.vectors[start : start + len(missing)] = self.embed([text_of(place) for place in missing])
+            self.rows |= {keys[place]: start + number for number, place in enumerate(missing)}
+            return self.vectors[[self.rows[key] for key in keys]]
+
+    def embed(self, words: Sequence[str]) -> numpy.ndarray:
+        """Average the vectors of each word's pieces."""
+        means = numpy.zeros((len(words), self.width), "f")
+        by_count: dict[int, list[tuple[int, list[int]]]] = defaultdict(list)
+        for place, word in enumerate(words):
+            pieces = self.tokenize(word)
+            by_count[len(pieces)].append((place, pieces))
+        for count, found in by_count.items():
+            # Not too many at a time, which would need much memory and be slower.
+            for start in range(0, len(found) if count else 0, BATCH):
+                places, numbers = map(list, zip(*found[start : start + BATCH], strict=True))
+                vectors = self.values[numbers] * self.scales[numbers].astype("f")
+                means[places] = vectors.mean(axis=1)
+        return means
+
+    def tokenize(self, word: str) -> list[int]:
+        """Take a word apart into pieces, as the vocabulary's own tokenizer does.
+
+        Args:
+            word: A token's text.
+
+        Returns:
+            The rows of the pieces.
+        """
+        if not self.numbers:
+            pieces = self.pieces.tobytes().decode().split("\n")
+            self.longest = max(map(len, pieces))
+            self.numbers = {piece: number for number, piece in enumerate(pieces)}
+        about = self.about
+        if (whole := self.numbers.get(word)) is not None and word.isalpha() and word.islower() and word.isascii():
+            return [whole]
+        parts = split(word, about["lowercase"], about["strip_accents"], about["split_cjk"])
+        return [number for part in parts for number in self._longest_pieces(part)]
+
+    def _longest_pieces(self, part: str) -> list[int]:
+        """From left to right, always the longest piece that there is."""
+        unknown = [self.numbers[self.about["unknown"]]]
+        if len(part) > LONGEST_WORD:
+            return unknown
+        found: list[int] = []
+        start = 0
+        while start < len(part):
+            prefix = INSIDE if start else ""
+            ends = range(min(len(part), start + self.longest), start, -1)
+            end = next((end for end in ends if prefix + part[start:end] in self.numbers), None)
+            if end is None:
+                return unknown
+            found.append(self.numbers[prefix + part[start:end]])
+            start = end
+        return found
+
+
+def split(word: str, lowercase: bool, strip_accents: bool, split_cjk: bool) -> list[str]:
+    """Normalize a word as BERT's tokenizers do, and divide it at punctuation and blanks.
+
+    Args:
+        word: A token's text.
+        lowercase: Whether capitals become small.
+        strip_accents: Whether letters lose their accents.
+        split_cjk: Whether each Chinese character stands alone.
+
+    Returns:
+        The parts, of which each is taken apart into pieces by itself.
+    """
+    if word.isascii() and word.isalnum():
+        return [word.lower() if lowercase else word]
+    kept = "".join(character for character in word if not _is_left_out(character))
+    if split_cjk:
+        kept = CJK.sub(r" \g<0> ", kept)
+    if strip_accents:
+        kept = "".join(character for character in unicodedata.normalize("NFD", kept) if not _is_accent(character))
+    if lowercase:
+        # Each character by itself: at the end of a word, Python makes another letter of the Greek sigma.
+        kept = "".join(map(str.lower, kept))
+    return list(_divide(kept))
+
+
+def _divide(text: str) -> Iterator[str]:
+    start = 0
+    for place, character in enumerate(text):
+        if character.isspace() or _is_punctuation(character):
+            if start < place:
+                yield text[start:place]
+            if not character.isspace():
+                yield character
+            start = place + 1
+    if start < len(text):
+        yield text[start:]
+
+
+def _is_left_out(character: str) -> bool:
+    if character in "\t\n\r":
+        return False
+    category = unicodedata.category(character)
+    removed = category in ("Cc", "Cf", "Co", "Cs") and not LATER_FORMATS.match(character)
+    return removed or character == "\ufffd"
+
+
+def _is_accent(character: str) -> bool:
+    if character in EARLIER_ACCENTS:
+        return True
+    return unicodedata.category(character) == "Mn" and not LATER_ACCENTS.match(character)
+
+
+def _is_punctuation(character: str) -> bool:
+    if character.isascii():
+        return character.isprintable() and not character.isalnum() and character != " "
+    if character in EARLIER_PUNCTUATION:
+        return True
+    return unicodedata.category(character).startswith("P") and not LATER_PUNCTUATION.match(character)
+
+
+@serialize_attr.register(Table)
+def _serialize(_: Any, value: Table, name: str, model: Model) -> bytes:
+    return value.content
+
+
+@deserialize_attr.register(Table)
+def _deserialize(value: Table, content: bytes, name: str, model: Model) -> Table:
+    return Table(content)

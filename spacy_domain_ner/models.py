@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import srsly.msgpack
 from spacy import util
 from spacy.language import Language
 
@@ -29,7 +31,7 @@ def load_model(model: str | Path) -> Language:
         if not Path(model).exists():
             # A training that was killed while it replaced this model may have left it beside.
             clear_leftovers(model)
-        with needed_factories(_factories_of(model)), fast_products():
+        with needed_factories(_factories_of(model)), known_codecs(), fast_products():
             return util.load_model(model)
     except Exception as error:  # each file of a model has a reader with errors of its own
         raise UserError(
@@ -55,6 +57,24 @@ def needed_factories(names: Collection[str] | None) -> Iterator[None]:
         yield
     finally:
         util.registry._entry_point_factories = every
+
+
+@contextmanager
+def known_codecs() -> Iterator[None]:
+    """Let srsly look for its codecs once in the block.
+
+    It searches the entry points of all installed packages for each value that it reads or writes: for each document of
+    a .spacy file, and some fifty times for a model. That takes longer than the rest.
+    """
+    registries = srsly.msgpack.msgpack_encoders, srsly.msgpack.msgpack_decoders
+    outside = [registry for registry in registries if "get_all" not in vars(registry)]
+    for registry in outside:
+        registry.get_all = partial(dict, registry.get_all())
+    try:
+        yield
+    finally:
+        for registry in outside:
+            del registry.get_all
 
 
 class _Some:

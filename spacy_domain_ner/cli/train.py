@@ -31,8 +31,8 @@ def train_cli(
     """
     overrides = _overrides(context.args)
     msg.info(
-        "In the table, E is the epoch. LOSS falls while the model learns. ENTS_F, ENTS_P and ENTS_R are F1, precision "
-        "and recall in % on the passages that decide when training stops; the model with the highest F1 is kept."
+        "F1, precision and recall are those on the passages that decide when training stops. The model with the "
+        "highest F1 is kept."
     )
     ner.train(ner.Recipe(config, train, dev, max_epochs, patience_epochs, seed, gpu_id, overrides), output_dir)
     msg.good(f"The best model is in {output_dir / 'model-best'}")

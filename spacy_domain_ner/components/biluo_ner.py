@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy
-from spacy.attrs import ENT_IOB, IS_SPACE
+from spacy.attrs import ENT_IOB, IS_ASCII, IS_SPACE, ORTH, SPACY
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span
@@ -438,8 +438,11 @@ class Lattice:
         mask[:, :, 0] = True
         for number, rows in enumerate(allowed):
             mask[: len(rows), number] = xp.asarray(rows)
-        total, shares = _marginals(xp, self.scores)
-        likely, wanted = _marginals(xp, xp.where(mask, self.scores, NEVER))
+        # Both at once: a step of the recursions takes as long for twice the docs.
+        both = xp.concatenate([self.scores, xp.where(mask, self.scores, NEVER)], axis=1)
+        (total, likely), (shares, wanted) = (
+            xp.split(values, 2, axis=-1 if values.ndim == 1 else 1) for values in _marginals(xp, both)
+        )
         # False where no well-formed sequence fits the annotation (a mention that ends with a blank, for instance); such
         # docs teach nothing.
         possible = likely > -xp.inf
@@ -642,7 +645,7 @@ def _words(doc: Doc) -> list[str]:
 def _blanks(doc: Doc) -> numpy.ndarray:
     """Which tokens show nothing: an entity neither begins nor ends with one."""
     blanks: numpy.ndarray = doc.to_array(IS_SPACE).astype("?")
-    if not doc.text.isascii():
+    if not doc.to_array(IS_ASCII).all():
         for token in doc:
             blanks[token.i] |= not INVISIBLE.sub("", token.text)
     return blanks
@@ -665,16 +668,32 @@ def _taken_by_others(doc: Doc) -> numpy.ndarray:
 
 def _allowed(example: Example, numbers: dict[str, int]) -> numpy.ndarray:
     """Which tags the annotation allows for each token: one, or all where it says nothing."""
-    tags = example.get_aligned_ner()
-    mask = numpy.zeros((len(tags), 1 + 4 * len(numbers)), "?")
-    for row, tag in zip(mask, tags, strict=True):
-        if tag == "O":
-            row[0] = True
-        elif tag and tag[2:] in numbers:
-            row[1 + 4 * numbers[tag[2:]] + "BILU".index(tag[0])] = True
-        else:
-            row[:] = True
+    doc = example.reference
+    mask = numpy.zeros((len(example.predicted), 1 + 4 * len(numbers)), "?")
+    if not numpy.array_equal(example.predicted.to_array([ORTH, SPACY]), doc.to_array([ORTH, SPACY])):
+        for row, tag in zip(mask, example.get_aligned_ner(), strict=True):
+            row[_tags(tag, numbers)] = True
+        return mask
+    # The same, without aligning token by token what is aligned.
+    iob = doc.to_array(ENT_IOB)
+    outside = (iob == 2) | (doc.to_array(IS_SPACE).astype("?") & iob.any())
+    mask[outside, 0] = True
+    mask[~outside] = True
+    for ent in doc.ents:
+        mask[ent.start : ent.end] = False
+        for token in range(ent.start, ent.end):
+            part = "U" if len(ent) == 1 else "B" if token == ent.start else "L" if token == ent.end - 1 else "I"
+            mask[token, _tags(f"{part}-{ent.label_}", numbers)] = True
     return mask
+
+
+def _tags(tag: str | None, numbers: dict[str, int]) -> int | slice:
+    """The column of a tag; all columns where there is none, or a type that the model does not have."""
+    if tag == "O":
+        return 0
+    if tag and tag[2:] in numbers:
+        return 1 + 4 * numbers[tag[2:]] + "BILU".index(tag[0])
+    return slice(None)
 
 
 def _to_numpy(array: Any) -> numpy.ndarray:

@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any
 
 import numpy
-from spacy.attrs import ORTH, intify_attr
+from spacy.attrs import IS_ASCII, ORTH, intify_attr
 from spacy.tokens import Doc
 from spacy.util import registry
 from thinc.api import Model, NumpyOps, deserialize_attr, serialize_attr
@@ -137,7 +137,7 @@ class Memory:
 
 def _visible(doc: Doc) -> Doc:
     """The tokens without the characters that show nothing: the word is the same with a soft hyphen in it."""
-    if not isinstance(doc, Doc) or doc.text.isascii() or not INVISIBLE.search(doc.text):
+    if not isinstance(doc, Doc) or doc.to_array(IS_ASCII).all() or not INVISIBLE.search(doc.text):
         return doc
     # A token of nothing else counts as a blank.
     seen = Doc(doc.vocab, words=[INVISIBLE.sub("", token.text) or " " for token in doc])

@@ -13,7 +13,8 @@ from spacy_domain_ner.base_models.configs import fill_in, read_config
 from spacy_domain_ner.base_models.presets import Preset
 from spacy_domain_ner.blas import fast_products, one_thread
 from spacy_domain_ner.errors import UserError, reason
-from spacy_domain_ner.models import factories_in, needed_factories
+from spacy_domain_ner.models import factories_in, known_codecs, needed_factories
+from spacy_domain_ner.training import progress, row_adam  # noqa: F401 (registers what configs name)
 from spacy_domain_ner.training.recipe import SPACY, Recipe
 
 BYTE_WINDOWS = "spacy_domain_ner.byte_windows.v1"
@@ -56,7 +57,7 @@ class Spacy:
         """Train a spaCy config. The folder gets `model-best` and `model-last`."""
         factories = factories_in(recipe.read_config())
         try:
-            with needed_factories(factories), fast_products(), one_thread():
+            with needed_factories(factories), known_codecs(), fast_products(), one_thread():
                 spacy_train(recipe.config, folder, use_gpu=gpu, overrides=_values(recipe, gpu))
         except UserError:
             raise
@@ -139,9 +140,16 @@ def _values(recipe: Recipe, gpu: int) -> dict[str, Any]:
         "training.eval_frequency": max(1, steps - 1 if transformers else steps // 2),
         "training.patience": patience_epochs * steps,
         **schedule,
+        **_logged(config, steps),
         **(_on_gpu(transformers) if gpu >= 0 else {}),
         **recipe.overrides,
     }
+
+
+def _logged(config: Config, steps: int) -> dict[str, Any]:
+    """What the logger has to know, if it is ours."""
+    ours = config["training"].get("logger", {}).get("@loggers") == progress.LOGGER
+    return {"training.logger.steps_per_epoch": steps} if ours else {}
 
 
 def _falls(config: Config) -> bool:

@@ -51,7 +51,7 @@ def test_a_model_learns_what_it_is_shown(tmp_path, cnn_config, docs, passages):
 @pytest.mark.slow
 def test_training_stops_when_it_gets_no_better(tmp_path, cnn_config, docs, capsys):
     train(Recipe(cnn_config, docs, docs, max_epochs=200, patience_epochs=2), tmp_path / "out")
-    epochs = [int(number) for number in re.findall(r"^ +(\d+) +\d+ ", capsys.readouterr().out, re.MULTILINE)]
+    epochs = [int(number) for number in re.findall(r"^Epoch (\d+)\.", capsys.readouterr().out, re.MULTILINE)]
     assert 3 <= len(epochs) < 100
     # Two evaluations an epoch, where its steps are even, and one before the first step.
     assert max(epochs.count(epoch) for epoch in set(epochs)) <= 3

@@ -111,8 +111,8 @@ def _train(encoder: Model, window: int, vectors: Sequence[numpy.ndarray]) -> tup
         *([node for node in nodes if node.name == name] for name in ("maxout", "layernorm", "dropout")), strict=True
     )
     backward = []
-    for layer in layers:
-        rows, back = _train_layer(*layer, window, rows)
+    for maxout, norm, dropout in layers:
+        rows, back = _train_layer(maxout, norm, dropout, window, rows)
         backward.append(back)
 
     def backprop(gradients: Sequence[numpy.ndarray]) -> Any:

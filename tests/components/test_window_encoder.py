@@ -3,9 +3,9 @@
 import numpy
 import pytest
 from spacy.ml.models import MaxoutWindowEncoder
-from thinc.api import Adam, NumpyOps
+from thinc.api import Adam, NumpyOps, fix_random_seed, set_dropout_rate
 
-from spacy_domain_ner.components.window_encoder import create_maxout_window_encoder
+from spacy_domain_ner.components.window_encoder import _dropout_mask, create_maxout_window_encoder
 
 LENGTHS = [[1], [5], [3, 0, 1, 30], [0, 2], [7] * 20, [200]]
 
@@ -96,3 +96,18 @@ def test_other_operations_than_numpys_are_left_to_compute_it():
     ours._to_ops(OtherOps())
     assert_same(ours.predict(vectors_of([9])), theirs.predict(vectors_of([9])))
     assert OtherOps.calls == 4
+
+
+def test_dropout_leaves_out_its_share_and_keeps_the_mean():
+    fix_random_seed(0)
+    _, model = encoders()
+    set_dropout_rate(model, 0.25)
+    given = vectors_of([400])
+    seen = []
+    for _ in range(2):
+        fix_random_seed(1)
+        seen.append(model(given, is_train=True)[0])
+    assert_same(*seen)
+    mask = _dropout_mask((400, 100), 0.25)
+    assert abs((mask == 0).mean() - 0.25) < 0.01
+    assert abs(mask.mean() - 1) < 0.01

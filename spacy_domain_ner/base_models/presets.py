@@ -31,6 +31,7 @@ class Preset(BaseModel):
         download: Megabytes to download; None if unknown.
         licence: The licence of the weights, as their publisher states it.
         cased: Whether the model sees capitals.
+        words: Whether `cnn` can take its knowledge of words from it: its vocabulary is WordPiece.
         learn_rate: The learning rate of the pre-trained weights.
         batch_words: Words in a training step.
         tokenizer: Settings for `AutoTokenizer.from_pretrained`.
@@ -46,6 +47,7 @@ class Preset(BaseModel):
     download: int | None = None
     licence: str
     cased: bool = True
+    words: bool = False
     learn_rate: float
     batch_words: int
     tokenizer: dict[str, Any]

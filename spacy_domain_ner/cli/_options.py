@@ -14,6 +14,9 @@ MAX_EPOCHS = typer.Option(30, help="Most passes over the training set")
 PATIENCE_EPOCHS = typer.Option(5, "--patience", help="Stop after this many epochs without a better F1")
 SEED = typer.Option(0, help="Seed of everything random")
 GPU_ID = typer.Option("auto", help="GPU to use, -1 for the CPU; auto takes one for a transformer, if there is one")
+WORDS = typer.Option(
+    None, help="What cnn knows about words: minilm, none, another preset, owner/name, or an encoder's folder"
+)
 
 # What a model is measured by.
 EVAL = typer.Option(Path("corpus/eval.jsonl"), help="Evaluation set (JSON lines)")

@@ -10,7 +10,7 @@ import typer
 import spacy_domain_ner as ner
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import msg
-from spacy_domain_ner.cli._options import EVAL, FALLBACK, GATE, GPU_ID, MAX_EPOCHS, PATIENCE_EPOCHS
+from spacy_domain_ner.cli._options import EVAL, FALLBACK, GATE, GPU_ID, MAX_EPOCHS, PATIENCE_EPOCHS, WORDS
 
 if TYPE_CHECKING:
     from spacy_domain_ner.evaluation.gates import Gates
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @verb("compare")
 def compare_cli(
     base_models: str = typer.Argument(
-        ..., help="Base models with commas between them, as configure takes them: cnn,minilm@huggingface"
+        ..., help="Base models with commas between them, as configure takes them: cnn,cnn+pubmedbert,minilm@huggingface"
     ),
     configs: Path = typer.Option(Path("configs"), help="Folder of the configs"),
     train: Path = typer.Option(Path("corpus/train.spacy"), help="Training set (.spacy, with the .jsonl beside it)"),
@@ -30,6 +30,7 @@ def compare_cli(
     eval: Path = EVAL,
     output: Path = typer.Option(Path("comparison"), help="Folder for the results, and for what is kept of each run"),
     seeds: str = typer.Option("0,1", help="Each model is trained once with each of these"),
+    words: str = WORDS,
     max_epochs: int = MAX_EPOCHS,
     patience_epochs: int = PATIENCE_EPOCHS,
     gpu_id: str = GPU_ID,
@@ -53,6 +54,7 @@ def compare_cli(
         eval=eval,
         output=output,
         seeds=read_seeds(seeds),
+        words=words,
         gate=gate,
         fallback=fallback,
         keep=keep,

@@ -7,6 +7,7 @@ import typer
 import spacy_domain_ner as ner
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import msg
+from spacy_domain_ner.cli._options import WORDS
 
 
 @verb("configure")
@@ -15,9 +16,10 @@ def configure_cli(
     configs: Path = typer.Argument(Path("configs"), help="Folder of the configs"),
     output: Path = typer.Option(Path("training/config.cfg"), help="The config to write"),
     framework: str = typer.Option("spacy", help="Training backend: spacy or huggingface"),
+    words: str = WORDS,
 ) -> None:
     """Look up the base model, download it if it is not on this machine yet, and write the config that training uses."""
-    preset = ner.configure(base_model, configs, output, framework=framework)
+    preset = ner.configure(base_model, configs, output, framework=framework, words=words)
     described = (
         f"{preset.name}, {preset.purpose}; licence: {preset.licence}" if preset else f"your own {base_model}.cfg"
     )
@@ -53,4 +55,6 @@ def presets_cli() -> None:
             preset.licence,
         )
     console.print(table)
-    msg.plain("\nAny other model: a hub name (owner/name), or the path of a folder that save_pretrained wrote.")
+    names = ", ".join(preset.name for preset in ner.read_presets() if preset.words)
+    msg.plain(f"\nWhat cnn knows about words before training (--words): {names}; or none.")
+    msg.plain("Any other model: a hub name (owner/name), or the path of a folder that save_pretrained wrote.")

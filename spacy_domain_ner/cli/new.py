@@ -17,6 +17,9 @@ def new_cli(
     entity_types: str = typer.Option(None, help="The entity types, separated by commas", show_default="the pack's"),
     base_model: str = typer.Option(None, help="A preset (domain-ner presets), owner/name on the hub, or a folder"),
     language: str = typer.Option(None, help="Language of the texts, as spaCy's code (en, de, fr, ...)"),
+    words: str = typer.Option(
+        None, help="What cnn knows about words: minilm, none, owner/name ...", show_default="by language"
+    ),
     author: str = typer.Option(None, help="Who trains the model"),
     license: str = typer.Option(None, help="Licence of the trained model: an SPDX name, or Proprietary"),
     output_dir: Path = typer.Option(Path("."), "--output-dir", "-o", help="Make the project's folder in this folder"),
@@ -34,7 +37,7 @@ def new_cli(
     try:
         project = new_project(
             domain, title=title, pack=pack, entity_types=entity_types, base_model=base_model, language=language,
-            author=author, license=license, output_dir=output_dir, overwrite=overwrite,
+            words=words, author=author, license=license, output_dir=output_dir, overwrite=overwrite,
             ask=domain is None and not no_input,
         )  # fmt: skip
     except AnswersError as error:

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from threading import Lock
 from typing import Any
@@ -26,12 +27,17 @@ from thinc.types import Floats1d, Floats2d
 ARCHITECTURE = "spacy_domain_ner.WordPieceEmbed.v1"
 # The function that finds a table by its name, which is needed where a model is initialized, not where it is loaded.
 LOADER = "spacy_domain_ner.words.v1"
+DEFAULT = "minilm"
 # How many words' vectors training remembers.
 CAPACITY = 20_000
 BATCH = 500
 # A longer word counts as unknown.
 LONGEST_WORD = 100
 INSIDE = "##"
+DTYPES = {
+    "BOOL": "?", "U8": "<u1", "I8": "<i1", "I16": "<i2", "U16": "<u2", "I32": "<i4", "U32": "<u4", "I64": "<i8",
+    "U64": "<u8", "F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8",
+}  # fmt: skip
 CJK = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002b81f"
                  "\U0002b920-\U0002ceaf\U0002f800-\U0002fa1f]")  # fmt: skip
 # The vocabularies' own tokenizers know the characters of Unicode 8. Later ones aren't accents, punctuation and formats
@@ -51,13 +57,13 @@ EARLIER_ACCENTS, EARLIER_PUNCTUATION = "\u1734\U0001171e", "\u166d\U000111c9"
 
 
 @registry.architectures(ARCHITECTURE)
-def create_word_piece_embed(words: str, width: int) -> Model[list[Doc], list[Floats2d]]:
+def create_word_piece_embed(width: int, words: str | None = None) -> Model[list[Doc], list[Floats2d]]:
     """Embed each token as the mean of its word pieces' vectors, projected to `width`.
 
     Args:
-        words: The name of the table of vectors, or its file. Initializing the model reads it; it is saved with the
-            model, so that a trained model needs no other file.
         width: The width of the vectors that come out.
+        words: The name of the table of vectors, or its file; None for the one that comes with the plugin. Initializing
+            the model reads it. It is saved with the model, so that a trained model needs no other file.
 
     Returns:
         The model.
@@ -65,19 +71,19 @@ def create_word_piece_embed(words: str, width: int) -> Model[list[Doc], list[Flo
     return Model(
         "word_piece_embed",
         forward,
-        init=init,
+        init=partial(init, words=words or DEFAULT),
         params={"W": None, "b": None},
         # Its input are Docs, which have no width.
         dims={"nO": width},
         # A token's vector depends on its text alone: MemoizedEmbed reads that here.
-        attrs={"words": words, "table": Table(), "columns": ["ORTH"]},
+        attrs={"table": Table(), "columns": ["ORTH"]},
     )
 
 
-def init(model: Model, X: Any = None, Y: Any = None) -> None:  # noqa: N803 (as in thinc)
-    # A model that is trained again keeps its table: where it is, the file may be missing.
+def init(model: Model, X: Any = None, Y: Any = None, *, words: str) -> None:  # noqa: N803 (as in thinc)
+    # A model that is trained again keeps its table: where that happens, the file may be missing.
     if not model.attrs["table"].content:
-        model.attrs["table"] = Table(registry.misc.get(LOADER)(model.attrs["words"]))
+        model.attrs["table"] = Table(registry.misc.get(LOADER)(words))
     width = model.get_dim("nO")
     model.set_param("W", glorot_uniform_init(model.ops, (width, model.attrs["table"].width)))
     model.set_param("b", model.ops.alloc1f(width))
@@ -117,9 +123,10 @@ class Table:
     """The vectors of a vocabulary's word pieces, and how words are taken apart into them.
 
     It is read from the bytes of a safetensors file, which it keeps: nothing changes it, so a copy of the model shares
-    it. The file has `values` (a row per piece), `scales` (what a row's values are to be multiplied with), and `pieces`
-    (the pieces as lines of UTF-8); its metadata has `words`, a JSON object with `lowercase`, `strip_accents`,
-    `split_cjk` and `unknown` (the piece that stands for words of which some part is in no piece).
+    it. The file has `codes` (a row per piece; each byte has two numbers of four bits, the lower first), `levels` (the
+    value that each such number stands for), `scales` (what the values of a row are multiplied with), and `pieces` (as
+    lines of UTF-8). Its metadata has `words`, a JSON object with `lowercase`, `strip_accents`, `split_cjk` and
+    `unknown` (the piece that stands for words of which some part is in no piece).
     """
 
     def __init__(self, content: bytes = b"") -> None:
@@ -131,19 +138,13 @@ class Table:
         self.lock = Lock()
         if not content:
             return
-        start = 8 + int.from_bytes(content[:8], "little")
-        header = json.loads(content[8:start])
-        self.about = json.loads(header["__metadata__"]["words"])
-
-        def tensor(name: str) -> numpy.ndarray:
-            entry = header[name]
-            kind = {"I8": numpy.int8, "U8": numpy.uint8, "F16": numpy.float16, "F32": numpy.float32}[entry["dtype"]]
-            begin, end = entry["data_offsets"]
-            # A view: nothing is copied.
-            return numpy.frombuffer(memoryview(content)[start + begin : start + end], kind).reshape(entry["shape"])
-
-        self.values, self.scales, self.pieces = tensor("values"), tensor("scales"), tensor("pieces")
-        self.width = self.values.shape[1]
+        metadata, tensors = read_safetensors(memoryview(content))
+        self.about: dict[str, Any] = json.loads(metadata["words"])
+        self.codes, self.scales, self.pieces = tensors["codes"], tensors["scales"], tensors["pieces"]
+        byte, levels = numpy.arange(256), tensors["levels"]
+        # The two values that each byte stands for, as one number of 64 bits: it is looked up in one step.
+        self.pairs = numpy.stack([levels[byte & 15], levels[byte >> 4]], axis=1).view("u8").reshape(-1)
+        self.width = 2 * self.codes.shape[1]
 
     def __reduce__(self) -> tuple[type, tuple[bytes]]:
         return Table, (self.content,)
@@ -194,9 +195,14 @@ class Table:
             # Not too many at a time, which would need much memory and be slower.
             for start in range(0, len(found) if count else 0, BATCH):
                 places, numbers = map(list, zip(*found[start : start + BATCH], strict=True))
-                vectors = self.values[numbers] * self.scales[numbers].astype("f")
-                means[places] = vectors.mean(axis=1)
+                means[places] = self.vectors_of(numbers).mean(axis=1)
         return means
+
+    def vectors_of(self, numbers: Any) -> numpy.ndarray:
+        """The vectors of pieces, by the numbers of their rows."""
+        values = self.pairs[self.codes[numbers]].view("f4")
+        values *= self.scales[numbers].astype("f4")
+        return values
 
     def tokenize(self, word: str) -> list[int]:
         """Take a word apart into pieces, as the vocabulary's own tokenizer does.
@@ -233,6 +239,27 @@ class Table:
             found.append(self.numbers[prefix + part[start:end]])
             start = end
         return found
+
+
+def read_safetensors(content: memoryview) -> tuple[dict[str, str], dict[str, numpy.ndarray]]:
+    """Read what a safetensors file has.
+
+    Args:
+        content: The file's bytes.
+
+    Returns:
+        The metadata; and the tensors by their names, as views: nothing is copied. Those of bfloat16, which numpy does
+        not have, are of 16-bit whole numbers.
+    """
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(bytes(content[8:start]))
+    metadata = header.pop("__metadata__", {})
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        values = numpy.frombuffer(content[start + begin : start + end], DTYPES[entry["dtype"]])
+        tensors[name] = values.reshape(entry["shape"])
+    return metadata, tensors
 
 
 def split(word: str, lowercase: bool, strip_accents: bool, split_cjk: bool) -> list[str]:

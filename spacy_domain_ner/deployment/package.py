@@ -16,7 +16,10 @@ from spacy.util import load_config
 from thinc.api import Config
 
 from spacy_domain_ner import components
+from spacy_domain_ner.base_models.word_tables import SHIPPED, about_words
 from spacy_domain_ner.components import travelling_modules
+from spacy_domain_ner.components.word_pieces import ARCHITECTURE as WORD_PIECES
+from spacy_domain_ner.components.word_pieces import DEFAULT
 from spacy_domain_ner.deployment.model_card import ModelCard, one_line
 from spacy_domain_ner.deployment.wheel import build_wheel, find_wheel
 from spacy_domain_ner.errors import UserError, reason
@@ -75,6 +78,7 @@ def package_model(
         scratch.mkdir()
         staged = scratch / "model"
         copytree(model, staged)
+        tables = _word_tables(staged)
         config = _without_paths(staged)
         code = list(travelling_modules(config))
         meta = {
@@ -84,11 +88,13 @@ def package_model(
             "version": version,
             "performance": _performance(scores),
             "requirements": sorted({*trained.get("requirements", []), *(need for _, needs in code for need in needs)}),
-            "sources": trained.get("sources") or _base_models(config),
+            "sources": trained.get("sources") or [*_base_models(config), *map(_source, tables)],
         }
         card = ModelCard(language_name, meta, told.get("title") or language_name, types, scores, counted)
         srsly.write_json(staged / "meta.json", meta)
         _write(staged / "README.md", card.for_spacy())
+        if tables:
+            _write(staged / "LICENSES_SOURCES", "\n".join(map(_notice, tables)))
         spacy_package(
             staged,
             scratch,
@@ -213,6 +219,7 @@ def _without_paths(model: Path) -> Config:
         base_model = component.get("model")
         if isinstance(base_model, dict) and Path(str(base_model.get("name") or "")).is_absolute():
             named[name] = base_model["name"] = Path(base_model["name"]).name
+    _without_table_files(config["components"])
     config.to_disk(model / "config.cfg")
     if named:
         nlp = load_model(model)
@@ -223,6 +230,16 @@ def _without_paths(model: Path) -> Config:
             transformer.model.transformer.config.name_or_path = base_model
             transformer.to_disk(model / name)
     return config
+
+
+def _without_table_files(section: Any) -> None:
+    """Name word tables, which are in the model, by their files' names: the files' places say nothing elsewhere."""
+    if not isinstance(section, dict):
+        return
+    if section.get("@architectures") == WORD_PIECES and section.get("words"):
+        section["words"] = Path(section["words"]).name
+    for value in section.values():
+        _without_table_files(value)
 
 
 def _read_config(path: Path) -> Config:
@@ -240,6 +257,30 @@ def _base_models(config: Config) -> list[dict[str, str]]:
     """The transformers that a pipeline was made from, as spaCy's packages name their sources."""
     models = [component.get("model") for component in config["components"].values()]
     return [{"name": model["name"]} for model in models if isinstance(model, dict) and model.get("name")]
+
+
+def _word_tables(model: Path) -> list[dict[str, Any]]:
+    """What is known of the word tables that a model has in it."""
+    if WORD_PIECES not in (model / "config.cfg").read_text(encoding="utf8"):
+        return []
+    layers = (pipe.model.walk() for _, pipe in load_model(model).pipeline if hasattr(pipe, "model"))
+    contents = dict.fromkeys(node.attrs["table"].content for nodes in layers for node in nodes if "table" in node.attrs)
+    return [about_words(content) for content in contents]
+
+
+def _source(table: Mapping[str, Any]) -> dict[str, str]:
+    return {"name": table["source"], "license": table["licence"], "description": "its table of word pieces"}
+
+
+def _notice(table: Mapping[str, Any]) -> str:
+    """What the licence of a word table wants to be told wherever the table goes."""
+    if table["name"] == DEFAULT:
+        return "\n".join((SHIPPED / name).read_text(encoding="utf8") for name in ("NOTICE", "LICENSE"))
+    return (
+        f"What this model knows about words comes from {table['source']} (licence: {table['licence']}).\n"
+        "What was changed: only its table of word-piece embeddings and its vocabulary were kept, without the\n"
+        "pieces that its tokenizer can't come to; the values were centred, scaled, and rounded to four bits.\n"
+    )
 
 
 def _without_providers(built: Path) -> None:

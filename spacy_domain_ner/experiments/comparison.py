@@ -13,7 +13,7 @@ from time import perf_counter
 import numpy
 from spacy.language import Language
 
-from spacy_domain_ner.base_models.presets import Preset
+from spacy_domain_ner.base_models.presets import CNN, Preset
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.bootstrap import (
@@ -47,15 +47,17 @@ TIMED = 3
 
 @dataclass(frozen=True)
 class Choice:
-    """A base model to compare, and the framework that trains it; both as `configure` takes them."""
+    """A base model to compare, its framework, and what it knows about words; each as `configure` takes it."""
 
     base_model: str
     framework: str = "spacy"
+    words: str | None = None
 
     @property
     def name(self) -> str:
         """What the model is called in the results."""
-        return self.base_model if self.framework == "spacy" else f"{self.base_model}@{self.framework}"
+        words = f"+{self.words}" if self.words else ""
+        return self.base_model + words if self.framework == "spacy" else f"{self.base_model}@{self.framework}"
 
 
 class Run(TrainingRun):
@@ -144,7 +146,13 @@ class Comparison:
 
 
 def read_choice(text: str) -> Choice:
-    """Read a base model as a user gives it; `@` and a framework's name may follow it, as in `minilm@huggingface`."""
+    """Read a base model as a user gives it.
+
+    `@` and a framework's name may follow it, as in `minilm@huggingface`; and after `cnn`, `+` and what it knows about
+    words, as in `cnn+pubmedbert`.
+    """
+    if text.strip().startswith(f"{CNN}+"):
+        return Choice(CNN, words=text.strip().removeprefix(f"{CNN}+"))
     base_model, _, framework = text.strip().rpartition("@")
     return Choice(base_model, framework) if base_model and framework in FRAMEWORKS else Choice(text.strip())
 
@@ -157,6 +165,7 @@ def run_comparison(
     eval: Path,
     output: Path,
     seeds: Sequence[int],
+    words: str | None = None,
     keep: bool = False,
     say: Callable[[str], None] = print,
 ) -> Comparison:
@@ -174,6 +183,7 @@ def run_comparison(
         eval: The held-out passages (.jsonl).
         output: The folder for what is kept of each run.
         seeds: Each model is trained once with each.
+        words: What `cnn` knows about words, as `configure` takes it, where a choice does not say it.
         keep: Keep the trained models, in `models` of the output folder.
         say: Gets a line for each run.
 
@@ -184,7 +194,7 @@ def run_comparison(
     passages = read_evaluation_set(eval)
     paths = config_paths(choices, output)
     presets = [
-        configure(choice.base_model, configs, path, framework=choice.framework)
+        configure(choice.base_model, configs, path, framework=choice.framework, words=choice.words or words)
         for choice, path in zip(choices, paths, strict=True)
     ]
     _check_different(choices, paths)

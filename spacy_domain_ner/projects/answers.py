@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-QUESTIONS = ("domain", "title", "pack", "entity_types", "base_model", "language", "author", "license")
+QUESTIONS = ("domain", "title", "pack", "entity_types", "base_model", "language", "words", "author", "license")
 RESERVED_BY_WINDOWS = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 FREE_TEXT = ("title", "author", "license")
 # The questions that have choices, and where cookiecutter.json has those.
-_CHOICES = {"pack": "_packs", "base_model": "_base_models", "language": "_languages"}
+_CHOICES = {"pack": "_packs", "base_model": "_base_models", "language": "_languages", "words": "_words"}
 # The labels that entity_types.yml may have. A test holds it equal to schema.LABEL_PATTERN, which needs pydantic.
 LABEL_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
@@ -24,7 +24,7 @@ def find_problems(answers: Mapping[str, Any]) -> list[str]:
     """Find everything that is wrong with the answers.
 
     Args:
-        answers: The answers, and what they are checked against: `_packs`, `_base_models` and `_languages` of
+        answers: The answers, and what they are checked against: `_packs`, `_base_models`, `_languages` and `_words` of
             cookiecutter.json.
 
     Returns:
@@ -49,7 +49,9 @@ def problems_of(question: str, answers: Mapping[str, Any]) -> Iterator[str]:
     elif question == "pack":
         yield from _pack_problems(answer, answers["_packs"])
     elif question == "base_model":
-        yield from _base_model_problems(answer, answers["_base_models"])
+        yield from _encoder_problems(question, answer, answers["_base_models"])
+    elif question == "words":
+        yield from _encoder_problems(question, answer, answers["_words"])
     elif question == "language":
         yield from _language_problems(answer, answers["_languages"])
     elif question in FREE_TEXT:
@@ -141,17 +143,17 @@ def _or_rather(answer: str, known: Iterable[str]) -> str:
     return f". Did you mean {meant}?" if meant != answer else ""
 
 
-def _base_model_problems(answer: str, known: Mapping[str, object]) -> Iterator[str]:
+def _encoder_problems(question: str, answer: str, known: Iterable[str]) -> Iterator[str]:
     # Any other model is looked up when the project is first run, since that needs transformers.
     is_on_hub, is_folder = re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", answer, re.ASCII), os.path.isdir(answer)
     # A project runs in its own folder: a relative path would lead elsewhere from there.
     if answer not in known and not is_on_hub and not (is_folder and os.path.isabs(answer)):
         yield (
-            f"base_model: {answer!r} is not known. Choose one of: {', '.join(known)}; or give a hub's owner/name, or "
+            f"{question}: {answer!r} is not known. Choose one of: {', '.join(known)}; or give a hub's owner/name, or "
             f"the full path of a folder that exists{_or_rather(answer, known)}"
         )
     elif {*answer} & {'"', "'", "\\", "$", "{", "}"} or answer.split() != [answer]:
-        yield f"base_model: the path {answer!r} has blanks or quotes in it, which weasel can't pass on. Rename it."
+        yield f"{question}: the path {answer!r} has blanks or quotes in it, which weasel can't pass on. Rename it."
 
 
 def _language_problems(answer: str, known: list[str]) -> Iterator[str]:

@@ -39,6 +39,7 @@ def new_project(
     entity_types: str | Sequence[str] | None = None,
     base_model: str | None = None,
     language: str | None = None,
+    words: str | None = None,
     author: str | None = None,
     license: str | None = None,
     output_dir: Path = Path("."),
@@ -56,6 +57,8 @@ def new_project(
         entity_types: The entity types, as a list or separated by commas.
         base_model: A preset's name, a hub's owner/name, or the full path of a folder.
         language: spaCy's code of the texts' language.
+        words: What the base model `cnn` knows about words: "minilm", "none", another preset, a hub's owner/name, or the
+            full path of an encoder's folder.
         author: Who trains the model.
         license: The licence of the trained model: an SPDX name, or "Proprietary".
         output_dir: The folder to make the project's folder in.
@@ -73,7 +76,7 @@ def new_project(
         entity_types = ", ".join(entity_types)
     given = {
         "domain": domain, "title": title, "pack": pack, "entity_types": entity_types, "base_model": base_model,
-        "language": language, "author": author, "license": license,
+        "language": language, "words": words, "author": author, "license": license,
     }  # fmt: skip
     template = find_template()
     answers = complete_answers(template, {key: text for key, text in given.items() if text is not None}, ask=ask)
@@ -83,6 +86,9 @@ def new_project(
         if "domain" in wrong and title is None:
             # Its default is made of the domain.
             del meant["title"]
+        if "language" in wrong and words is None:
+            # Nor is theirs of a language that there isn't.
+            del meant["words"]
         raise AnswersError(problems, meant)
     project = Path(output_dir) / answers["domain"]
     if project.exists() and not overwrite:

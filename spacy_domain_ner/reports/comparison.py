@@ -30,6 +30,7 @@ def compare(
     eval: str | Path = Path("corpus/eval.jsonl"),
     output: str | Path = Path("comparison"),
     seeds: Sequence[int] = (0, 1),
+    words: str | None = None,
     gate: float = GATE,
     fallback: float = FALLBACK,
     keep: bool = False,
@@ -42,12 +43,14 @@ def compare(
 
     Args:
         base_models: The base models as `configure` takes them; `@` and a framework may follow a name, as in
-            `minilm@huggingface`. The others are compared with the first.
+            `minilm@huggingface`; after `cnn`, `+` and its words, as in `cnn+pubmedbert`. The others are compared with
+            the first.
         recipe: What the runs have in common. Its config and seed do not count: each run has its own.
         configs: The folder of the configs.
         eval: The held-out passages (.jsonl).
         output: The folder for the results, and for what is kept of each run.
         seeds: Each model is trained once with each.
+        words: What `cnn` knows about words, as `configure` takes it, where no `+` follows its name.
         gate: The F1 from which a type is ready for production.
         fallback: The F1 below which a type needs another way.
         keep: Keep the trained models, in `models` of the output folder.
@@ -62,7 +65,7 @@ def compare(
     gates = Gates(gate, fallback)
     choices = [read_choice(base_model) for base_model in base_models]
     paths = {"configs": Path(configs), "eval": Path(eval), "output": Path(output)}
-    comparison = run_comparison(choices, recipe, **paths, seeds=seeds, keep=keep, say=say)
+    comparison = run_comparison(choices, recipe, **paths, seeds=seeds, words=words, keep=keep, say=say)
     write(comparison, gates, Path(output))
     return comparison
 

@@ -28,6 +28,7 @@ def test_the_template_asks_for_the_presets_in_the_same_words():
     context = json.loads((REPOSITORY / "cookiecutter.json").read_text(encoding="utf8"))
     purposes = {preset.name: preset.purpose for preset in read_presets()}
     assert context["_base_models"] == purposes
+    assert sorted(context["_words"]) == sorted(["none", *(preset.name for preset in read_presets() if preset.words)])
     asked = dict(re.findall(r"^    (\S+) +(.+)$", context["__prompts__"]["base_model"], re.MULTILINE))
     assert {name: text for name, text in asked.items() if name != "or"} == purposes
     assert context["base_model"] == "cnn"

@@ -121,7 +121,7 @@ TEXTS = ["The checkout-api calls Kubernetes.", "", "the API", "   \n the the THE
 
 
 def layer(width=4):
-    model = create_word_piece_embed("somewhere", width)
+    model = create_word_piece_embed(width, "somewhere")
     model.attrs["table"] = Table(TABLE.content)
     model.initialize()
     return model
@@ -140,7 +140,7 @@ def test_a_token_is_the_projected_mean_of_its_pieces():
             assert vectors.shape == (len(doc), 4)
             for token, vector in zip(doc, vectors, strict=True):
                 rows = TABLE.tokenize(token.text)
-                mean = (TABLE.values[rows] * TABLE.scales[rows].astype("f")).mean(axis=0) if rows else numpy.zeros(8)
+                mean = (TABLE.vectors_of(rows)).mean(axis=0) if rows else numpy.zeros(8)
                 expected = model.get_param("W") @ mean + model.get_param("b")
                 numpy.testing.assert_allclose(vector, expected, rtol=1e-4, atol=1e-5)
 
@@ -193,7 +193,7 @@ def test_a_saved_layer_needs_no_file(tmp_path):
     content = model.to_bytes()
     assert content.count(TABLE.content) == 1
     assert len(content) < len(TABLE.content) + 2000
-    loaded = create_word_piece_embed("nowhere", 4).from_bytes(content)
+    loaded = create_word_piece_embed(4, "nowhere").from_bytes(content)
     numpy.testing.assert_array_equal(loaded.predict(docs_of(TEXTS))[0], model.predict(docs_of(TEXTS))[0])
     # Training goes on from an initialized copy of it, which has the same table.
     loaded.initialize()
@@ -221,8 +221,8 @@ def test_it_is_remembered_beside_hashed_words():
     assert pieces.has_grad("W")
 
 
-def test_initializing_reads_the_table_that_the_config_names():
-    model: Model = create_word_piece_embed("minilm", 16)
+def test_initializing_reads_the_table_that_comes_with_the_plugin():
+    model: Model = create_word_piece_embed(16)
     model.initialize()
     assert model.get_param("W").shape == (16, 384)
     assert model.attrs["table"].content == load_word_table("minilm")

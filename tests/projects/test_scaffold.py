@@ -39,7 +39,7 @@ def test_a_project_is_made_by_one_command(domain_ner, tmp_path):
 
 
 def test_without_a_domain_every_question_is_asked(domain_ner, tmp_path, monkeypatch):
-    answers = iter(["pumps", "", "blank", "PUMP, VALVE", "", "de", "", ""])
+    answers = iter(["pumps", "", "blank", "PUMP, VALVE", "", "de", "", "", ""])
     monkeypatch.setattr("builtins.input", lambda *_: next(answers))
     made = domain_ner("new")
     assert made.code == 0, made.err
@@ -84,6 +84,8 @@ def test_a_refused_answer_ends_with_our_message_alone_and_makes_nothing(domain_n
         ("base_model", "Bio BERT", "biobert"),
         ("base_model", "pubmed-bert", "pubmedbert"),
         ("language", "EN", "en"),
+        ("words", "Pub MedBERT", "pubmedbert"),
+        ("words", "acme", "acme"),
         ("entity_types", "CONTAINER ID, Vessel,, 2nd Port;x", "CONTAINER_ID, Vessel, nd_Port, x"),
         ("entity_types", "GOOD, good", "GOOD"),
         ("license", "${MIT}", "${MIT}"),
@@ -91,7 +93,8 @@ def test_a_refused_answer_ends_with_our_message_alone_and_makes_nothing(domain_n
 )
 def test_what_was_meant_is_suggested(question, answer, expected):
     known = {"_packs": {"software": {}, "blank": {}}, "_base_models": ["cnn", "biobert", "pubmedbert"]}
-    answers = {"pack": "blank", question: answer, **known, "_languages": ["en", "de"]}
+    known |= {"_languages": ["en", "de"], "_words": ["none", "pubmedbert"]}
+    answers = {"pack": "blank", question: answer, **known}
     assert suggest(question, answers) == expected
 
 
@@ -105,7 +108,7 @@ def test_an_answer_is_checked_when_it_is_given_and_what_was_meant_is_the_next_su
     domain_ner, tmp_path, monkeypatch
 ):
     # An empty answer takes the suggestion.
-    answers = iter(["My Pumps", "", "", "Blank", "PUMP ID, VALVE", "", "CNN", "", "", ""])
+    answers = iter(["My Pumps", "", "", "Blank", "PUMP ID, VALVE", "", "CNN", "", "", "", ""])
     monkeypatch.setattr("builtins.input", lambda *_: next(answers))
     made = domain_ner("new")
     assert made.code == 0, made.err
@@ -126,7 +129,7 @@ def test_entity_types_with_something_else_between_them_are_offered_one_by_one(do
 
 def test_an_answer_that_can_not_be_corrected_is_not_suggested_again(domain_ner, tmp_path, monkeypatch):
     # An empty answer after one that is no base model takes the default.
-    answers = iter(["pumps", "", "blank", "PUMP, VALVE", "PUMP, VALVE", "", "", "", ""])
+    answers = iter(["pumps", "", "blank", "PUMP, VALVE", "PUMP, VALVE", "", "", "", "", ""])
     monkeypatch.setattr("builtins.input", lambda *_: next(answers))
     made = domain_ner("new")
     assert made.code == 0, made.err
@@ -264,6 +267,8 @@ def test_every_label_of_the_schema_is_an_entity_type(label, is_label):
         ({"entity_types": []}, "`entity_types`: none given"),
         ({"entity_types": "A;B"}, "`entity_types`: 'A;B' is not a label"),
         ({"base_model": "bert"}, "`base_model`: 'bert' is not known. Choose one of: cnn, minilm"),
+        ({"words": "bert"}, "`words`: 'bert' is not known. Choose one of: minilm, none"),
+        ({"words": "../encoder"}, "`words`: '../encoder' is not known"),
         ({"language": "ja"}, "`language`: 'ja' is not one of spaCy's languages"),
         ({"title": " "}, "`title`: it is empty"),
         ({"author": "a\x07"}, "`author`: it has the control character '\\x07'"),
@@ -274,6 +279,14 @@ def test_a_bad_answer_says_what_would_be_right_and_nothing_is_made(tmp_path, ans
     with pytest.raises(AnswersError, match=re.escape(expected)):
         ner.new_project(**answer)
     assert os.listdir(tmp_path) == ["cookiecutter.yml"]
+
+
+@pytest.mark.parametrize(
+    ("language", "words", "expected"), [("en", None, "minilm"), ("de", None, "none"), ("de", "biobert", "biobert")]
+)
+def test_words_are_known_by_default_where_the_language_is_english(language, words, expected):
+    project = ner.new_project("billing", pack="blank", language=language, words=words)
+    assert f'words: "{expected}"' in (project / "project.yml").read_text(encoding="utf8")
 
 
 def test_a_folder_as_base_model_must_be_a_full_path(tmp_path):

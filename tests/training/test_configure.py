@@ -302,3 +302,46 @@ def test_a_config_that_can_not_be_read_is_named(configs, tmp_path, name):
 def test_a_folder_without_the_config_says_which_is_missing(tiny, configs, tmp_path):
     (configs / "transformer.cfg").unlink()
     assert "transformer.cfg" in refused(tiny("wordpiece-cased"), configs, tmp_path / "config.cfg").what
+
+
+def test_what_cnn_knows_about_words_is_in_its_config(tiny, configs, tmp_path):
+    def network(words):
+        preset = configure("cnn", configs, tmp_path / "config.cfg", words=words)
+        return written(tmp_path / "config.cfg")["components"]["ner"]["model"]["tok2vec"], preset.licence
+
+    tok2vec, licence = network("minilm")
+    assert tok2vec["embed"]["embed"]["*"]["pieces"]["words"] == "minilm"
+    assert licence.endswith("; words: sentence-transformers/all-MiniLM-L6-v2, Apache-2.0")
+    tok2vec, licence = network(str(tiny("wordpiece-cased")))
+    assert tok2vec["embed"]["embed"]["*"]["pieces"]["words"].startswith(str(tmp_path / "words" / "wordpiece-cased-"))
+    assert "words: wordpiece-cased, not stated" in licence
+    tok2vec, licence = network("none")
+    layers = tok2vec["embed"]["embed"]["*"]
+    assert list(layers) == ["words", "characters"]
+    assert sum(layer["width"] for layer in layers.values()) == tok2vec["encode"]["width"]
+    assert "words:" not in licence
+
+
+def test_an_encoder_whose_vocabulary_is_not_wordpiece_is_refused_before_training(tiny, configs, tmp_path):
+    with pytest.raises(UserError, match="of the kind BPE, and a packaged model"):
+        configure("cnn", configs, tmp_path / "config.cfg", words=str(tiny("byte-bpe")))
+    assert not (tmp_path / "config.cfg").exists()
+
+
+def test_a_cnn_config_of_an_earlier_template_cannot_be_given_words(configs, tmp_path):
+    text = (configs / "cnn.cfg").read_text(encoding="utf8")
+    start = text.index("[components.ner.model.tok2vec.embed.embed.*.pieces]")
+    end = text.index("[components.ner.model.tok2vec.encode]")
+    (configs / "cnn.cfg").write_text(text[:start] + text[end:], encoding="utf8")
+    for words in (None, "none"):
+        configure("cnn", configs, tmp_path / "config.cfg", words=words)
+    with pytest.raises(UserError, match="no layer of word pieces"):
+        configure("cnn", configs, tmp_path / "config.cfg", words="minilm")
+
+
+def test_words_do_not_concern_a_transformer_or_a_config_without_them(tiny, configs, tmp_path):
+    configure(str(tiny("wordpiece-cased")), configs, tmp_path / "config.cfg", words="minilm")
+    own = written(configs / "cnn.cfg")
+    del own["components"]["ner"]["model"]["tok2vec"]["embed"]["embed"]["*"]["pieces"]
+    own.to_disk(configs / "mine.cfg")
+    assert configure("mine", configs, tmp_path / "config.cfg", words="minilm") is None

@@ -4,6 +4,7 @@ import email.message
 import email.parser
 import email.policy
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,6 +17,7 @@ from helpers.memorized import memorized
 from helpers.outcome import Outcome
 
 from spacy_domain_ner import Passage, Span, UserError, package_model
+from spacy_domain_ner.base_models.word_tables import SHIPPED
 from spacy_domain_ner.components.biluo_ner import FACTORY
 from spacy_domain_ner.deployment import wheel as wheels
 from spacy_domain_ner.deployment.package import _without_providers, check_name
@@ -307,12 +309,42 @@ def test_the_command_packages_and_names_what_it_can_not_read(
 def site(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two installed packages of a model that carries its own code."""
     folder = tmp_path_factory.mktemp("site")
-    nlp = memorized(FACTORY, [Passage("Kafka calls Redis", [Span(0, 5, "INFRA"), Span(12, 17, "INFRA")])])
+    table = folder / "words" / "own.safetensors"
+    table.parent.mkdir()
+    shutil.copy(SHIPPED / "minilm.safetensors", table)
+    network = {
+        "@architectures": "spacy_domain_ner.BiluoTagger.v1",
+        "tok2vec": {
+            "@architectures": "spacy.Tok2Vec.v2",
+            "embed": {"@architectures": "spacy_domain_ner.WordPieceEmbed.v1", "width": 16, "words": str(table)},
+            "encode": {
+                "@architectures": "spacy.MaxoutWindowEncoder.v2", "width": 16, "depth": 1, "window_size": 1,
+                "maxout_pieces": 2,
+            },
+        },
+    }  # fmt: skip
+    passages = [Passage("Kafka calls Redis", [Span(0, 5, "INFRA"), Span(12, 17, "INFRA")])]
+    nlp = memorized(FACTORY, passages, config={"model": network})
     nlp.to_disk(folder / "model")
     for name in ("one_ner", "two_ner"):
         with zipfile.ZipFile(build(folder / "packages", model=folder / "model", name=name)) as archive:
             archive.extractall(folder)
     return folder
+
+
+@pytest.mark.slow
+def test_the_words_of_a_model_travel_with_their_licence_and_without_their_place(site: Path) -> None:
+    [model] = site.glob("en_one_ner/en_one_ner-*")
+    notice = (model / "LICENSES_SOURCES").read_text(encoding="utf8")
+    assert "all-MiniLM-L6-v2" in notice
+    assert "END OF TERMS AND CONDITIONS" in notice
+    card = (model / "README.md").read_text(encoding="utf8")
+    said = "sentence-transformers/all-MiniLM-L6-v2 (its table of word pieces; licence: Apache-2.0)"
+    assert f"base model: {said}" in card
+    assert (site / "en_one_ner" / "word_pieces.py").is_file()
+    assert 'words = "own.safetensors"' in (model / "config.cfg").read_text(encoding="utf8")
+    for file in model.rglob("*"):
+        assert file.is_dir() or str(site).encode() not in file.read_bytes(), file
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """A recognizer that knows a few texts by heart, for tests that are about what is made of its entities."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import spacy
 from spacy.language import Language
@@ -20,11 +21,13 @@ def examples_of(nlp: Language, passages: Sequence[Passage]) -> list[Example]:
     return made
 
 
-def memorized(factory: str, passages: Sequence[Passage], steps: int = 30) -> Language:
+def memorized(
+    factory: str, passages: Sequence[Passage], steps: int = 30, config: Mapping[str, Any] | None = None
+) -> Language:
     """A pipeline with one component, named ner, after so many steps over the passages; always the same."""
     fix_random_seed(0)
     nlp = spacy.blank("en")
-    nlp.add_pipe(factory, name="ner")
+    nlp.add_pipe(factory, name="ner", config=dict(config or {}))
     examples = examples_of(nlp, passages)
     optimizer = nlp.initialize(lambda: examples)
     for _ in range(steps):

@@ -20,6 +20,7 @@ ANSWERS = {
     "entity_types": "PAGE, QUERY",
     "base_model": "cnn",
     "language": "de",
+    "words": "none",
     "author": "Zoë",
     "license": "Apache-2.0",
     "pack": "blank",

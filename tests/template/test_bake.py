@@ -133,9 +133,9 @@ def test_the_refusal_gives_a_command_that_keeps_the_good_answers_and_corrects_th
 
 
 def test_answers_typed_at_the_prompts_are_used(bake, tmp_path):
-    done = bake(stdin="typed\nA title\nblank\nPUMP, VALVE\n\nde\nMe\nMIT\n")
+    done = bake(stdin="typed\nA title\nblank\nPUMP, VALVE\n\nde\n\nMe\nMIT\n")
     assert done.returncode == 0, done.stdout + done.stderr
-    for prompt in ("Domain, as a short name", "Starting point", "Entity types", "Base model", "Language", "Author"):
+    for prompt in ("Starting point", "Entity types", "Base model", "Language", "Words", "Author"):
         assert prompt in done.stdout
     assert read_schema(tmp_path / "out/typed/entity_types.yml").labels == ["PUMP", "VALVE"]
     assert 'lang = "de"' in (tmp_path / "out/typed/configs/cnn.cfg").read_text()

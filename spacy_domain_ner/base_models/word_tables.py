@@ -66,7 +66,7 @@ def load_word_table(words: str) -> bytes:
     """
     shipped = SHIPPED / f"{words}{SUFFIX}"
     path = shipped if shipped.is_file() else Path(words)
-    hint = "Make it again: domain-ner configure, in the project's folder. Or name another one: `words` in project.yml."
+    hint = "Make it again in the project's folder: weasel run configure . --force"
     if not path.is_file():
         raise UserError(f"There is no word table {words}, which the config names", hint)
     content = path.read_bytes()

@@ -386,3 +386,11 @@ def test_models_whose_names_look_alike_have_files_of_their_own():
 )
 def test_a_time_is_said_in_its_unit(seconds, expected):
     assert report.duration(seconds) == expected
+
+
+def test_what_cnn_knows_about_words_is_a_choice():
+    choices = [read_choice(text) for text in ("cnn", " cnn+pubmedbert ", "cnn+acme/bert", "minilm@huggingface")]
+    assert [choice.name for choice in choices] == ["cnn", "cnn+pubmedbert", "cnn+acme/bert", "minilm@huggingface"]
+    assert [choice.words for choice in choices] == [None, "pubmedbert", "acme/bert", None]
+    assert choices[1].base_model == "cnn"
+    assert [path.name for path in config_paths(choices, Path("out"))][:2] == ["cnn.cfg", "cnn-pubmedbert.cfg"]

@@ -23,11 +23,11 @@ SAMPLE = 1_000_000
 
 
 def fill_in_words(config: dict[str, Any], words: str | None, folder: Path) -> list[dict[str, Any]]:
-    """Put a word table into a config's layers of word pieces whose `words` is null, or take these layers out.
+    """Put a word table into a config's layers of word pieces whose `words` is null, or do without.
 
     Args:
         config: The config, which is changed.
-        words: `minilm`, `none` to take the layers out, a preset's name, a hub's owner/name, an encoder's folder, or a
+        words: `minilm`, `none` for a table of the training passages' words, a preset's name, a hub's owner/name, an encoder's folder, or a
             table's file. None changes nothing.
         folder: Gets the table of an encoder, as `words/NAME-HASH.safetensors`.
 
@@ -38,17 +38,16 @@ def fill_in_words(config: dict[str, Any], words: str | None, folder: Path) -> li
         UserError: If there is no such encoder, or its vocabulary is not WordPiece.
     """
     layers = list(_word_layers(config))
-    empty = [layer for _, layer in layers if layer.get("words") is None]
+    empty = [layer for layer in layers if layer.get("words") is None]
     if words == NONE:
-        for parent, layer in layers:
-            if layer in empty:
-                _take_out(parent, layer)
+        for layer in empty:
+            _know_none(layer)
         layers = list(_word_layers(config))
     elif words is not None and empty:
         named = _find_table(words, folder)
         for layer in empty:
             layer["words"] = named
-    used = dict.fromkeys(str(layer.get("words") or DEFAULT) for _, layer in layers)
+    used = dict.fromkeys(str(layer.get("words") or DEFAULT) for layer in layers)
     return [about_words(load_word_table(name)) for name in used]
 
 
@@ -178,26 +177,27 @@ def _find_table(words: str, folder: Path) -> str:
     return path.as_posix()
 
 
-def _word_layers(section: Any, parent: Any = None) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """The layers of word pieces, each after the section that it is in."""
+def _word_layers(section: Any) -> Iterator[dict[str, Any]]:
+    """The layers of word pieces of a config."""
     if not isinstance(section, dict):
         return
     if section.get("@architectures") == ARCHITECTURE:
-        yield parent, section
+        yield section
     for value in section.values():
-        yield from _word_layers(value, section)
+        yield from _word_layers(value)
 
 
-def _take_out(parent: dict[str, Any], layer: dict[str, Any]) -> None:
-    """Take a layer out of those that stand beside each other; the first of them takes its width."""
-    others = [other for other in parent.values() if other is not layer]
-    if "@architectures" in parent or not others or not all(isinstance(other, dict) for other in others):
-        raise UserError(
-            f"`words` is {NONE}, but nothing else in this config tells words apart", "Name a table: `words=minilm`."
-        )
-    [name] = [key for key, value in parent.items() if value is layer]
-    del parent[name]
-    others[0]["width"] += layer["width"]
+def _know_none(layer: dict[str, Any]) -> None:
+    """Put a table of the training passages' words in the place of a layer of word pieces."""
+    width = layer["width"]
+    layer.clear()
+    layer |= {
+        "@architectures": "spacy.MultiHashEmbed.v2",
+        "width": width,
+        "attrs": ["NORM"],
+        "rows": [5000],
+        "include_static_vectors": False,
+    }
 
 
 def _occurs(piece: str, about: Mapping[str, Any]) -> bool:

@@ -52,14 +52,12 @@ def test_null_is_filled_in_and_another_value_stays(tmp_path):
     assert named(str(own), tmp_path) == str(own)
 
 
-def test_none_takes_the_layer_out_and_gives_its_width_to_the_first(tmp_path):
+def test_without_known_words_there_is_a_table_of_the_training_passages_own(tmp_path):
     filled = config()
     assert fill_in_words(filled, "none", tmp_path) == []
-    assert layers_of(filled) == {"hashed": {"@architectures": "spacy.MultiHashEmbed.v2", "width": 96}}
+    hashed = {**layers_of(filled)["pieces"]}
+    assert (hashed["@architectures"], hashed["attrs"], hashed["width"]) == ("spacy.MultiHashEmbed.v2", ["NORM"], 32)
     assert fill_in_words(filled, "minilm", tmp_path) == []
-    alone = {"embed": {"@architectures": ARCHITECTURE, "width": 32, "words": None}}
-    with pytest.raises(UserError, match="nothing else in this config"):
-        fill_in_words(alone, "none", tmp_path)
 
 
 def test_the_table_of_a_folder_is_a_file_whose_name_tells_its_content(tiny, tmp_path, monkeypatch):

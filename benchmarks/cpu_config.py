@@ -4,7 +4,10 @@
 
 - quickstart: `spacy init config --optimize efficiency`.
 - ner: the template's config with spaCy's own recognizer on the same token network.
+- hashed: the template's config as it was before it knew words: a table of hashes tells them apart.
 - cnn: the template's config.
+
+--systems trains only some of them: what the summary has of the others stays.
 
 All train on the same passages, stop early on the same others, and are scored on the same held-out ones by the
 annotation's own character offsets: a span counts if its start, end and label are right. A corpus is a folder with
@@ -24,7 +27,7 @@ import platform
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,11 +56,21 @@ TEMPLATE_CONFIG = REPOSITORY / "{{cookiecutter.domain}}" / "configs" / "cnn.cfg"
 SUMMARY = REPOSITORY / "benchmarks" / "results" / "cpu_config.json"
 CORPORA = ("stackoverflow_ner", "wnut17", "bc5cdr", "fin_sec", "indian_legal_ner")
 TRAINING, EARLY_STOPPING, SCORED = 1000, 300, 1500
-SYSTEMS = ("quickstart", "ner", "cnn")
+SYSTEMS = ("quickstart", "ner", "hashed", "cnn")
 # The parser of spaCy's quickstart for the CPU.
 PARSER = {
     "@architectures": "spacy.TransitionBasedParser.v2", "state_type": "ner", "extra_state_tokens": False,
     "hidden_width": 64, "maxout_pieces": 2, "use_upper": False, "nO": None,
+}  # fmt: skip
+# How cnn told words apart before it knew them.
+HASHED = {
+    "@layers": "concatenate.v1",
+    "*": {
+        "words": {"@architectures": "spacy.MultiHashEmbed.v2", "width": 96, "rows": [5000, 1000, 2500, 2500],
+                  "attrs": ["NORM", "PREFIX", "SUFFIX", "SHAPE"], "include_static_vectors": False},
+        "characters": {"@architectures": "spacy.CharacterEmbed.v2", "width": 32, "rows": 1000, "nM": 16, "nC": 10,
+                       "feature": "SHAPE", "include_static_vectors": False},
+    },
 }  # fmt: skip
 # The share that is held out of a corpus with only one file.
 HELD_OUT = 0.25
@@ -73,21 +86,24 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=REPOSITORY / ".." / "shared" / "data" / "corpora")
     parser.add_argument("--corpora", nargs="+", default=list(CORPORA))
     parser.add_argument("--seeds", nargs="+", type=int, default=[7])
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--results", type=Path, default=REPOSITORY / "build" / "cpu_config")
     arguments = parser.parse_args()
+    before = json.loads(SUMMARY.read_text("utf8"))["rows"] if SUMMARY.exists() else []
+    known = {(row["corpus"], row["seed"]): row for row in before}
     rows = []
     for seed in arguments.seeds:
         for corpus in arguments.corpora:
             if not (arguments.data / corpus).is_dir():
                 print(f"{corpus}: not in {arguments.data}, skipped")
                 continue
-            rows.append(compare(arguments.data / corpus, seed, arguments.results))
+            measured = compare(arguments.data / corpus, seed, arguments.systems, arguments.results)
+            rows.append({**known.get((corpus, seed), {}), **measured})
             print_table(rows)
     if not rows:
         parser.error(f"no corpus in {arguments.data}; name the folder of the corpora with --data")
     # Results of earlier runs on other corpora and with other seeds stay.
     done = {(row["corpus"], row["seed"]) for row in rows}
-    before = json.loads(SUMMARY.read_text("utf8"))["rows"] if SUMMARY.exists() else []
     rows += [row for row in before if (row["corpus"], row["seed"]) not in done]
     rows.sort(key=lambda row: (row["seed"], row["corpus"]))
     with replacing(SUMMARY) as stream:
@@ -95,7 +111,7 @@ def main() -> None:
         stream.write("\n")
 
 
-def compare(corpus: Path, seed: int, results: Path) -> dict[str, Any]:
+def compare(corpus: Path, seed: int, systems: Sequence[str], results: Path) -> dict[str, Any]:
     """Train and score the systems on a corpus, and time them.
 
     Returns:
@@ -104,9 +120,10 @@ def compare(corpus: Path, seed: int, results: Path) -> dict[str, Any]:
     division = divide(corpus, seed)
     runs = {
         name: once(results / f"{corpus.name}-{seed}-{name}.json", partial(run, name, division, corpus, seed, results))
-        for name in SYSTEMS
+        for name in systems
     }
-    speeds = once(results / f"{corpus.name}-{seed}-speed.json", partial(time_all, corpus, seed, division[2], results))
+    timing = results / f"{corpus.name}-{seed}-{'-'.join(systems)}-speed.json"
+    speeds = once(timing, partial(time_all, corpus, seed, systems, division[2], results))
     sizes = dict(zip(("training", "early_stopping", "scored"), map(len, division), strict=True))
     return {"corpus": corpus.name, "seed": seed, "passages": sizes, **runs, "passages_per_cpu_second": speeds}
 
@@ -155,7 +172,7 @@ def run(name: str, division: Division, corpus: Path, seed: int, results: Path) -
     if name == "quickstart":
         init_config(lang="en", pipeline=["ner"], optimize="efficiency", gpu=False).to_disk(config)
     else:
-        write_template_config(config, plain=name == "ner")
+        write_template_config(config, plain=name == "ner", hashed=name == "hashed")
     nlp = load_tokenizing_pipeline(config)
     paths = [folder / "train.spacy", folder / "dev.spacy"]
     misaligned = [len(write_docs(nlp, passages, path)) for passages, path in zip(division, paths, strict=False)]
@@ -196,12 +213,13 @@ def calibration(nlp: spacy.Language, passages: list[Passage]) -> dict[str, Any]:
     }
 
 
-def write_template_config(path: Path, *, plain: bool = False) -> None:
+def write_template_config(path: Path, *, plain: bool = False, hashed: bool = False) -> None:
     """Write the template's CPU config, in which cookiecutter fills in only the language.
 
     Args:
         path: The file to write.
         plain: Whether to take spaCy's own recognizer on the same token network.
+        hashed: Whether words are told apart as they were before any was known.
     """
     path.write_text(TEMPLATE_CONFIG.read_text("utf8").replace("{{ cookiecutter.language }}", "en"), "utf8")
     if plain:
@@ -209,14 +227,20 @@ def write_template_config(path: Path, *, plain: bool = False) -> None:
         tok2vec = config["components"]["ner"]["model"]["tok2vec"]
         config["components"]["ner"] = {"factory": "ner", "model": {**PARSER, "tok2vec": tok2vec}}
         config.to_disk(path)
+    if hashed:
+        config = spacy.util.load_config(path, interpolate=False)
+        config["components"]["ner"]["model"]["tok2vec"]["embed"]["embed"] = HASHED
+        config.to_disk(path)
 
 
-def time_all(corpus: Path, seed: int, passages: list[Passage], results: Path) -> dict[str, float]:
+def time_all(
+    corpus: Path, seed: int, systems: Sequence[str], passages: list[Passage], results: Path
+) -> dict[str, float]:
     """Measure the passages per second of CPU time of each model, in turn, so that a busy machine slows all of them."""
-    seconds: dict[str, list[float]] = {name: [] for name in SYSTEMS}
+    seconds: dict[str, list[float]] = {name: [] for name in systems}
     texts = [passage.text for passage in passages]
     for _ in range(SPEED_ROUNDS):
-        for name in SYSTEMS:
+        for name in systems:
             # Loaded again, so that no word is in memory from the round before.
             nlp = spacy.load(results / f"{corpus.name}-{seed}-{name}" / "model" / "model-best")
             started = time.process_time()
@@ -236,19 +260,21 @@ def once(path: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """Print the results so far, as a Markdown table."""
+    """Print the results so far, as a Markdown table. What was not measured is left empty."""
     columns = [f"{name} F1 (P/R)" for name in SYSTEMS]
-    print("\n| corpus | seed | passages |", " | ".join(columns), "| calibration | training s | cnn : others, speed |")
-    print("|-|-|-|-|-|-|-|-|-|")
+    print("\n| corpus | seed | passages |", " | ".join(columns), "| calibration | CPU s | speed of cnn : others |")
+    print("|-|-|-|-|-|-|-|-|-|-|")
     for row in rows:
-        every = [row[name] for name in SYSTEMS]
-        scores = [f"{one['f1']:.3f} ({one['precision']:.2f}/{one['recall']:.2f})" for one in every]
-        error = "{calibration_error_before:.2f}, {calibration_error:.2f}".format(**row["cnn"])
+        found = [row.get(name) for name in SYSTEMS]
+        scores = [f"{one['f1']:.3f} ({one['precision']:.2f}/{one['recall']:.2f})" if one else "" for one in found]
+        errors = row.get("cnn")
+        error = "{calibration_error_before:.2f}, {calibration_error:.2f}".format(**errors) if errors else ""
         sizes = "+".join(str(size) for size in row["passages"].values())
-        seconds = " / ".join(str(one["training_seconds"]) for one in every)
+        seconds = " / ".join(str(one["training_cpu_seconds"]) if one else "" for one in found)
         speeds = row["passages_per_cpu_second"]
-        ratios = ", ".join(f"{speeds['cnn'] / speeds[name]:.2f}" for name in SYSTEMS[:-1])
-        print("|", " | ".join([row["corpus"], str(row["seed"]), sizes, *scores, error, seconds, ratios]), "|")
+        others = [f"{speeds['cnn'] / speeds[name]:.2f}" for name in SYSTEMS[:-1] if {name, "cnn"} <= speeds.keys()]
+        cells = [row["corpus"], str(row["seed"]), sizes, *scores, error, seconds, ", ".join(others)]
+        print("|", " | ".join(cells), "|")
 
 
 def versions() -> dict[str, str]:

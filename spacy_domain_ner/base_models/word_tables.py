@@ -27,8 +27,8 @@ def fill_in_words(config: dict[str, Any], words: str | None, folder: Path) -> li
 
     Args:
         config: The config, which is changed.
-        words: `minilm`, `none` for a table of the training passages' words, a preset's name, a hub's owner/name, an encoder's folder, or a
-            table's file. None changes nothing.
+        words: `minilm`, a preset's name, a hub's owner/name, an encoder's folder, or a table's file; `none` for a table
+            of the training passages' own words. None changes nothing.
         folder: Gets the table of an encoder, as `words/NAME-HASH.safetensors`.
 
     Returns:

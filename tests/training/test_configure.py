@@ -328,10 +328,9 @@ def test_an_encoder_whose_vocabulary_is_not_wordpiece_is_refused_before_training
 
 
 def test_a_cnn_config_of_an_earlier_template_cannot_be_given_words(configs, tmp_path):
-    text = (configs / "cnn.cfg").read_text(encoding="utf8")
-    start = text.index("[components.ner.model.tok2vec.embed.embed.*.pieces]")
-    end = text.index("[components.ner.model.tok2vec.encode]")
-    (configs / "cnn.cfg").write_text(text[:start] + text[end:], encoding="utf8")
+    earlier = written(configs / "cnn.cfg")
+    del earlier["components"]["ner"]["model"]["tok2vec"]["embed"]["embed"]["*"]["parts"]["*"]["pieces"]
+    earlier.to_disk(configs / "cnn.cfg")
     for words in (None, "none"):
         configure("cnn", configs, tmp_path / "config.cfg", words=words)
     with pytest.raises(UserError, match="no layer of word pieces"):
@@ -341,6 +340,6 @@ def test_a_cnn_config_of_an_earlier_template_cannot_be_given_words(configs, tmp_
 def test_words_do_not_concern_a_transformer_or_a_config_without_them(tiny, configs, tmp_path):
     configure(str(tiny("wordpiece-cased")), configs, tmp_path / "config.cfg", words="minilm")
     own = written(configs / "cnn.cfg")
-    del own["components"]["ner"]["model"]["tok2vec"]["embed"]["embed"]["*"]["pieces"]
+    del own["components"]["ner"]["model"]["tok2vec"]["embed"]["embed"]["*"]["parts"]["*"]["pieces"]
     own.to_disk(configs / "mine.cfg")
     assert configure("mine", configs, tmp_path / "config.cfg", words="minilm") is None

@@ -146,7 +146,8 @@ def measure_learning_curve(
             measure = partial(_measure, recipe, nlp, inputs, part, dev, passages)
             kept_in = RunFolder(output.with_name(f"{output.stem}_runs"), str(len(part)))
             title = f"Run {number} of {len(parts)}: {len(part)} of {len(parts[-1])} passages"
-            runs.append(run_once(PartRun, inputs, measure, kept_in, title, say))
+            left = sum(map(len, parts[number:])) / len(part)
+            runs.append(run_once(PartRun, inputs, measure, kept_in, title, say, left))
     curve = learn_from([_to_measured(run) for run in runs], gate)
     file = CurveFile(
         evaluation_set=sets["eval"],

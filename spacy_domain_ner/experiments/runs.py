@@ -83,6 +83,7 @@ def run_once(
     kept_in: RunFolder,
     title: str,
     say: Callable[[str], None],
+    left: float = 0,
 ) -> AnyRun:
     """Read the run with these inputs from its file; measure and keep it if there is no such file.
 
@@ -93,6 +94,7 @@ def run_once(
         kept_in: Where the run is kept.
         title: What the run is called for the reader.
         say: Gets a line before the training and one after it, or one that says that it was not needed.
+        left: How much training comes after it, in trainings like this one; 0 where that is not known.
     """
     name = f"{kept_in.name}-{digest(inputs)[:8]}"
     file, models = kept_in.folder / "runs" / f"{name}.json", kept_in.folder / "models" / name
@@ -112,7 +114,9 @@ def run_once(
             with suppress(OSError):
                 models.parent.rmdir()
     found = run.micro["f1"]
-    say(f"{title}: F1 {found:.3f}, {run.training_seconds:.0f} s of training")
+    minutes, seconds = divmod(round(left * run.training_seconds), 60)
+    rest = f", about {minutes}:{seconds:02} left" if left else ""
+    say(f"{title}: F1 {found:.3f}, {run.training_seconds:.0f} s of training{rest}")
     return run
 
 

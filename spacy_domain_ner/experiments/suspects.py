@@ -114,7 +114,8 @@ def find_suspects(
             )
             kept_in = RunFolder(output.with_name(f"{output.stem}_runs"), f"fold-{number}")
             title = f"Run {number} of {folds}: {len(fold.held_out)} of {len(passages)} passages are read"
-            run = run_once(FoldRun, inputs, partial(_measure, recipe, nlp, inputs, fold), kept_in, title, say)
+            measure = partial(_measure, recipe, nlp, inputs, fold)
+            run = run_once(FoldRun, inputs, measure, kept_in, title, say, left=folds - number)
             predictions = [_prediction(*rows) for rows in zip(run.found, run.annotated, strict=True)]
             readings.append((fold.held_out, predictions, fold.train))
         found = rank_suspects(readings)

@@ -34,6 +34,8 @@ BATCH = 500
 # A longer word counts as unknown.
 LONGEST_WORD = 100
 INSIDE = "##"
+# Of a text that can be seen: letters and digits together, and each punctuation mark.
+ASCII_PARTS = re.compile(r"[A-Za-z0-9]+|[^A-Za-z0-9 ]")
 DTYPES = {
     "BOOL": "?", "U8": "<u1", "I8": "<i1", "I16": "<i2", "U16": "<u2", "I32": "<i4", "U32": "<u4", "I64": "<i8",
     "U64": "<u8", "F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8",
@@ -274,8 +276,8 @@ def split(word: str, lowercase: bool, strip_accents: bool, split_cjk: bool) -> l
     Returns:
         The parts, of which each is taken apart into pieces by itself.
     """
-    if word.isascii() and word.isalnum():
-        return [word.lower() if lowercase else word]
+    if word.isascii() and word.isprintable():
+        return ASCII_PARTS.findall(word.lower() if lowercase else word)
     kept = "".join(character for character in word if not _is_left_out(character))
     if split_cjk:
         kept = CJK.sub(r" \g<0> ", kept)

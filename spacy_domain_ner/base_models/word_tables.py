@@ -67,7 +67,7 @@ def load_word_table(words: str) -> bytes:
     path = shipped if shipped.is_file() else Path(words)
     hint = "Make it again in the project's folder: weasel run configure . --force"
     if not path.is_file():
-        raise UserError(f"There is no word table {words}, which the config names", hint)
+        raise UserError(f"There is no word table {words}", hint)
     content = path.read_bytes()
     try:
         about_words(content)

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from spacy_domain_ner.reports.comparison import compare
     from spacy_domain_ner.reports.evaluation import evaluate
     from spacy_domain_ner.schema import EntitySchema, read_schema
+    from spacy_domain_ner.serving.app import create_app
+    from spacy_domain_ner.serving.server import serve
+    from spacy_domain_ner.serving.settings import Settings
     from spacy_domain_ner.training import train
     from spacy_domain_ner.training.configure import configure
     from spacy_domain_ner.training.recipe import Recipe
@@ -90,6 +93,9 @@ _MODULES = {
     "extract_entities": "extraction.extractor",
     "extract_files": "extraction.runs",
     "expected_entities": "confidence.prediction",
+    "Settings": "serving.settings",
+    "create_app": "serving.app",
+    "serve": "serving.server",
 }
 
 __all__ = [
@@ -101,6 +107,7 @@ __all__ = [
     "Passage",
     "Policies",
     "Recipe",
+    "Settings",
     "Span",
     "UserError",
     "__version__",
@@ -109,6 +116,7 @@ __all__ = [
     "compare",
     "configure",
     "convert",
+    "create_app",
     "evaluate",
     "expected_entities",
     "export_annotations",
@@ -126,6 +134,7 @@ __all__ = [
     "read_passages",
     "read_presets",
     "read_schema",
+    "serve",
     "split",
     "train",
     "try_package",

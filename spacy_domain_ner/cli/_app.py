@@ -49,6 +49,7 @@ VERBS = {
         "package": ("package", "Build a wheel of a trained model, with a model card."),
         "try": ("try_package", "Install a wheel in a scratch folder, and check your sentences."),
         "extract": ("extract", "Find the entities in files, folders and streams."),
+        "serve": ("serve", "Find the entities in texts that come over HTTP."),
     },
 }
 

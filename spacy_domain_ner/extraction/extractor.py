@@ -1,7 +1,7 @@
 """Finding entities in texts with a model that is loaded once."""
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from spacy_domain_ner.confidence import least_confidences, read_calibration
+from spacy_domain_ner.confidence import expected_entities, least_confidences, read_calibration
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.batches import in_batches, windows
 from spacy_domain_ner.models import load_model
@@ -224,6 +224,33 @@ class Extractor:
 
         found = self._extract(texts())
         return ({**waiting.popleft(), "entities": [entity.to_dict() for entity in entities]} for entities in found)
+
+    def expected(self, texts: Iterable[str]) -> Iterator[dict[str, float]]:
+        """Find how many entities of each type the model expects in texts, as `expected_entities` does.
+
+        Args:
+            texts: The texts, which may be a stream: they are read a batch at a time.
+
+        Yields:
+            For each text the expected number by entity type.
+
+        Raises:
+            UserError: The model has no recognizer that can tell, or a text is not Unicode text.
+        """
+        expected_entities(self.nlp, ())
+        return self._expected(texts)
+
+    def _expected(self, texts: Iterable[str]) -> Iterator[dict[str, float]]:
+        total: Counter[str] = Counter()
+        for batch in in_batches(self._pieces(texts), self.batch_size, lambda piece: len(piece.text)):
+            with self._memory_zone():
+                counted = list(expected_entities(self.nlp, [piece.text for piece in batch]))
+            for piece, counts in zip(batch, counted, strict=True):
+                for label, count in counts.items():
+                    total[label] += count  # type: ignore[assignment]
+                if piece.is_last:
+                    yield dict(total)
+                    total = Counter()
 
     def _extract(self, texts: Iterable[str]) -> Iterator[list[Entity]]:
         entities: list[Entity] = []

@@ -49,7 +49,7 @@ def extract_batch(extractor: Extractor, lines: Iterable[Line], text_key: str = "
     for record, entities in zip(records, extractor([record[text_key] for record in records]), strict=True):
         record["entities"] = [entity.to_dict() for entity in entities]
         result.entities += len(entities)
-        rows.append(_row(record))
+        rows.append(to_json(record) + b"\n")
     result.passages = len(rows)
     result.rows = b"".join(rows)
     return result
@@ -65,9 +65,12 @@ def _record(line: Line, text_key: str) -> dict[str, Any]:
     return {text_key: text, "meta": meta}
 
 
-def _row(record: dict[str, Any]) -> bytes:
+def to_json(value: Any) -> bytes:
+    """Write a JSON value as one line, without the line's end.
+
+    Half of a surrogate pair, which metadata or a file's name may have, is written as the escape that it came as.
+    """
     try:
-        return json.dumps(record, ensure_ascii=False).encode("utf8") + b"\n"
+        return json.dumps(value, ensure_ascii=False).encode("utf8")
     except UnicodeEncodeError:
-        # Half of a surrogate pair in the metadata or in a file's name is written as the escape that it came as.
-        return json.dumps(record).encode("ascii") + b"\n"
+        return json.dumps(value).encode("ascii")

@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
+from spacy_domain_ner.cores import shared_cores
 from spacy_domain_ner.extraction.extractor import Extractor
 from spacy_domain_ner.extraction.lines import Extracted, extract_batch
 from spacy_domain_ner.reading.texts import Line
@@ -40,7 +41,7 @@ def extract_in_workers(
         BrokenProcessPool: A process was killed.
     """
     free: SimpleQueue[_Worker] = SimpleQueue()
-    with _shared_cores(workers):
+    with shared_cores(workers):
         with _ctrl_c_held_back():
             processes = [_Worker(model, settings) for _ in range(workers)]
         for worker in processes:
@@ -118,20 +119,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-@contextmanager
-def _shared_cores(workers: int) -> Iterator[None]:
-    """Processes that are started in the block share the cores: none of them starts a thread for each core."""
-    threads = str(max(1, (os.cpu_count() or 1) // workers))
-    before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    os.environ.update({name: value or threads for name, value in before.items()})
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
 
 
 @contextmanager

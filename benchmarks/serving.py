@@ -1,0 +1,482 @@
+"""Measure the HTTP server: python benchmarks/serving.py MODEL
+
+Each repetition measures all ways once, one after the other, with the same passages; a ratio is the median of the ratios
+within a repetition. The clients are a process of their own on the same machine, so they take a part of its cores.
+
+- speed: 32 clients that send one passage after the other, against `extract` with one worker, and against the
+  application that people write by hand (an async function around `nlp.pipe`, below).
+- time: requests at half of that speed, against one passage in the same process; and /health while 32 clients ask.
+- memory: many passages with words that never came before, through one process.
+- loss: SIGTERM, reloads and kill -9 while clients ask.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import random
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import spacy
+
+from spacy_domain_ner import Extractor
+
+STARTER = Path(__file__).parents[1] / "assets" / "software" / "starter.jsonl"
+CLIENTS, WORDS, BATCH = 32, 25, 1_000
+TOKEN = "benchmark"
+BARS = {
+    "to extract": ("at least", 0.8),
+    "to an async endpoint around nlp.pipe": ("at least", 3.0),
+    "p50 over in-process, ms": ("at most", 5.0),
+    "p99, ms": ("at most", 50.0),
+    "health at full load, p99, ms": ("at most", 50.0),
+    "memory growth": ("at most", 0.05),
+    "lost in ends": ("at most", 0),
+    "lost in reloads": ("at most", 0),
+}
+
+# What one finds in blog posts: the model runs in the event loop.
+BY_HAND = """
+import sys
+import spacy, uvicorn
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+nlp = spacy.load(sys.argv[1])
+app = FastAPI()
+
+class Request(BaseModel):
+    text: str
+
+@app.get("/ready")
+async def ready():
+    return {}
+
+@app.post("/extract")
+async def extract(request: Request):
+    for doc in nlp.pipe([request.text]):
+        return {"entities": [
+            {"name": ent.text, "type": ent.label_, "start": ent.start_char, "end": ent.end_char} for ent in doc.ents
+        ]}
+
+uvicorn.run(app, port=int(sys.argv[2]), log_level="warning")
+"""
+
+
+def main() -> None:
+    """Measure, print, and write the figures if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="trained model's folder or package")
+    parser.add_argument("--parts", nargs="+", default=["speed", "memory", "loss"], choices=["speed", "memory", "loss"])
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long clients ask, per way")
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--passages", type=int, default=1_000_000, help="of the memory test")
+    parser.add_argument("--ends", type=int, default=20, help="SIGTERMs and reloads of the loss test")
+    parser.add_argument("--output", type=Path, help="JSON file for the figures")
+    arguments = parser.parse_args()
+    figures: dict[str, Any] = {}
+    if "speed" in arguments.parts:
+        figures |= measure_speed(arguments.model, arguments.seconds, arguments.repetitions)
+    if "memory" in arguments.parts:
+        figures |= measure_memory(arguments.model, arguments.passages)
+    if "loss" in arguments.parts:
+        figures |= measure_loss(arguments.model, arguments.ends)
+    for name, value in figures.items():
+        if name in BARS:
+            kind, bar = BARS[name]
+            holds = value >= bar if kind == "at least" else value <= bar
+            print(f"{'✔' if holds else '✘'} {name}: {value} ({kind} {bar})")
+        else:
+            print(f"  {name}: {value}")
+    if arguments.output:
+        machine = {
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "load": os.getloadavg(),
+            "python": platform.python_version(),
+            "spacy": spacy.__version__,
+        }
+        arguments.output.write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n", encoding="utf8")
+
+
+def passages() -> Iterator[str]:
+    """Passages of 25 words of the starter corpus, in an order that does not end."""
+    lines = STARTER.read_text(encoding="utf8").splitlines()
+    words = [word for line in lines for word in json.loads(line)["text"].split()]
+    texts = [" ".join(words[start : start + WORDS]) for start in range(0, len(words) - WORDS, WORDS)]
+    draw = random.Random(0)
+    while True:
+        yield draw.choice(texts)
+
+
+def measure_speed(model: str, seconds: float, repetitions: int) -> dict[str, Any]:
+    """Passages per second of the ways, and times at half load."""
+    rounds = []
+    for _ in range(repetitions):
+        found: dict[str, float] = {"extract": in_process(model, seconds)}
+        with by_hand(model) as port:
+            found["by hand"] = asyncio.run(ask_all(port, seconds)).speed
+        with served(model) as (port, _):
+            load = asyncio.run(ask_all(port, seconds, health=True))
+            found["served"] = load.speed
+            found["health"] = load.percentile(0.99, load.health)
+            half = asyncio.run(ask_paced(port, seconds, load.speed / 2))
+            found["p50"], found["p99"] = half.percentile(0.5), half.percentile(0.99)
+        found["alone"] = one_by_one(model)
+        rounds.append(found)
+        print(found, file=sys.stderr)
+    median = statistics.median
+    return {
+        "rounds": rounds,
+        "to extract": round(median(one["served"] / one["extract"] for one in rounds), 3),
+        "to an async endpoint around nlp.pipe": round(median(one["served"] / one["by hand"] for one in rounds), 2),
+        "p50 over in-process, ms": round(median(one["p50"] - one["alone"] for one in rounds), 2),
+        "p99, ms": round(median(one["p99"] for one in rounds), 2),
+        "health at full load, p99, ms": round(median(one["health"] for one in rounds), 2),
+    }
+
+
+def in_process(model: str, seconds: float) -> float:
+    """Passages per second of an extractor, which is what `extract --workers 1` runs, after its first second."""
+    code = f"""
+import sys, time
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from serving import passages
+from spacy_domain_ner import Extractor
+done, start = 0, None
+for _ in Extractor({model!r})(passages()):
+    now = time.perf_counter()
+    if start is None:
+        begin = start = now
+    if now - begin > {seconds} + 1:
+        break
+    if now - begin > 1:
+        if not done:
+            start = now
+        done += 1
+print(done / (time.perf_counter() - start))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def one_by_one(model: str) -> float:
+    """The median time of one passage in one process, in milliseconds."""
+    extractor, times = Extractor(model), []
+    for _, text in zip(range(300), passages(), strict=False):
+        start = time.perf_counter()
+        list(extractor([text]))
+        times.append(1_000 * (time.perf_counter() - start))
+    return statistics.median(times[100:])
+
+
+@contextmanager
+def by_hand(model: str) -> Iterator[int]:
+    """The application that people write by hand."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-c", BY_HAND, model, str(port)])
+    try:
+        for _ in range(600):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.1)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def served(model: str, *options: str) -> Iterator[tuple[int, "subprocess.Popen[str]"]]:
+    """The server, as a user starts it."""
+    command = [sys.executable, "-m", "spacy_domain_ner", "serve", model, "--port", "0", *options]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "DOMAIN_NER_TOKEN": TOKEN}
+    )
+    try:
+        line = process.stderr.readline()  # type: ignore[union-attr]
+        yield int(line.partition("127.0.0.1:")[2].partition(",")[0]), process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(120)
+
+
+class Load:
+    """What clients have seen.
+
+    Attributes:
+        times: Milliseconds of each answer.
+        health: Milliseconds of each answer of /health.
+        lost: Requests that got no answer on a connection that had been answered on.
+        refused: Connections that were not accepted.
+        versions: The models that answered.
+    """
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.health: list[float] = []
+        self.lost = 0
+        self.refused = 0
+        self.wrong: list[str] = []
+        self.versions: set[str] = set()
+        self.speed = 0.0
+
+    @staticmethod
+    def _at(values: list[float], share: float) -> float:
+        return round(sorted(values)[min(len(values) - 1, int(share * len(values)))], 2)
+
+    def percentile(self, share: float, values: list[float] | None = None) -> float:
+        """A percentile of the times, in milliseconds."""
+        return self._at(self.times if values is None else values, share)
+
+
+class Client:
+    """One connection, kept open, as far as the server allows."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.reader: asyncio.StreamReader | None = None
+        self.writer: asyncio.StreamWriter | None = None
+
+    async def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        """Send a request and read its answer."""
+        if self.writer is None:
+            self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+        assert self.reader is not None
+        self.writer.write(
+            f"{method} {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        lower = head.lower()
+        length = int(lower.partition(b"content-length:")[2].partition(b"\r\n")[0])
+        answer = await self.reader.readexactly(length)
+        if b"connection: close" in lower:
+            self.close()
+        return int(head.split(b" ", 2)[1]), answer
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self.writer is not None:
+            self.writer.close()
+        self.reader = self.writer = None
+
+
+async def ask_all(port: int, seconds: float, *, health: bool = False, clients: int = CLIENTS) -> Load:
+    """Let clients ask one passage after the other; the first second does not count."""
+    load, texts, begin = Load(), passages(), time.perf_counter()
+    measured = begin + 1
+    end = measured + seconds
+
+    async def run() -> None:
+        client = Client(port)
+        while (start := time.perf_counter()) < end:
+            body = json.dumps({"text": next(texts)}).encode()
+            status, _ = await client.ask("POST", "/extract", body)
+            assert status == 200, status
+            if measured < start and (now := time.perf_counter()) < end:
+                load.times.append(1_000 * (now - start))
+        client.close()
+
+    async def probe() -> None:
+        client = Client(port)
+        while (start := time.perf_counter()) < end:
+            await client.ask("GET", "/health")
+            load.health.append(1_000 * (time.perf_counter() - start))
+            await asyncio.sleep(0.02)
+        client.close()
+
+    await asyncio.gather(*(run() for _ in range(clients)), *([probe()] if health else []))
+    load.speed = round(len(load.times) / seconds, 1)
+    return load
+
+
+async def ask_paced(port: int, seconds: float, speed: float) -> Load:
+    """Send so many requests per second, whether or not the ones before are answered."""
+    load, texts, free = Load(), passages(), [Client(port) for _ in range(200)]
+    draw = random.Random(0)
+    tasks = set()
+
+    async def one(client: Client, text: str) -> None:
+        start = time.perf_counter()
+        await client.ask("POST", "/extract", json.dumps({"text": text}).encode())
+        load.times.append(1_000 * (time.perf_counter() - start))
+        free.append(client)
+
+    begin = due = time.perf_counter()
+    while due < begin + seconds:
+        if (left := due - time.perf_counter()) > 0:
+            await asyncio.sleep(left)
+        task = asyncio.ensure_future(one(free.pop(), next(texts)))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        due += draw.expovariate(speed)
+    await asyncio.gather(*tasks)
+    return load
+
+
+def measure_memory(model: str, count: int) -> dict[str, Any]:
+    """Resident memory after 50,000 passages, and after all."""
+    with served(model) as (port, process):
+        first = min(50_000, count // 5)
+        asyncio.run(feed(port, 0, first))
+        before = resident(process.pid)
+        asyncio.run(feed(port, first, count))
+        after = resident(process.pid)
+    return {"memory passages": count, "memory MB": [round(before / 1e6, 1), round(after / 1e6, 1)],
+            "memory growth": round(after / before - 1, 4)}  # fmt: skip
+
+
+async def feed(port: int, start: int, end: int) -> None:
+    """Send passages with words that no other one has."""
+    texts, draw = passages(), random.Random(start)
+
+    async def run(numbers: Iterator[int]) -> None:
+        client = Client(port)
+        for number in numbers:
+            batch = []
+            for offset in range(BATCH // 4):
+                words = next(texts).split()
+                words[draw.randrange(len(words))] = f"svc-{number + offset}-{draw.randrange(10**6)}"
+                words[draw.randrange(len(words))] = f"Q{draw.randrange(10**9)}x"
+                batch.append(" ".join(words))
+            status, _ = await client.ask("POST", "/extract", json.dumps({"passages": batch}).encode())
+            assert status == 200, status
+        client.close()
+
+    numbers = iter(range(start, end, BATCH // 4))
+    await asyncio.gather(*(run(numbers) for _ in range(4)))
+
+
+def resident(pid: int) -> int:
+    """The resident memory of a process in bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def measure_loss(model: str, times: int) -> dict[str, Any]:
+    """Requests without an answer in ends, reloads, and when a worker is killed."""
+    lost = answered = 0
+    codes = set()
+    for number in range(times):
+        with served(model, *(["--workers", "2"] if number % 4 == 3 else [])) as (port, process):
+            load = asyncio.run(ask_until_gone(port, process))
+            process.wait(120)
+            lost, answered = lost + load.lost, answered + len(load.times)
+            codes.add(process.returncode)
+    figures: dict[str, Any] = {"lost in ends": lost, "answered in ends": answered, "exit codes": sorted(codes)}
+    with served(model) as (port, _):
+        load = asyncio.run(ask_while_reloading(port, times))
+        figures |= {"lost in reloads": load.lost, "answered in reloads": len(load.times)}
+    with served(model, "--workers", "2") as (port, process):
+        load = asyncio.run(ask_while_killed(port, process))
+        figures |= {"lost when a worker is killed": load.lost, "answered then": len(load.times)}
+    return figures
+
+
+async def ask_until_gone(port: int, process: "subprocess.Popen[str]") -> Load:
+    """Clients ask; after a second the server is told to end."""
+    load, texts = Load(), passages()
+
+    async def run() -> None:
+        client = Client(port)
+        while True:
+            try:
+                if client.writer is None:
+                    client.reader, client.writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                return
+            try:
+                await client.ask("POST", "/extract", json.dumps({"text": next(texts)}).encode())
+                load.times.append(0)
+            except (OSError, asyncio.IncompleteReadError):
+                load.lost += 1
+                return
+
+    async def end() -> None:
+        await asyncio.sleep(random.uniform(0.5, 1.0))
+        process.send_signal(signal.SIGTERM)
+
+    await asyncio.gather(*(run() for _ in range(CLIENTS)), end())
+    return load
+
+
+async def ask_while_reloading(port: int, times: int) -> Load:
+    """Clients ask while the model is loaded again and again."""
+    load, texts, ends = Load(), passages(), asyncio.Event()
+
+    async def run() -> None:
+        client = Client(port)
+        while not ends.is_set():
+            try:
+                status, _ = await client.ask("POST", "/extract", json.dumps({"text": next(texts)}).encode())
+                load.times.append(0)
+                load.lost += status != 200
+            except (OSError, asyncio.IncompleteReadError):
+                load.lost += 1
+                client.close()
+        client.close()
+
+    async def reload() -> None:
+        client = Client(port)
+        for _ in range(times):
+            status, answer = await client.ask("POST", "/model/reload")
+            assert status == 200, answer
+        ends.set()
+
+    await asyncio.gather(*(run() for _ in range(CLIENTS)), reload())
+    return load
+
+
+async def ask_while_killed(port: int, process: "subprocess.Popen[str]") -> Load:
+    """Clients ask while one of two workers is killed, until there are two again."""
+    load, texts, ends = Load(), passages(), asyncio.Event()
+
+    async def run() -> None:
+        client = Client(port)
+        while not ends.is_set():
+            try:
+                await client.ask("POST", "/extract", json.dumps({"text": next(texts)}).encode())
+                load.times.append(0)
+            except (OSError, asyncio.IncompleteReadError):
+                load.lost += 1
+                client.close()
+        client.close()
+
+    async def kill() -> None:
+        await asyncio.sleep(1)
+        before = set(children(process.pid))
+        os.kill(min(before), signal.SIGKILL)
+        client = Client(port)
+        for _ in range(600):
+            await asyncio.sleep(0.1)
+            _, text = await client.ask("GET", "/metrics")
+            if b"domain_ner_workers 2" in text and set(children(process.pid)) != before:
+                break
+        client.close()
+        ends.set()
+
+    await asyncio.gather(*(run() for _ in range(CLIENTS)), kill())
+    return load
+
+
+def children(pid: int) -> list[int]:
+    """The processes that answer, which are children of the parent that have loaded the model."""
+    found = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [each for each in found if resident(each) > 80_000_000]
+
+
+if __name__ == "__main__":
+    main()

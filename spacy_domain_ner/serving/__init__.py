@@ -1,0 +1,1 @@
+"""A trained model behind HTTP: one model thread per process, and requests that share its batches."""

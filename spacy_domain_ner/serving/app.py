@@ -1,0 +1,286 @@
+"""The application: its routes, and what they answer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+from spacy.language import Language
+from starlette.exceptions import HTTPException
+
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.extraction.lines import to_json
+from spacy_domain_ner.serving.engine import Answer, Engine, QueueFullError
+from spacy_domain_ner.serving.group import Alone, Group, Replacement
+from spacy_domain_ner.serving.guard import GoneError, Guard, Receive
+from spacy_domain_ner.serving.metrics import Metrics, merged
+from spacy_domain_ner.serving.model import ServedModel
+from spacy_domain_ner.serving.pages import docs_page, main_page
+from spacy_domain_ner.serving.requests import ExtractRequest, RequestError, Wanted, read_request, write_answer
+from spacy_domain_ner.serving.sampling import SampleLog
+from spacy_domain_ner.serving.settings import Settings
+from spacy_domain_ner.version import __version__
+
+
+def create_app(model: str | Path | Language, settings: Settings | None = None) -> FastAPI:
+    """Make the application that answers over HTTP, for any ASGI server.
+
+        app = create_app("en_software_ner", Settings(max_batch=32))
+
+    The model is loaded at once, so that whatever is wrong with it is known before the server listens.
+
+    Args:
+        model: A trained model's folder, the name of its package, or a pipeline that is loaded already.
+        settings: What the server is told; None takes the defaults, which ask for no token.
+
+    Returns:
+        The application.
+
+    Raises:
+        UserError: The model can't be loaded, or a file that the settings name can't be read or written.
+    """
+    return Service(model, settings or Settings()).app
+
+
+class Service:
+    """A model, the thread that reads with it, and the routes.
+
+    Attributes:
+        settings: What the server was told.
+        engine: What reads.
+        metrics: What this process has counted.
+        replacement: What replaces the model of this process.
+        group: All processes together.
+        app: The application.
+    """
+
+    def __init__(self, model: str | Path | Language, settings: Settings) -> None:
+        """Load the model and make the application; the arguments are those of `create_app`."""
+        self.settings = settings
+        self.engine = Engine(ServedModel(model, settings), settings)
+        self.metrics = Metrics()
+        self.replacement = Replacement(self.engine, model, settings)
+        self.group: Group = Alone(self.engine, self.replacement, self.count)
+        self._log = SampleLog(settings.log, settings.log_share) if settings.log is not None else None
+        self.app = self._make_app()
+
+    def _make_app(self) -> FastAPI:
+        app = FastAPI(
+            title="Entities",
+            description="The entities of texts, with types, offsets and confidence.",
+            version=__version__,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+            lifespan=self._lifespan,
+        )
+        app.state.service = self
+        app.add_exception_handler(HTTPException, _http_error)
+        body = {"requestBody": {"required": True, "content": {"application/json": {"schema": _schema_of_request()}}}}
+        app.post("/extract", openapi_extra=body)(self.extract)
+        app.get("/model")(self.model)
+        app.post("/model/reload")(self.reload)
+        app.get("/metrics")(self.show_metrics)
+        app.get("/health")(self.health)
+        app.get("/ready")(self.ready)
+        app.get("/", include_in_schema=False)(self.page)
+        app.get("/docs", include_in_schema=False)(self.docs)
+        paths = frozenset(route.path for route in app.routes if hasattr(route, "path"))
+        # Each one goes around those before it. Errors of the guard get CORS's headers, too.
+        app.add_middleware(
+            Guard,
+            settings=self.settings,
+            metrics=self.metrics,
+            paths=paths,
+            direct={("POST", "/extract"): self._extract},
+            is_ending=lambda: self.engine.is_ending,
+        )
+        if self.settings.cors:
+            app.add_middleware(
+                CORSMiddleware,
+                allow_origins=list(self.settings.cors),
+                allow_methods=["GET", "POST"],
+                allow_headers=["Authorization", "Content-Type"],
+            )
+        return app
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(self.engine.close)
+        if self._log is not None:
+            self._log.close()
+
+    async def extract(self, request: Request) -> Response:
+        """Find the entities in one text, or in many passages.
+
+        A passage that can't be read has an `error` in its place; the others have `entities`, each with `name`, `type`,
+        `start`, `end` (exclusive) and `confidence`. `model` says which model has read them.
+        """
+        # Only described here: the guard asks `_extract`.
+        return Response(await self._extract(await request.body(), request.receive), media_type="application/json")
+
+    async def _extract(self, body: bytes, receive: Receive) -> bytes:
+        wanted = read_request(body, self.settings)
+        model = self.engine.model
+        asked = wanted.request
+        _thresholds(model, asked)
+        if asked.expected and not model.expects:
+            raise RequestError(422, "This model gives no expected number of entities", "Leave out `expected`.")
+        answer = Answer(model, [], [])
+        if texts := wanted.texts:
+            answer = await self.read(texts, receive, asked.expected)
+        self._count(wanted, answer)
+        return to_json(write_answer(wanted, answer, _thresholds(answer.model, asked)))
+
+    async def read(self, texts: Sequence[str], receive: Receive, expects: bool = False) -> Answer:
+        """Let the model read texts, in the batches of all requests.
+
+        Args:
+            texts: The texts, at least one.
+            receive: ASGI's way to learn that the client has gone; what the model has not read then is left out.
+            expects: Whether the expected numbers of entities are asked, too.
+
+        Returns:
+            The model, and what it found in each text.
+
+        Raises:
+            RequestError: There is no room for them, or no answer in time.
+            GoneError: The client has gone.
+        """
+        try:
+            job = self.engine.submit(texts, expects)
+        except QueueFullError as error:
+            raise RequestError(
+                429, f"{self.engine.waiting} passages wait already, and there is no room for {len(texts)} more",
+                "Try again later, or use `domain-ner extract` for files.", max(1.0, error.seconds),
+            ) from None  # fmt: skip
+        late = RequestError(
+            503, f"There was no answer within {self.settings.timeout:g} seconds", "Send fewer passages at once."
+        )  # fmt: skip
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(self.settings.timeout, job.give_up, late)
+        gone = asyncio.ensure_future(receive())
+        gone.add_done_callback(lambda _: job.give_up(GoneError()))
+        try:
+            return await job.answer
+        finally:
+            timer.cancel()
+            gone.cancel()
+
+    def _count(self, wanted: Wanted, answer: Answer) -> None:
+        metrics = self.metrics
+        readable = [record for record in wanted.records if isinstance(record, dict)]
+        refused = len(wanted.records) - len(readable)
+        for record, entities in zip(readable, answer.found, strict=True):
+            if isinstance(entities, str):
+                refused += 1
+                continue
+            for entity in entities:
+                metrics.count("domain_ner_entities_total", type=entity.type)
+                if entity.confidence is not None:
+                    metrics.observe("domain_ner_confidence", entity.confidence, type=entity.type)
+            if self._log is not None:
+                self._log.add(record, entities, answer.model.identity)
+        metrics.count("domain_ner_passages_refused_total", refused)
+        metrics.count("domain_ner_passages_total", len(wanted.records) - refused)
+
+    async def model(self) -> Response:
+        """What is known of the model: its types with definitions and thresholds, and its scores."""
+        return _json(self.engine.model.description)
+
+    async def reload(self) -> Response:
+        """Load the model again from where it came from, and let it answer in place of the old one.
+
+        Requests are answered all the while. If the new one can't be loaded, or fails on a first passage, the old one
+        stays. Only a server with a token does this.
+        """
+        if not self.settings.token:
+            raise RequestError(
+                403, "This server has no token, so it does not reload", "Start it with one (--token-env)."
+            )
+        done = await self.reload_model()
+        if done.problem:
+            raise RequestError(409, f"The old model stays: {done.problem}", "Fix the model, and try again.")
+        return _json({"model": done.model, "before": done.before})
+
+    async def reload_model(self) -> Any:
+        """Replace the model in all processes, and count it."""
+        done = await self.group.reload()
+        self.metrics.count("domain_ner_reloads_total", result="failed" if done.problem else "done")
+        return done
+
+    async def show_metrics(self) -> Response:
+        """Counts of requests, passages and entities, times and confidences, as Prometheus reads them."""
+        text = merged(await self.group.metrics()).to_text()
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    def count(self) -> Metrics:
+        """What this process has counted, and how it stands."""
+        metrics = self.metrics
+        metrics.set("domain_ner_queue_passages", self.engine.waiting)
+        metrics.set("domain_ner_batches_total", self.engine.batches)
+        metrics.set("domain_ner_workers", 1)
+        metrics.set("domain_ner_log_failures_total", self._log.failures if self._log is not None else 0)
+        if (resident := _resident_bytes()) is not None:
+            metrics.set("domain_ner_resident_bytes", resident)
+        for key in [key for key in metrics.values if key[0] == "domain_ner_model_info"]:
+            del metrics.values[key]
+        metrics.set("domain_ner_model_info", 1, **self.engine.model.identity)
+        return metrics
+
+    async def health(self) -> Response:
+        """Whether the server lives."""
+        return _json({"status": "ok"})
+
+    async def ready(self) -> Response:
+        """Whether the model is loaded and warm, and the server takes requests."""
+        if self.engine.is_ending:
+            raise RequestError(503, "The server is about to end", "Ask another one.")
+        return _json({"status": "ready", "model": self.engine.model.identity})
+
+    async def page(self) -> Response:
+        """A page on which a person tries the model."""
+        return main_page()
+
+    async def docs(self) -> Response:
+        """The routes, on a page that loads nothing from elsewhere."""
+        return docs_page(self.app.openapi())
+
+
+def _thresholds(model: ServedModel, asked: ExtractRequest) -> Any:
+    try:
+        return model.thresholds(asked.min_confidence, asked.precision, asked.keep_unproven)
+    except UserError as error:
+        raise RequestError(422, error.what, error.hint) from None
+
+
+def _json(value: Any) -> Response:
+    return Response(to_json(value) + b"\n", media_type="application/json")
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 500)
+    what = {404: "There is no such path", 405: "This path takes another method"}.get(status, "The request failed")
+    headers = getattr(error, "headers", None)
+    return Response(
+        to_json({"error": what, "hint": "The paths are listed at /docs."}) + b"\n", status,
+        media_type="application/json", headers=headers,
+    )  # fmt: skip
+
+
+def _schema_of_request() -> dict[str, Any]:
+    return ExtractRequest.model_json_schema()
+
+
+def _resident_bytes() -> int | None:
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    import resource
+
+    return pages * resource.getpagesize()

@@ -1,0 +1,152 @@
+"""A model that is served: which one it is, and what there is to say of it."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import srsly
+from spacy.language import Language
+
+from spacy_domain_ner.confidence import find_recognizer, read_calibration
+from spacy_domain_ner.confidence.prediction import EXPECTED
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.extraction.extractor import Extractor, Thresholds
+from spacy_domain_ner.models import load_model
+from spacy_domain_ner.schema import assign_colors, read_schema
+from spacy_domain_ner.serving.settings import Settings
+
+# What a model reads before the first request: whatever it makes on first use is there then.
+WARM_UP = "The first passage takes longer than the others."
+# The precisions for which `/model` gives thresholds.
+PRECISIONS = (0.8, 0.9, 0.95)
+
+
+class ServedModel:
+    """A model that is loaded and warm.
+
+    Attributes:
+        extractor: What finds the entities. It belongs to one thread at a time.
+        name: The package's name with the language, such as en_software_ner.
+        version: The package's version.
+        expects: Whether it can say how many entities it expects.
+        digest: Eight hexadecimal digits that tell two trainings with the same version apart.
+        description: What `/model` says: `name`, `version`, `digest`, `types` with the definition, the colour and the
+            thresholds of each, and `scores`.
+    """
+
+    def __init__(self, model: str | Path | Language, settings: Settings) -> None:
+        """Load a model and let it read a passage.
+
+        Args:
+            model: A trained model's folder, the name of its package, or a pipeline that is loaded already.
+            settings: What the server was told: where definitions and scores are.
+
+        Raises:
+            UserError: It can't be loaded, or fails on a passage; or definitions or scores can't be read.
+        """
+        nlp = model if isinstance(model, Language) else load_model(model)
+        self.extractor = Extractor(nlp)
+        self.name = f"{nlp.meta.get('lang', '')}_{nlp.meta.get('name', '')}"
+        self.version = str(nlp.meta.get("version", ""))
+        self.digest = _digest(nlp)
+        self.expects = hasattr(find_recognizer(nlp), EXPECTED)
+        self.description = self._describe(settings.schema, settings.metrics)
+        try:
+            list(self.extractor([WARM_UP]))
+        except Exception as error:  # of any component
+            raise UserError(
+                f"The model {self.name} {self.version} can be loaded, but fails on a passage: {type(error).__name__}",
+                "Try it first: domain-ner extract MODEL FILE",
+            ) from error
+        # Each takes a while to find, and a client asks for the same ones again and again.
+        self._thresholds = lru_cache(maxsize=256)(self._find_thresholds)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What each answer says of the model that gave it."""
+        return {"name": self.name, "version": self.version, "digest": self.digest}
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} ({self.digest})"
+
+    def thresholds(
+        self, min_confidence: float | Mapping[str, float] | None, precision: float | None, keep_unproven: bool
+    ) -> Thresholds:
+        """Find how sure the model must be of an entity, as `Extractor` takes it.
+
+        Raises:
+            UserError: A value does not fit, or the model has no confidence or no thresholds.
+        """
+        given = tuple(min_confidence.items()) if isinstance(min_confidence, Mapping) else min_confidence
+        return self._thresholds(given, precision, keep_unproven)
+
+    def _find_thresholds(
+        self, given: tuple[tuple[str, float], ...] | float | None, precision: float | None, keep_unproven: bool
+    ) -> Thresholds:
+        least = dict(given) if isinstance(given, tuple) else () if given is None else given
+        return Thresholds.of(self.extractor.nlp, least, precision, keep_unproven)
+
+    def _describe(self, schema: Path | None, metrics: Path | None) -> dict[str, Any]:
+        meta = self.extractor.nlp.meta
+        if schema is not None:
+            types = read_schema(schema)
+            definitions = {each.name: each.definition for each in types.entity_types}
+            colors: Mapping[str, str | None] = types.colors
+        else:
+            definitions, colors = meta.get("entity_types") or {}, {}
+        labels = sorted({label for labels in self.extractor.nlp.pipe_labels.values() for label in labels})
+        chosen = assign_colors(labels, colors)
+        return {
+            **self.identity,
+            "description": meta.get("description", ""),
+            "has_confidence": find_recognizer(self.extractor.nlp) is not None,
+            "types": {
+                label: {
+                    "definition": definitions.get(label, ""),
+                    "color": chosen[label],
+                    "thresholds": self._reaching(label),
+                }
+                for label in labels
+            },
+            "scores": _scores(metrics) if metrics is not None else meta.get("performance") or {},
+        }
+
+    def _reaching(self, label: str) -> dict[str, float | None]:
+        """The lowest confidence of a type from which on a precision is reached; None where none reaches it."""
+        calibration = read_calibration(self.extractor.nlp)
+        if calibration is None:
+            return {}
+        return {str(precision): calibration.reaching(precision).get(label) for precision in PRECISIONS}
+
+
+def _scores(metrics: Path) -> dict[str, Any]:
+    hint = "Make it first: weasel run evaluate"
+    try:
+        read = srsly.read_json(metrics)
+        keys = ("precision", "recall", "f1", "support")
+        return {
+            "passages": read["passages"],
+            "micro": {key: read["micro"][key] for key in keys},
+            "types": {label: {key: scores[key] for key in keys} for label, scores in read["types"].items()},
+        }
+    except OSError as error:
+        raise UserError(f"Can't read {metrics}: {error.strerror}", hint) from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{metrics} does not hold the scores of `evaluate`", hint) from None
+
+
+def _digest(nlp: Language) -> str:
+    """A hash of the model's files, or of its bytes where it comes from none."""
+    found = hashlib.blake2b(digest_size=4)
+    folder = nlp.path
+    if folder is None or not Path(folder).is_dir():
+        found.update(nlp.to_bytes())
+        return found.hexdigest()
+    for file in sorted(path for path in Path(folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+        found.update(file.relative_to(folder).as_posix().encode("utf8", "surrogateescape"))
+        with file.open("rb") as stream:
+            while part := stream.read(1 << 20):
+                found.update(part)
+    return found.hexdigest()

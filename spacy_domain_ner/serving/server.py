@@ -1,0 +1,270 @@
+"""Listening, and ending so that no request is lost."""
+
+import asyncio
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.extraction.lines import to_json
+from spacy_domain_ner.serving.app import Service
+from spacy_domain_ner.serving.settings import Settings
+
+# Connections that wait until they are accepted.
+BACKLOG = 2_048
+# How long, in seconds, an idle connection stays open for a next request: longer than a proxy keeps it.
+KEEP_ALIVE = 75
+# How long, in seconds, a server that ends still takes requests on connections that are open. A client that has just got
+# an answer may be sending the next one.
+LINGER = 0.5
+# How often, in seconds, a thread that computes lets others run. The model's thread would else hold up the answers.
+SWITCH_INTERVAL = 0.001
+
+
+def serve(
+    model: str | Path,
+    settings: Settings | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: int = 1,
+    started: Callable[[str, str], object] | None = None,
+) -> None:
+    """Answer requests for the entities of texts over HTTP, until SIGTERM or Ctrl-C.
+
+    On either of them the server finishes what it has taken, and returns. On SIGHUP it loads the model again, and
+    replaces it without a gap.
+
+    Args:
+        model: A trained model's folder, or the name of its package.
+        settings: What the server is told; None takes the defaults.
+        host: The address to listen on. The default can be reached from this machine only.
+        port: The port; 0 takes a free one.
+        workers: The number of processes. Each loads the model, and the cores are shared among them.
+        started: Called when requests are answered, with the server's address and the model.
+
+    Raises:
+        UserError: The model can't be loaded, the port is taken, or an argument does not fit.
+    """
+    settings = settings or Settings()
+    if workers < 1:
+        raise UserError(f"`workers` is {workers}", "It must be 1 or more.")
+    with _listening(host, port) as listener:
+        address = _address(host, listener)
+        tell = started or (lambda *_: None)
+        if workers > 1:
+            from spacy_domain_ner.serving.workers import supervise
+
+            supervise(model, settings, listener, workers, lambda name: tell(address, name))
+        else:
+            service = Service(model, settings)
+            run_server(service, listener, lambda: tell(address, str(service.engine.model)))
+
+
+def run_server(
+    service: Service, listener: socket.socket, started: Callable[[], object] = lambda: None, *, shares: bool = False
+) -> None:
+    """Answer requests in this process until a signal ends it.
+
+    Args:
+        service: What answers.
+        listener: A socket that is bound.
+        started: Called when requests are answered.
+        shares: Whether other processes accept from the same socket.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    config = uvicorn.Config(
+        service.app,
+        http=_Protocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        # So many connections are accepted at once: one, where other processes are to get some of them.
+        backlog=1 if shares else BACKLOG,
+        limit_concurrency=_most_connections(),
+    )
+    _Server(config, service, started).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server with an end of its own.
+
+    uvicorn closes idle connections at once, so that a request that is under way on one is lost, and then dies by the
+    signal, so that the exit code is not 0.
+    """
+
+    def __init__(self, config: uvicorn.Config, service: Service, started: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._service = service
+        self._tell_started = started
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # What was ignored stays so: a worker's parent gets Ctrl-C.
+            if signal.getsignal(number) != signal.SIG_IGN:
+                loop.add_signal_handler(number, self._end)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        yield
+
+    def _end(self) -> None:
+        # The second signal does not wait.
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    def _reload(self) -> None:
+        async def reload() -> None:
+            print((await self._service.reload_model()).in_words(), file=sys.stderr, flush=True)
+
+        task = asyncio.get_running_loop().create_task(reload())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for sock in sockets or ():
+            sock.listen(BACKLOG)
+        self._tell_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._service.engine.is_ending = True
+        for sock in sockets or ():
+            await self._accept_waiting(sock)
+        for server in self.servers:
+            server.close()
+        state, lingers_until = self.server_state, time.monotonic() + LINGER
+        ends_at = time.monotonic() + LINGER + 2 * self._service.settings.timeout
+        while state.connections and not self.force_exit and time.monotonic() < ends_at:
+            if time.monotonic() >= lingers_until:
+                for connection in list(state.connections):
+                    connection.shutdown()
+            await asyncio.sleep(0.02)
+        await self.lifespan.shutdown()
+
+    async def _accept_waiting(self, sock: socket.socket) -> None:
+        """Accept the connections that wait, which would be refused when the socket is closed."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(sock)
+        with suppress(OSError):
+            while True:
+                accepted, _ = sock.accept()
+                accepted.setblocking(False)
+                await loop.connect_accepted_socket(self._make_protocol, accepted)
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        protocol: Any = self.config.http_protocol_class
+        return protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+
+class _Protocol(H11Protocol):
+    """uvicorn's protocol, which ends a connection whose request does not arrive in time.
+
+    uvicorn waits for ever for the rest of a request's head.
+    """
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._is_refused = False
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._set_deadline()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        super().data_received(data)
+        is_waiting = self.cycle is None or self.cycle.response_complete
+        if is_waiting and self._deadline is None:
+            self._set_deadline()
+        elif not is_waiting and self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def _set_deadline(self) -> None:
+        self._deadline = self.loop.call_later(self._seconds, self._too_slow)
+
+    @property
+    def _seconds(self) -> float:
+        service: Service = self.config.app.state.service  # type: ignore[union-attr]
+        return service.settings.timeout
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if self.cycle is not None:
+            # What comes after an answer: the next request, or the rest of a body that was refused.
+            self.transport.close()
+        elif not self.transport.is_closing():
+            self._refuse(b"408 Request Timeout", "The request did not arrive in time")
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(b"400 Bad Request", "This is not an HTTP request that can be read")
+
+    def _refuse(self, status: bytes, what: str) -> None:
+        """Answer what can't be read, and read on for a moment: a client that still sends would else get a reset."""
+        self._is_refused = True
+        body = to_json({"error": what}) + b"\n"
+        self.transport.write(
+            b"HTTP/1.1 %b\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
+            % (status, len(body), body)
+        )
+        self.transport.write_eof()
+        self.loop.call_later(1, self.transport.close)
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that is bound to an address, and does not listen yet."""
+    hint = "Name an address of this machine with `host`, and a free port with `port`."
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise UserError(f"Can't listen on {host}, port {port}: {getattr(error, 'strerror', error)}", hint) from None
+    with listener:
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except (OSError, OverflowError) as error:
+            raise UserError(f"Can't listen on {host}, port {port}: {getattr(error, 'strerror', error)}", hint) from None
+        listener.setblocking(False)
+        yield listener
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+
+
+def _most_connections() -> int:
+    """As many as this process may have files open, less some for the model and the log."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 16_384 if hard == resource.RLIM_INFINITY else min(hard, 16_384)
+    if soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return max(32, soft - 128)

@@ -94,16 +94,20 @@ def init(model: Model, X: Any = None, Y: Any = None, *, words: str) -> None:  # 
 def forward(model: Model, docs: Sequence[Doc], is_train: bool) -> tuple[list[Floats2d], Callable[[Any], Any]]:
     arrays = [doc.to_array([ORTH]).reshape(-1) for doc in docs]
     ends = numpy.cumsum([len(array) for array in arrays])
-    keys, first, inverse = numpy.unique(
+    hashes, first, inverse = numpy.unique(
         numpy.concatenate([numpy.zeros(0, "uint64"), *arrays]), return_index=True, return_inverse=True
     )
+    keys = hashes.tolist()
+    stores = [doc.vocab.strings for doc in docs]
+    # Nearly always, all docs have one vocabulary.
+    shared = stores[0] if stores and all(store is stores[0] for store in stores) else None
 
     def text_of(number: int) -> str:
-        doc = docs[int(numpy.searchsorted(ends, first[number], side="right"))]
-        return str(doc.vocab.strings[int(keys[number])])
+        of_doc = shared if shared is not None else stores[int(numpy.searchsorted(ends, first[number], side="right"))]
+        return str(of_doc[keys[number]])
 
     # Each word once, however often it stands there.
-    vectors = model.ops.asarray2f(model.attrs["table"].read(keys.tolist(), text_of, remember=is_train))
+    vectors = model.ops.asarray2f(model.attrs["table"].read(keys, text_of, remember=is_train))
     weights: Floats2d = model.get_param("W")
     bias: Floats1d = model.get_param("b")
     places = model.ops.asarray1i(inverse.astype("int32"))
@@ -227,19 +231,21 @@ class Table:
 
     def _longest_pieces(self, part: str) -> list[int]:
         """From left to right, always the longest piece that there is."""
-        unknown = [self.numbers[self.about["unknown"]]]
+        numbers = self.numbers
+        unknown = [numbers[self.about["unknown"]]]
         if len(part) > LONGEST_WORD:
             return unknown
         found: list[int] = []
         start = 0
         while start < len(part):
             prefix = INSIDE if start else ""
-            ends = range(min(len(part), start + self.longest), start, -1)
-            end = next((end for end in ends if prefix + part[start:end] in self.numbers), None)
-            if end is None:
-                return unknown
-            found.append(self.numbers[prefix + part[start:end]])
-            start = end
+            piece = prefix + part[start : start + self.longest]
+            while piece not in numbers:
+                piece = piece[:-1]
+                if len(piece) == len(prefix):
+                    return unknown
+            found.append(numbers[piece])
+            start += len(piece) - len(prefix)
         return found
 
 

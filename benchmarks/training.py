@@ -74,7 +74,8 @@ def main() -> None:
             share = found["now"]["cpu_seconds"] / found["before"]["cpu_seconds"]
             rows.append({"corpus": corpus, "seed": int(seed), **found, "share_of_cpu_seconds": round(share, 3)})
     with replacing(SUMMARY) as stream:
-        json.dump({"versions": versions(), "before": arguments.before, "rows": rows}, stream, indent=2)
+        commits = {"before": arguments.before, "now": head()}
+        json.dump({"versions": versions(), "commits": commits, "rows": rows}, stream, indent=2)
         stream.write("\n")
     print_table(rows)
 
@@ -85,6 +86,12 @@ def check_out(commit: str, folder: Path) -> Path:
         subprocess.run(["git", "worktree", "add", "--detach", folder.resolve(), commit], cwd=REPOSITORY, check=True)
         subprocess.run([sys.executable, "setup.py", "-q", "egg_info"], cwd=folder, check=True)
     return folder.resolve()
+
+
+def head() -> str:
+    """The commit of this code, as far as it is committed."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def run(code: Path, corpus: Path, real: Path, seed: int, folder: Path) -> dict[str, Any]:

@@ -87,6 +87,8 @@ def package_model(
             "name": name,
             "version": version,
             "performance": _performance(scores),
+            # For whoever asks the model at work what its types are.
+            "entity_types": {each.name: each.definition for each in types.entity_types},
             "requirements": sorted({*trained.get("requirements", []), *(need for _, needs in code for need in needs)}),
             "sources": trained.get("sources") or [*_base_models(config), *map(_source, tables)],
         }

@@ -61,9 +61,9 @@ class FileUpdate:
 def update_project(project: Path = Path("."), *, dry_run: bool = False) -> list[FileUpdate]:
     """Bring the template's files of a project up to the installed version; the user's edits stay.
 
-    `project.yml`, `configs/`, `requirements.txt`, `.gitignore`, the CI workflow and `README.md` are cared for. A file
-    that was deleted stays deleted, and no other file of the project is touched. Each file is written whole, together
-    with the record of what the template gave for it: an interrupted update can be run again.
+    `project.yml`, `configs/`, `requirements.txt`, `.gitignore`, the CI workflow, `Containerfile` and `README.md` are
+    cared for. A file that was deleted stays deleted, and no other file of the project is touched. Each file is written
+    whole, together with the record of what the template gave for it: an interrupted update can be run again.
 
     Args:
         project: The project's folder.

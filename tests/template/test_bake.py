@@ -25,6 +25,7 @@ FILES = {
     ".domain-ner.json",
     ".github/workflows/train.yml",
     ".gitignore",
+    "Containerfile",
     "LICENSE",
     "README.md",
     "assets/annotations.jsonl",

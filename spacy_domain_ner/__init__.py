@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from spacy_domain_ner.reports.evaluation import evaluate
     from spacy_domain_ner.schema import EntitySchema, read_schema
     from spacy_domain_ner.serving.app import create_app
+    from spacy_domain_ner.serving.label_studio.bulk import PredictedTasks, predict_tasks
     from spacy_domain_ner.serving.server import serve
     from spacy_domain_ner.serving.settings import Settings
     from spacy_domain_ner.training import train
@@ -94,7 +95,9 @@ _MODULES = {
     "extract_files": "extraction.runs",
     "expected_entities": "confidence.prediction",
     "Settings": "serving.settings",
+    "PredictedTasks": "serving.label_studio.bulk",
     "create_app": "serving.app",
+    "predict_tasks": "serving.label_studio.bulk",
     "serve": "serving.server",
 }
 
@@ -106,6 +109,7 @@ __all__ = [
     "Gates",
     "Passage",
     "Policies",
+    "PredictedTasks",
     "Recipe",
     "Settings",
     "Span",
@@ -129,6 +133,7 @@ __all__ = [
     "measure_learning_curve",
     "new_project",
     "package_model",
+    "predict_tasks",
     "pull_annotations",
     "push_tasks",
     "read_passages",

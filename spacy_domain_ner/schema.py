@@ -3,7 +3,7 @@
 import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -180,10 +180,7 @@ class EntitySchema(_Strict):
             The type of that name; else the only one whose name has the same letters and digits, whatever their case
             (`Container ID` is CONTAINER_ID); else None.
         """
-        if label in self.labels:
-            return label
-        alike = [name for name in self.labels if _folded(name) == _folded(label)]
-        return alike[0] if len(alike) == 1 else None
+        return same_name(label, self.labels)
 
     @property
     def colors(self) -> dict[str, str]:
@@ -195,6 +192,22 @@ class EntitySchema(_Strict):
     def hotkeys(self) -> dict[str, str]:
         """A key for each of the first 30 labels, in the order of the file: digits from 1, then letters."""
         return dict(zip(self.labels, HOTKEYS, strict=False))
+
+
+def same_name(label: str, names: Collection[str]) -> str | None:
+    """Find the name that a label means.
+
+    Args:
+        label: A label.
+        names: The names that there are.
+
+    Returns:
+        The same name; else the only one with the same letters and digits, whatever their case; else None.
+    """
+    if label in names:
+        return label
+    alike = [name for name in names if _folded(name) == _folded(label)]
+    return alike[0] if len(alike) == 1 else None
 
 
 def _folded(label: str) -> str:

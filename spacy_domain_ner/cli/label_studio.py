@@ -1,4 +1,4 @@
-"""domain-ner label-studio push, domain-ner label-studio pull"""
+"""domain-ner label-studio push, domain-ner label-studio predict, domain-ner label-studio pull"""
 
 from pathlib import Path
 
@@ -55,6 +55,37 @@ def push_cli(
         msg.warn(warning)
     skipped = f", {pushed.skipped} left out that were there already" if pushed.skipped else ""
     msg.good(f"{pushed.created} task(s) created{skipped}: {pushed.address}")
+
+
+@verb("predict", label_studio)
+def predict_cli(
+    url: str = _URL,
+    token: str = _TOKEN,
+    project: str = _PROJECT,
+    model: str = typer.Option(..., "--model", "-m", help="Trained model: a folder or an installed package"),
+    max_characters: int = typer.Option(100_000, help="Characters of a text; a longer one gets an empty prediction"),
+    timeout: float = _TIMEOUT,
+) -> None:
+    """Give each task of a project a prediction of a model, with scores by which Label Studio can order them.
+
+    Tasks that have one of this model already are left out: an interrupted run can be repeated.
+    """
+    with progress_bar("Predicting") as progress:
+        done = ner.predict_tasks(
+            model, url, token, project, max_characters=max_characters, timeout=timeout, progress=progress
+        )
+    for warning in done.warnings:
+        msg.warn(warning)
+    if done.empty:
+        named = "; ".join(f"task {number}: {why}" for number, why in done.empty[:3])
+        more = f"; and {len(done.empty) - 3} more" if len(done.empty) > 3 else ""
+        msg.warn(f"{len(done.empty)} task(s) got an empty prediction: {named}{more}")
+    skipped = f", {done.skipped} task(s) left out that had one already" if done.skipped else ""
+    msg.good(f"{done.created} prediction(s) created{skipped}: {done.address}")
+    msg.plain(
+        f"To label the least sure tasks first: choose {done.model_version} under Settings, Annotation, Live "
+        "Predictions, and Uncertainty sampling under Settings, General."
+    )
 
 
 @verb("pull", label_studio)

@@ -12,6 +12,7 @@ class ProjectAnswer(BaseModel):
 
     id: NonNegativeInt
     title: str | None
+    label_config: str | None = None
     parsed_label_config: dict[str, "Control"] | None = None
     task_number: int | None = None
     num_tasks_with_annotations: int | None = None
@@ -58,10 +59,17 @@ class ProjectsPage(BaseModel):
 
 
 class TaskRow(BaseModel):
-    """A task in a list of them."""
+    """A task in a list of them.
+
+    Attributes:
+        id: Its number.
+        data: Its data.
+        predictions_model_versions: Which models' predictions it has, joined by commas; None where that was not asked.
+    """
 
     id: NonNegativeInt
     data: dict[str, Any]
+    predictions_model_versions: str | None = None
 
 
 class TasksPage(BaseModel):
@@ -90,6 +98,12 @@ class ImportBegun(BaseModel):
     """The number of an import that continues after the answer, by which it is asked for."""
 
     number: NonNegativeInt = Field(alias="import")
+
+
+class PredictionsCreated(BaseModel):
+    """How many predictions an import has created."""
+
+    created: NonNegativeInt
 
 
 class ImportDone(BaseModel):

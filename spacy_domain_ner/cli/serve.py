@@ -41,6 +41,12 @@ def serve_cli(
     metrics: Path = typer.Option(
         None, help="Scores that `evaluate` wrote, to be shown; by default those of the package"
     ),
+    label_studio: bool = typer.Option(
+        False, "--label-studio", help="Be an ML backend of Label Studio, too; the token is the password it is given"
+    ),
+    train_in: Path = typer.Option(
+        None, help="With --label-studio: train in this project's folder when Label Studio asks for it"
+    ),
 ) -> None:
     """Answer requests for the entities of texts over HTTP, and show a page to try the model.
 
@@ -61,6 +67,8 @@ def serve_cli(
         log_share=log_share,
         schema=schema,
         metrics=metrics,
+        label_studio=label_studio,
+        train_in=train_in,
     )
 
     def started(address: str, name: str) -> None:

@@ -15,7 +15,9 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.lines import to_json
 from spacy_domain_ner.serving.engine import Answer, Engine, QueueFullError
 from spacy_domain_ner.serving.group import Alone, Group, Replacement
-from spacy_domain_ner.serving.guard import GoneError, Guard, Receive
+from spacy_domain_ner.serving.guard import GoneError, Guard, Receive, has_token
+from spacy_domain_ner.serving.label_studio.backend import LabelStudioBackend
+from spacy_domain_ner.serving.label_studio.training import Training
 from spacy_domain_ner.serving.metrics import Metrics, merged
 from spacy_domain_ner.serving.model import ServedModel
 from spacy_domain_ner.serving.pages import docs_page, main_page
@@ -65,6 +67,11 @@ class Service:
         self.replacement = Replacement(self.engine, model, settings)
         self.group: Group = Alone(self.engine, self.replacement, self.count)
         self._log = SampleLog(settings.log, settings.log_share) if settings.log is not None else None
+        self._label_studio = LabelStudioBackend(
+            self,
+            lambda request: has_token(request.scope["headers"], settings.token, by_password=True),
+            Training(settings.train_in, model) if settings.train_in is not None else None,
+        )
         self.app = self._make_app()
 
     def _make_app(self) -> FastAPI:
@@ -88,6 +95,8 @@ class Service:
         app.get("/ready")(self.ready)
         app.get("/", include_in_schema=False)(self.page)
         app.get("/docs", include_in_schema=False)(self.docs)
+        if self.settings.label_studio:
+            self._label_studio.add_routes(app)
         paths = frozenset(route.path for route in app.routes if hasattr(route, "path"))
         # Each one goes around those before it. Errors of the guard get CORS's headers, too.
         app.add_middleware(

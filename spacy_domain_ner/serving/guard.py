@@ -1,6 +1,7 @@
 """What stands before the routes: who may ask, how large a body may be and how long it may take, and errors in words."""
 
 import asyncio
+import base64
 import hmac
 import sys
 import time
@@ -23,6 +24,11 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 # What anybody may ask: whether the server lives, and the pages, which hold nothing of the model.
 OPEN = frozenset({"/", "/docs", "/openapi.json", "/health", "/ready"})
+# What Label Studio asks with the token as a password, and what it tells without one.
+LABEL_STUDIO = frozenset({"/setup", "/predict", "/versions", "/label-studio"})
+LABEL_STUDIO_OPEN = frozenset({"/webhook"})
+# The most bytes of a request for predictions of tasks: it may be about all tasks of a project.
+TASKS_BODY = 128_000_000
 # All bodies that are held at once; more are refused until some are done.
 BODIES_HELD = 256_000_000
 HEADERS = [
@@ -98,18 +104,27 @@ class Guard:
             if path == "/extract":
                 self._metrics.observe("domain_ner_request_seconds", time.monotonic() - request.started)
 
+    def takes_password(self, path: str) -> bool:
+        """Whether a path takes the token as a password, too."""
+        return self._settings.label_studio and path in LABEL_STUDIO | LABEL_STUDIO_OPEN
+
     def _check_token(self, scope: MutableMapping[str, Any]) -> None:
         token = self._settings.token
+        path, by_password = scope["path"], False
+        if self._settings.label_studio:
+            by_password = path in LABEL_STUDIO
+            if path in LABEL_STUDIO_OPEN:
+                return
         # A browser asks without the token what it may ask.
-        if not token or scope["path"] in OPEN or scope["method"] == "OPTIONS":
+        if path in OPEN or scope["method"] == "OPTIONS" or has_token(scope["headers"], token, by_password):
             return
-        given = b"".join(value for name, value in scope["headers"] if name == b"authorization")
-        kind, _, value = given.partition(b" ")
-        if not hmac.compare_digest(value.strip(), token.encode("ascii")) or kind.lower() != b"bearer":
-            raise RequestError(401, "The token is missing or wrong", "Send the header Authorization: Bearer TOKEN.")
+        if by_password:
+            raise RequestError(401, "The password is missing or wrong", "The server's token is the password.")
+        raise RequestError(401, "The token is missing or wrong", "Send the header Authorization: Bearer TOKEN.")
 
     async def _read_body(self, scope: MutableMapping[str, Any], receive: Receive) -> bytes:
-        limit = self._settings.max_body
+        is_tasks = self._settings.label_studio and scope["path"] == "/predict"
+        limit = max(self._settings.max_body, TASKS_BODY) if is_tasks else self._settings.max_body
         headers = dict(scope["headers"])
         hint = "Send several requests, or use `domain-ner extract` for files."
         too_large = RequestError(413, f"The body is larger than {limit} bytes", hint)
@@ -136,6 +151,28 @@ class Guard:
         assert deadline.is_over
         what = f"The body did not arrive within {self._settings.timeout:g} seconds"
         raise RequestError(408, what, "Send the request again.")
+
+
+def has_token(headers: Iterable[tuple[bytes, bytes]], token: str, by_password: bool = False) -> bool:
+    """Whether a request has the token, compared in constant time.
+
+    Args:
+        headers: The request's headers, as ASGI gives them.
+        token: The token; "" lets everybody in.
+        by_password: Whether it may be the password of Basic authentication, too, whoever the user is.
+    """
+    if not token:
+        return True
+    given = b"".join(value for name, value in headers if name == b"authorization")
+    kind, _, value = given.partition(b" ")
+    value, wanted = value.strip(), token.encode("ascii")
+    if by_password and kind.lower() == b"basic":
+        try:
+            value = base64.b64decode(value, validate=True).partition(b":")[2]
+        except ValueError:
+            return False
+        return hmac.compare_digest(value, wanted)
+    return hmac.compare_digest(value, wanted) and kind.lower() == b"bearer"
 
 
 class _Deadline:
@@ -169,7 +206,7 @@ class _Request:
 
     def __init__(self, guard: Guard, scope: MutableMapping[str, Any], send: Send) -> None:
         self._guard = guard
-        self._method = scope["method"]
+        self._path = scope["path"]
         self._send = send
         self.started = time.monotonic()
         self.status = 0
@@ -189,7 +226,8 @@ class _Request:
         if error.status in (429, 503):
             headers.append((b"retry-after", str(max(1, round(error.retry_after))).encode()))
         if error.status == 401:
-            headers.append((b"www-authenticate", b"Bearer"))
+            by_password = self._guard.takes_password(self._path)
+            headers.append((b"www-authenticate", b'Basic realm="domain-ner"' if by_password else b"Bearer"))
         if error.status == HTTPStatus.REQUEST_TIMEOUT:
             headers.append((b"connection", b"close"))
         body = to_json({"error": error.what, **({"hint": error.hint} if error.hint else {})})

@@ -48,6 +48,15 @@ def docs_page(openapi: dict[str, Any]) -> Response:
     return _page(html)
 
 
+def label_studio_page(told: dict[str, Any]) -> Response:
+    """How Label Studio's backend stands.
+
+    Args:
+        told: What there is to say.
+    """
+    return _page(page_environment(__package__).get_template("label_studio.html.jinja").render(told=told))
+
+
 def _with_code(text: str) -> Markup:
     """A text of HTML, in which what stands in backticks is code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

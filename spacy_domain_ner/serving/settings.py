@@ -24,6 +24,10 @@ class Settings:
         log_share: The share of the passages that is written there, above 0 up to 1.
         schema: The entity types, whose definitions `/model` gives; None takes those of the model's package.
         metrics: The scores, as `evaluate` wrote them, which `/model` gives; None takes those of the model's package.
+        label_studio: Whether to be an ML backend of Label Studio, too. The token is the password that Label Studio is
+            given for it.
+        train_in: With `label_studio`: the project's folder in which to train when Label Studio asks for it. None does
+            not train.
     """
 
     max_batch: int = 64
@@ -39,6 +43,8 @@ class Settings:
     log_share: float = 0.05
     schema: Path | None = None
     metrics: Path | None = None
+    label_studio: bool = False
+    train_in: Path | None = None
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -60,5 +66,10 @@ class Settings:
             raise UserError(f"`timeout` is {self.timeout}", "Give a number of seconds above 0.")
         if not 0 < self.log_share <= 1:
             raise UserError(f"`log_share` is {self.log_share}", "Give a share above 0, up to 1.")
+        if self.train_in is not None and not self.label_studio:
+            raise UserError("`train_in` is for a backend of Label Studio only", "Give `label_studio`, too.")
+        # Any page in a browser on this machine can send what begins a training.
+        if self.train_in is not None and not self.token:
+            raise UserError("`train_in` needs a token", "Set one, and give it to Label Studio as the password.")
         if not self.token.isascii() or any(character.isspace() for character in self.token):
             raise UserError("The token has white space or characters beyond ASCII", "A header can't hold them.")

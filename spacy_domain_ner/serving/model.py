@@ -123,6 +123,8 @@ class ServedModel:
 
 def _scores(metrics: Path) -> dict[str, Any]:
     hint = "Make it first: weasel run evaluate"
+    if not metrics.is_file():
+        raise UserError(f"There is no file {metrics}", hint)
     try:
         read = srsly.read_json(metrics)
         keys = ("precision", "recall", "f1", "support")

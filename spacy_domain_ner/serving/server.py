@@ -57,7 +57,7 @@ def serve(
     settings = settings or Settings()
     if workers < 1:
         raise UserError(f"`workers` is {workers}", "It must be 1 or more.")
-    with _listening(host, port) as listener:
+    with _bound(host, port, shared=workers > 1) as listener:
         address = _address(host, listener)
         tell = started or (lambda *_: None)
         if workers > 1:
@@ -69,16 +69,13 @@ def serve(
             run_server(service, listener, lambda: tell(address, str(service.engine.model)))
 
 
-def run_server(
-    service: Service, listener: socket.socket, started: Callable[[], object] = lambda: None, *, shares: bool = False
-) -> None:
+def run_server(service: Service, listener: socket.socket, started: Callable[[], object] = lambda: None) -> None:
     """Answer requests in this process until a signal ends it.
 
     Args:
         service: What answers.
         listener: A socket that is bound.
         started: Called when requests are answered.
-        shares: Whether other processes accept from the same socket.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
     config = uvicorn.Config(
@@ -91,8 +88,7 @@ def run_server(
         access_log=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE,
-        # So many connections are accepted at once: one, where other processes are to get some of them.
-        backlog=1 if shares else BACKLOG,
+        backlog=BACKLOG,
         limit_concurrency=_most_connections(),
     )
     _Server(config, service, started).run(sockets=[listener])
@@ -136,8 +132,6 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        for sock in sockets or ():
-            sock.listen(BACKLOG)
         self._tell_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -232,9 +226,23 @@ class _Protocol(H11Protocol):
         self.loop.call_later(1, self.transport.close)
 
 
+def bind_again(listener: socket.socket) -> socket.socket:
+    """Make another socket with the address of one that is bound and shared, for a process of its own.
+
+    The system divides the connections among the sockets. From one socket for all, the process that wakes up first would
+    take most of them.
+    """
+    own = socket.socket(listener.family, listener.type, listener.proto)
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    own.bind(listener.getsockname())
+    own.setblocking(False)
+    return own
+
+
 @contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket that is bound to an address, and does not listen yet."""
+def _bound(host: str, port: int, shared: bool) -> Iterator[socket.socket]:
+    """A socket that is bound to an address, and does not listen yet; others may be bound to it where it is shared."""
     hint = "Name an address of this machine with `host`, and a free port with `port`."
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -246,6 +254,12 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     with listener:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                # Another server of the same user may not share it, so it must be free.
+                with socket.socket(family, kind, protocol) as alone:
+                    alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    alone.bind(address)
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listener.bind(address)
         except (OSError, OverflowError) as error:
             raise UserError(f"Can't listen on {host}, port {port}: {getattr(error, 'strerror', error)}", hint) from None

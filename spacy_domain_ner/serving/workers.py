@@ -1,4 +1,4 @@
-"""Several processes that answer on one socket: starting, replacing and ending them, and asking all of them."""
+"""Several processes that answer on one port: starting, replacing and ending them, and asking all of them."""
 
 import asyncio
 import itertools
@@ -21,7 +21,7 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.serving.app import Service
 from spacy_domain_ner.serving.group import Reloaded
 from spacy_domain_ner.serving.metrics import Metrics, counters, merged
-from spacy_domain_ner.serving.server import LINGER, run_server
+from spacy_domain_ner.serving.server import LINGER, bind_again, run_server
 from spacy_domain_ner.serving.settings import Settings
 
 # The longest pause, in seconds, before a process is started again that fails again and again.
@@ -270,7 +270,7 @@ def _work(listener: socket.socket, connection: Connection, model: str | Path, se
         member.start()
         member.send("ready", str(service.engine.model))
 
-    run_server(service, listener, started, shares=True)
+    run_server(service, bind_again(listener), started)
     # All is done and written, and taking the interpreter apart takes seconds.
     os._exit(0)
 

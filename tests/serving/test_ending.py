@@ -158,7 +158,7 @@ def test_of_several_processes_one_that_is_killed_is_replaced_and_all_exchange_th
         (["{model}", "--log-share", "2"], "--log-share is 2"),
         (["{model}", "--queue", "10"], "--max-passages"),
         (["{model}", "--schema", "nowhere.yml"], "There is no file nowhere.yml"),
-        (["{model}", "--metrics", "nowhere.json"], "Can't read nowhere.json"),
+        (["{model}", "--metrics", "nowhere.json"], "There is no file nowhere.json"),
     ],
 )
 def test_what_does_not_fit_is_said_before_the_server_listens(domain_ner, model, arguments, message):

@@ -21,6 +21,10 @@ BYTE_WINDOWS = "spacy_domain_ner.byte_windows.v1"
 # The word pieces that a tokenizer puts before and after a window.
 SPECIAL = 2
 LEARN_RATE = "training.optimizer.learn_rate"
+BATCH_WORDS = "training.batcher.size"
+# With more steps than this per epoch, a step takes more words, at most twice as many: large sets lose nothing by it,
+# and a word then costs less.
+MANY_STEPS = 600
 
 
 class Spacy:
@@ -118,9 +122,12 @@ def _values(recipe: Recipe, gpu: int) -> dict[str, Any]:
     """The values of the config that make a recipe of it, by their dotted names."""
     train, dev = map(str, recipe.sets(SPACY))
     paths = {"paths.train": train, "paths.dev": dev}
-    steps = steps_per_epoch(recipe.config, {**paths, **recipe.overrides})
     config = recipe.read_config()
     transformers = find_transformers(config)
+    steps = steps_per_epoch(recipe.config, {**paths, **recipe.overrides})
+    larger = {} if transformers or BATCH_WORDS in recipe.overrides else _larger_batches(config, steps)
+    if larger:
+        steps = steps_per_epoch(recipe.config, {**paths, **larger, **recipe.overrides})
     max_epochs, patience_epochs = recipe.max_epochs, recipe.patience_epochs
     schedule = {}
     if _falls(config):
@@ -139,11 +146,21 @@ def _values(recipe: Recipe, gpu: int) -> dict[str, Any]:
         # spaCy counts from 0: the last epoch is scored only if that is a step before its end.
         "training.eval_frequency": max(1, steps - 1 if transformers else steps // 2),
         "training.patience": patience_epochs * steps,
+        **larger,
         **schedule,
         **_logged(config, steps),
         **(_on_gpu(transformers) if gpu >= 0 else {}),
         **recipe.overrides,
     }
+
+
+def _larger_batches(config: Config, steps: int) -> dict[str, int]:
+    """The words per step for a large training set; nothing where the config's own will do."""
+    batcher = config["training"].get("batcher", {})
+    size = batcher.get("size")
+    if steps <= MANY_STEPS or batcher.get("@batchers") != "spacy.batch_by_words.v1" or not isinstance(size, int):
+        return {}
+    return {BATCH_WORDS: int(size * min(2, steps / MANY_STEPS))}
 
 
 def _logged(config: Config, steps: int) -> dict[str, Any]:

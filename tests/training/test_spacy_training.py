@@ -9,6 +9,7 @@ import pytest
 import spacy
 
 from spacy_domain_ner import files
+from spacy_domain_ner.base_models.configs import read_config
 from spacy_domain_ner.confidence import read_calibration
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.corpus.spacy_docs import write_docs
@@ -16,7 +17,7 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.scores import predict_spans, score
 from spacy_domain_ner.models import load_model
 from spacy_domain_ner.training import Recipe, _replacing_models, gpu, train
-from spacy_domain_ner.training.spacy_training import steps_per_epoch
+from spacy_domain_ner.training.spacy_training import _larger_batches, steps_per_epoch
 
 
 @pytest.fixture
@@ -212,3 +213,13 @@ def test_spans_that_miss_tokens_do_not_stop_training(tmp_path, cnn_config):
 def test_the_gpu_is_left_alone_unless_asked_for(tmp_path, cnn_config, docs, monkeypatch):
     monkeypatch.setattr(gpu, "require_gpu", lambda gpu_id: pytest.fail("asked for a GPU"))
     train(Recipe(cnn_config, docs, docs, max_epochs=1), tmp_path / "out")
+
+
+def test_a_large_training_set_has_more_words_per_step_unless_the_user_says_how_many(cnn_config):
+    config = read_config(cnn_config)
+    words = config["training"]["batcher"]["size"]
+    assert _larger_batches(config, 600) == {}
+    assert _larger_batches(config, 900) == {"training.batcher.size": words * 1.5}
+    assert _larger_batches(config, 5000) == {"training.batcher.size": words * 2}
+    config["training"]["batcher"]["size"] = {"@schedules": "compounding.v1"}
+    assert _larger_batches(config, 5000) == {}

@@ -7,7 +7,7 @@ those of its development side. An error is a wrong entity or a missed one. Order
 
 - score: the lowest score first, as `domain-ner label-studio predict` writes it.
 - mean confidence: the lowest first; passages without an entity come last.
-- errors: the most expected errors first, however long the passage is.
+- expected errors: the most first, however long the passage is.
 
 Each figure is how many times as many errors, and words, the first tenth has as a tenth at random would.
 """
@@ -86,7 +86,7 @@ def measure(corpus: Path, seed: int, folder: Path) -> dict[str, Any]:
     orders = {
         "score": [sureness(*pair) for pair in zip(expected, words.tolist(), strict=True)],
         "mean confidence": [float(numpy.mean([each[1] for each in row])) if row else 1.0 for row in found],
-        "errors": [-count for count in expected],
+        "expected errors": [-count for count in expected],
     }
     rows: dict[str, Any] = {"passages": len(passages), "errors": int(errors.sum())}
     rows["expected_errors"] = round(sum(expected))

@@ -39,7 +39,7 @@ def read_task(task: Any, control: SpanControl, max_characters: int) -> ReadTask:
     except RefusedError as error:
         return ReadTask("", error.reason)
     if len(text) > max_characters:
-        return ReadTask("", f"{len(text)} characters, and a text may have {max_characters} (`max_characters`)")
+        return ReadTask("", f"{len(text)} characters, and a text may have {max_characters}")
     return ReadTask(text)
 
 

@@ -97,7 +97,7 @@ class Training:
         self.folder = self._project / FOLDER
 
     def _copy(self) -> str:
-        return f"cp -r {self._project / NEW_MODEL} {self._project / FOLDER / 'served'}"
+        return f"cp -r {self._project / NEW_MODEL} {self._project / 'served'}"
 
     def start(self, number: int, ended: Callable[[Run], object]) -> Run:
         """Start a run, unless one is under way.

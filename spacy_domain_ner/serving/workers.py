@@ -143,7 +143,8 @@ class _Supervisor:
                     self._handle(worker, *one.recv())
                 except (EOFError, OSError):
                     self._bury(worker)
-            elif one in sentinels and not sentinels[one].connection.poll():
+            elif one in sentinels and sentinels[one] in self._workers and not sentinels[one].connection.poll():
+                # One that was buried by what its pipe said is gone, with the pipe.
                 self._bury(sentinels[one])
 
     def _handle_signals(self, numbers: bytes) -> None:

@@ -79,7 +79,7 @@ def replace(folder: Path, version: str) -> None:
     nlp.to_disk(folder)
 
 
-def until(holds, seconds: float = 240.0) -> None:
+def until(holds, seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end

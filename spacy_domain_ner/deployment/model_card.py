@@ -72,10 +72,11 @@ class ModelCard:
     def _render(self, template: str) -> str:
         environment = markdown_environment("spacy_domain_ner.deployment")
         environment.filters.update(line_start=escape_line_start, percent=_percent)
+        # What a model does not say has no entry.
+        sources = [{"description": None, "license": None, **source} for source in self.meta.get("sources") or []]
         return environment.get_template(template).render(
             card=self,
-            # A model that has none of these has no entry.
-            meta={"license": None, "author": None, "sources": None, **self.meta},
+            meta={"license": None, "author": None, **self.meta, "sources": sources},
             metrics={"confidence": None, **self.metrics},
             counts=self.counts,
             definitions=defaultdict(str, {one.name: one.definition for one in self.schema.entity_types}),

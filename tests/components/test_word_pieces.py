@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.ml.models import MultiHashEmbed
 from thinc.api import Model, concatenate
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from spacy_domain_ner.base_models.word_tables import build_word_table, load_word_table
 from spacy_domain_ner.components.memoized_embed import create_memoized_embed
 from spacy_domain_ner.components.word_pieces import Table, create_word_piece_embed
 
+tokenizers = pytest.importorskip("tokenizers", reason="the transformers extra is not installed")
 NLP = spacy.blank("en")
 CORPORA = Path(__file__).parents[3] / "shared" / "data" / "corpora"
 KINDS = [(lowercase, accents, cjk) for lowercase in (True, False) for accents in (True, False) for cjk in (True, False)]
@@ -66,11 +66,13 @@ def both(lowercase, accents, cjk):
     vectors = numpy.random.default_rng(0).normal(size=(len(pieces), 8))
     about = {"lowercase": lowercase, "strip_accents": accents, "split_cjk": cjk, "unknown": "[UNK]"}
     numbers = {piece: number for number, piece in enumerate(pieces)}
-    tokenizer = Tokenizer(models.WordPiece(numbers, unk_token="[UNK]", max_input_chars_per_word=100))
-    tokenizer.normalizer = normalizers.BertNormalizer(
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.WordPiece(numbers, unk_token="[UNK]", max_input_chars_per_word=100)
+    )
+    tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(
         lowercase=lowercase, strip_accents=accents, handle_chinese_chars=cjk
     )
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
     return Table(build_word_table(pieces, vectors, about)), tokenizer
 
 

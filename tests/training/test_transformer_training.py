@@ -159,11 +159,10 @@ def test_a_transformer_is_trained_on_the_cpu_until_its_rate_has_fallen(tiny, tra
     train(Recipe(project / "training/config.cfg", *sets, max_epochs=4, patience_epochs=1, overrides=rate), tmp_path)
     output = capfd.readouterr().out
     assert "Training on the CPU: no GPU was found" in output
-    # Counted from 0.
-    assert max(epochs(output)) == 3
+    assert 3 < max(epochs(output)) <= 4
     fewer = {**rate, "training.max_epochs": 2}
     train(Recipe(project / "training/config.cfg", *sets, max_epochs=4, patience_epochs=1, overrides=fewer), tmp_path)
-    assert max(epochs(capfd.readouterr().out)) == 1
+    assert 1 < max(epochs(capfd.readouterr().out)) <= 2
 
 
 @pytest.mark.slow
@@ -177,8 +176,8 @@ def test_at_a_constant_rate_a_transformer_stops_when_it_gets_no_better(trained, 
     assert max(epochs(capfd.readouterr().out)) <= 4
 
 
-def epochs(output: str) -> list[int]:
-    return [int(number) for number in re.findall(r"^ +(\d+) +\d+ +[\d.]+ ", output, re.MULTILINE)]
+def epochs(output: str) -> list[float]:
+    return [float(number) for number in re.findall(r"^Epoch ([\d.]+) of ", output, re.MULTILINE)]
 
 
 @pytest.mark.slow

@@ -79,8 +79,11 @@ def test_a_batch_has_so_many_passages_and_characters_at_most(model):
 
 def test_a_large_request_does_not_make_a_small_one_wait_for_its_end(model):
     async def work(engine):
+        model.may_read.clear()
         large = engine.submit([f"t{number}" for number in range(1000)])
+        await taken(engine, 999)
         small = engine.submit(["small"])
+        model.may_read.set()
         await small.answer
         assert [entities[0].name for entities in (await large.answer).found] == [f"t{number}" for number in range(1000)]
 

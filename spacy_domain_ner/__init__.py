@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from spacy_domain_ner.schema import EntitySchema, read_schema
     from spacy_domain_ner.serving.app import create_app
     from spacy_domain_ner.serving.label_studio.bulk import PredictedTasks, predict_tasks
-    from spacy_domain_ner.serving.server import serve
+    from spacy_domain_ner.serving.listening import serve
     from spacy_domain_ner.serving.settings import Settings
     from spacy_domain_ner.training import train
     from spacy_domain_ner.training.configure import configure
@@ -98,7 +98,7 @@ _MODULES = {
     "PredictedTasks": "serving.label_studio.bulk",
     "create_app": "serving.app",
     "predict_tasks": "serving.label_studio.bulk",
-    "serve": "serving.server",
+    "serve": "serving.listening",
 }
 
 __all__ = [

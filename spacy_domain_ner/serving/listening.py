@@ -1,0 +1,81 @@
+"""Listening on a port, in one process or several."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.serving.app import Service
+from spacy_domain_ner.serving.server import run_server
+from spacy_domain_ner.serving.settings import Settings
+from spacy_domain_ner.serving.workers import supervise
+
+
+def serve(
+    model: str | Path,
+    settings: Settings | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: int = 1,
+    started: Callable[[str, str], object] | None = None,
+) -> None:
+    """Answer requests for the entities of texts over HTTP, until SIGTERM or Ctrl-C.
+
+    On either of them the server finishes what it has taken, and returns. On SIGHUP it loads the model again, and
+    replaces it without a gap.
+
+    Args:
+        model: A trained model's folder, or the name of its package.
+        settings: What the server is told; None takes the defaults.
+        host: The address to listen on. The default can be reached from this machine only.
+        port: The port; 0 takes a free one.
+        workers: The number of processes. Each loads the model, and the cores are shared among them.
+        started: Called when requests are answered, with the server's address and the model.
+
+    Raises:
+        UserError: The model can't be loaded, the port is taken, or an argument does not fit.
+    """
+    settings = settings or Settings()
+    if workers < 1:
+        raise UserError(f"`workers` is {workers}", "It must be 1 or more.")
+    with _bound(host, port, shared=workers > 1) as listener:
+        address = _address(host, listener)
+        tell = started or (lambda *_: None)
+        if workers > 1:
+            supervise(model, settings, listener, workers, lambda name: tell(address, name))
+        else:
+            service = Service(model, settings)
+            run_server(service, listener, lambda: tell(address, str(service.engine.model)))
+
+
+@contextmanager
+def _bound(host: str, port: int, shared: bool) -> Iterator[socket.socket]:
+    """A socket that is bound to an address, and does not listen yet; others may be bound to it where it is shared."""
+    hint = "Name an address of this machine with `host`, and a free port with `port`."
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise UserError(f"Can't listen on {host}, port {port}: {getattr(error, 'strerror', error)}", hint) from None
+    with listener:
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                # Another server of the same user may not share it, so it must be free.
+                with socket.socket(family, kind, protocol) as alone:
+                    alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    alone.bind(address)
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listener.bind(address)
+        except (OSError, OverflowError) as error:
+            raise UserError(f"Can't listen on {host}, port {port}: {getattr(error, 'strerror', error)}", hint) from None
+        listener.setblocking(False)
+        yield listener
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"

@@ -1,5 +1,6 @@
-"""Loading a trained model, and making a pipeline without what it does not need."""
+"""Loading a trained model, which one it is, and making a pipeline without what it does not need."""
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -38,6 +39,35 @@ def load_model(model: str | Path) -> Language:
             f"The model {str(model)!r} can't be loaded: {reason(error)}",
             "Name a trained model's folder (training/model-best) or an installed package (en_software_ner).",
         ) from error
+
+
+def model_identity(nlp: Language) -> dict[str, str]:
+    """Say which model a pipeline is.
+
+    Args:
+        nlp: The pipeline.
+
+    Returns:
+        `name`, the package's name with the language, such as en_software_ner; `version`; and `digest`, eight
+        hexadecimal digits that tell two trainings with the same version apart.
+    """
+    name = f"{nlp.meta.get('lang', '')}_{nlp.meta.get('name', '')}"
+    return {"name": name, "version": str(nlp.meta.get("version", "")), "digest": _digest(nlp)}
+
+
+def _digest(nlp: Language) -> str:
+    """A hash of the model's files, or of its bytes where it comes from none."""
+    found = hashlib.blake2b(digest_size=4)
+    folder = nlp.path
+    if folder is None or not Path(folder).is_dir():
+        found.update(nlp.to_bytes())
+        return found.hexdigest()
+    for file in sorted(path for path in Path(folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+        found.update(file.relative_to(folder).as_posix().encode("utf8", "surrogateescape"))
+        with file.open("rb") as stream:
+            while part := stream.read(1 << 20):
+                found.update(part)
+    return found.hexdigest()
 
 
 @contextmanager

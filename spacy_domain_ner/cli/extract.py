@@ -59,6 +59,9 @@ def extract_cli(
         "--keep-unproven/--drop-unproven",
         help="With --precision, a type of which too few entities were held out in training to show any precision",
     ),
+    expected: bool = typer.Option(
+        False, "--expected", help="Also write how many entities the model expects, and which model it is: for `monitor`"
+    ),
     strict: bool = typer.Option(False, "--strict", help="Exit with 1 if a line could not be read"),
 ) -> None:
     """Find the entities in files of passages. Writes each record again with its `entities` added.
@@ -81,6 +84,7 @@ def extract_cli(
             min_confidence=min_confidence,
             precision=precision,
             keep_unproven=keep_unproven,
+            expected=expected,
             report=progress,
         )
     if extraction.refused and not extraction.passages:

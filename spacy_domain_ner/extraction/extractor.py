@@ -5,6 +5,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from spacy.tokens import Doc
 from spacy_domain_ner.confidence import expected_entities, least_confidences, read_calibration
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.batches import in_batches, windows
-from spacy_domain_ner.models import load_model
+from spacy_domain_ner.models import load_model, model_identity
 from spacy_domain_ner.reading.records import RefusedError, parse_record, with_text
 from spacy_domain_ner.text import lone_surrogate, trimmed
 
@@ -239,6 +240,11 @@ class Extractor:
         """
         expected_entities(self.nlp, ())
         return self._expected(texts)
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """Which model this is: its `name`, `version` and `digest`, as the server's answers have them."""
+        return model_identity(self.nlp)
 
     def _expected(self, texts: Iterable[str]) -> Iterator[dict[str, float]]:
         total: Counter[str] = Counter()

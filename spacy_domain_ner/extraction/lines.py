@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 from spacy_domain_ner.extraction.extractor import Extractor
@@ -27,13 +28,16 @@ class Extracted:
     refusals: list[str] = field(default_factory=list)
 
 
-def extract_batch(extractor: Extractor, lines: Iterable[Line], text_key: str = "text") -> Extracted:
+def extract_batch(
+    extractor: Extractor, lines: Iterable[Line], text_key: str = "text", expected: bool = False
+) -> Extracted:
     """Find the entities in a batch of input lines.
 
     Args:
         extractor: The model.
         lines: The input, as `reading.texts` reads it.
         text_key: The key of the text in JSON records.
+        expected: Whether each row also says how many entities the model expects, and which model that is.
 
     Returns:
         The rows, and what could not be read.
@@ -46,8 +50,13 @@ def extract_batch(extractor: Extractor, lines: Iterable[Line], text_key: str = "
         except RefusedError as error:
             result.refusals.append(f"{line.place}: {error.reason}")
     rows = []
-    for record, entities in zip(records, extractor([record[text_key] for record in records]), strict=True):
+    texts = [record[text_key] for record in records]
+    counts = extractor.expected(texts) if expected else repeat(None)
+    for record, entities, of_text in zip(records, extractor(texts), counts, strict=False):
         record["entities"] = [entity.to_dict() for entity in entities]
+        if of_text is not None:
+            record["expected"] = {label: share for label, count in of_text.items() if (share := round(count, 3))}
+            record["model"] = extractor.identity
         result.entities += len(entities)
         rows.append(to_json(record) + b"\n")
     result.passages = len(rows)

@@ -80,6 +80,7 @@ def extract_files(
     min_confidence: Confidences = (),
     precision: float | None = None,
     keep_unproven: bool = True,
+    expected: bool = False,
     report: Callable[[Extraction], object] | None = None,
 ) -> Extraction:
     """Find the entities in files of passages and write each record again, with its `entities` added.
@@ -104,6 +105,8 @@ def extract_files(
         min_confidence: The least confidence of an entity that is kept; see `Extractor`.
         precision: The precision that each type must have reached on the early-stopping set.
         keep_unproven: Whether a type is kept that had too few entities there to show it; see `Extractor`.
+        expected: Whether each record also gets `expected`, how many entities of each type the model expects in it, and
+            `model`, which model that is: what monitoring needs to see what the model misses.
         report: Called before the first batch and after each one; what it gets changes from call to call.
 
     Returns:
@@ -113,7 +116,7 @@ def extract_files(
         UserError: The model or an input can't be read, the output can't be written, another run is writing it, or an
             argument does not fit.
     """
-    _check_arguments(model, workers, text_key)
+    _check_arguments(model, workers, text_key, expected)
     settings = {
         "min_confidence": min_confidence, "precision": precision, "keep_unproven": keep_unproven,
         "batch_size": batch_size, "window": window,
@@ -129,7 +132,10 @@ def extract_files(
         state.left_out = [f"{name}: {why}" for name, why in texts.left_out]
         state.unreachable, state.unproven = extractor.thresholds.unreachable, extractor.thresholds.unproven
         state.bytes_total = sum(file.size for file in texts.files)
-        options = (whole_files, text_key, sorted(extractor.thresholds.least.items()), extractor.window)
+        if expected:
+            # A model that can't tell is refused before anything is read.
+            extractor.expected(())
+        options = (whole_files, text_key, sorted(extractor.thresholds.least.items()), extractor.window, expected)
         with _open_output(output, extractor.nlp, texts.files, options) as saved:
             state.passages = state.resumed = saved.passages
             state.entities, state.refused = saved.entities, saved.refused
@@ -137,7 +143,7 @@ def extract_files(
             lines = islice(read_lines(texts.files, whole_files, text_key), saved.lines_done, None)
             batches = in_batches(lines, extractor.batch_size, lambda line: len(line.raw))
             try:
-                for batch, result in _results(model, extractor, batches, workers, text_key, settings):
+                for batch, result in _results(model, extractor, batches, workers, text_key, expected, settings):
                     saved.write(
                         result.rows,
                         lines=len(batch),
@@ -158,12 +164,14 @@ def extract_files(
     return state
 
 
-def _check_arguments(model: str | Path | Language, workers: int, text_key: str) -> None:
+def _check_arguments(model: str | Path | Language, workers: int, text_key: str, expected: bool) -> None:
     if workers < 1:
         raise UserError(f"`workers` is {workers}", "It must be 1 or more.")
     if workers > 1 and isinstance(model, Language):
         raise UserError("Several workers can't share one pipeline", "Give the model's folder or package name instead.")
     check_text_key(text_key)
+    if expected and text_key in ("expected", "model"):
+        raise UserError(f"`text_key` is {text_key!r}", "With `expected`, records get that key: rename the text's key.")
 
 
 def _check_output(output: Path, files: Iterable[TextFile]) -> None:
@@ -198,11 +206,12 @@ def _results(
     batches: Iterable[list[Line]],
     workers: int,
     text_key: str,
+    expected: bool,
     settings: dict[str, Any],
 ) -> Iterator[tuple[list[Line], Extracted]]:
     if workers > 1 and not isinstance(model, Language):
-        return extract_in_workers(model, batches, workers, text_key, **settings)
-    return ((batch, extract_batch(extractor, batch, text_key)) for batch in batches)
+        return extract_in_workers(model, batches, workers, text_key, expected, **settings)
+    return ((batch, extract_batch(extractor, batch, text_key, expected)) for batch in batches)
 
 
 def _call(report: Callable[[Extraction], object] | None, state: Extraction) -> None:

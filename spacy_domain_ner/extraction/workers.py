@@ -22,7 +22,12 @@ from spacy_domain_ner.reading.texts import Line
 
 
 def extract_in_workers(
-    model: str | Path, batches: Iterable[list[Line]], workers: int, text_key: str = "text", **settings: Any
+    model: str | Path,
+    batches: Iterable[list[Line]],
+    workers: int,
+    text_key: str = "text",
+    expected: bool = False,
+    **settings: Any,
 ) -> Iterator[tuple[list[Line], Extracted]]:
     """Find the entities in batches of lines, several at once, each in a process of its own.
 
@@ -33,6 +38,7 @@ def extract_in_workers(
         batches: The input.
         workers: The number of processes.
         text_key: The key of the text in JSON records.
+        expected: As for `extract_batch`.
         settings: What else `Extractor` takes.
 
     Yields:
@@ -51,7 +57,7 @@ def extract_in_workers(
         def extract(batch: list[Line]) -> Extracted:
             worker = free.get()
             try:
-                return worker.extract(batch, text_key)
+                return worker.extract(batch, text_key, expected)
             finally:
                 free.put(worker)
 
@@ -87,9 +93,9 @@ class _Worker:
         self.process.start()
         theirs.close()
 
-    def extract(self, lines: list[Line], text_key: str) -> Extracted:
+    def extract(self, lines: list[Line], text_key: str, expected: bool) -> Extracted:
         try:
-            self._connection.send((lines, text_key))
+            self._connection.send((lines, text_key, expected))
             result = self._connection.recv()
         except (EOFError, OSError):
             raise BrokenProcessPool("a worker process was killed") from None
@@ -106,9 +112,9 @@ def _work(connection: Connection, model: str | Path, settings: dict[str, Any]) -
     # Without a parent the pipe has ended, and so does this process.
     with suppress(EOFError, OSError):
         while True:
-            lines, text_key = connection.recv()
+            lines, text_key, expected = connection.recv()
             try:
-                result: Extracted | Exception = extract_batch(extractor, lines, text_key)
+                result: Extracted | Exception = extract_batch(extractor, lines, text_key, expected)
             except Exception as error:  # for the parent to raise
                 result = error
             connection.send(result)

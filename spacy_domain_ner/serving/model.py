@@ -1,6 +1,5 @@
 """A model that is served: which one it is, and what there is to say of it."""
 
-import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +12,7 @@ from spacy_domain_ner.confidence import find_recognizer, read_calibration
 from spacy_domain_ner.confidence.prediction import EXPECTED
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.extractor import Extractor, Thresholds
-from spacy_domain_ner.models import load_model
+from spacy_domain_ner.models import load_model, model_identity
 from spacy_domain_ner.schema import assign_colors, read_schema
 from spacy_domain_ner.serving.settings import Settings
 
@@ -28,6 +27,7 @@ class ServedModel:
 
     Attributes:
         extractor: What finds the entities. It belongs to one thread at a time.
+        identity: What each answer says of the model that gave it: `name`, `version` and `digest`.
         name: The package's name with the language, such as en_software_ner.
         version: The package's version.
         expects: Whether it can say how many entities it expects.
@@ -48,9 +48,8 @@ class ServedModel:
         """
         nlp = model if isinstance(model, Language) else load_model(model)
         self.extractor = Extractor(nlp)
-        self.name = f"{nlp.meta.get('lang', '')}_{nlp.meta.get('name', '')}"
-        self.version = str(nlp.meta.get("version", ""))
-        self.digest = _digest(nlp)
+        self.identity = model_identity(nlp)
+        self.name, self.version, self.digest = (self.identity[key] for key in ("name", "version", "digest"))
         self.expects = hasattr(find_recognizer(nlp), EXPECTED)
         self.description = self._describe(settings.schema, settings.metrics)
         try:
@@ -62,11 +61,6 @@ class ServedModel:
             ) from error
         # Each takes a while to find, and a client asks for the same ones again and again.
         self._thresholds = lru_cache(maxsize=256)(self._find_thresholds)
-
-    @property
-    def identity(self) -> dict[str, str]:
-        """What each answer says of the model that gave it."""
-        return {"name": self.name, "version": self.version, "digest": self.digest}
 
     def __str__(self) -> str:
         return f"{self.name} {self.version} ({self.digest})"
@@ -137,18 +131,3 @@ def _scores(metrics: Path) -> dict[str, Any]:
         raise UserError(f"Can't read {metrics}: {error.strerror}", hint) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{metrics} does not hold the scores of `evaluate`", hint) from None
-
-
-def _digest(nlp: Language) -> str:
-    """A hash of the model's files, or of its bytes where it comes from none."""
-    found = hashlib.blake2b(digest_size=4)
-    folder = nlp.path
-    if folder is None or not Path(folder).is_dir():
-        found.update(nlp.to_bytes())
-        return found.hexdigest()
-    for file in sorted(path for path in Path(folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts):
-        found.update(file.relative_to(folder).as_posix().encode("utf8", "surrogateescape"))
-        with file.open("rb") as stream:
-            while part := stream.read(1 << 20):
-                found.update(part)
-    return found.hexdigest()

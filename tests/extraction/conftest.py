@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 import spacy
+from helpers.memorized import memorized
 from helpers.ruled import ruled
 from spacy.language import Language
+
+from spacy_domain_ner.corpus import Passage
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +28,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def nlp(model: Path) -> Language:
     return spacy.load(model)
+
+
+@pytest.fixture(scope="session")
+def knowing(make_passages: Callable[[], list[Passage]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model of this plugin, which knows twenty passages by heart."""
+    path = tmp_path_factory.mktemp("knowing") / "model-best"
+    memorized("spacy_domain_ner_biluo_v1", make_passages()).to_disk(path)
+    return path
 
 
 @pytest.fixture(scope="session")

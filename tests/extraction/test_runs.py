@@ -15,7 +15,7 @@ import pytest
 import spacy
 from spacy.language import Language
 
-from spacy_domain_ner import UserError, extract_files
+from spacy_domain_ner import Extractor, UserError, extract_files
 from spacy_domain_ner.extraction.runs import Extraction
 from spacy_domain_ner.files import at_work
 
@@ -41,6 +41,27 @@ def test_files_folders_and_whole_files_give_where_they_come_from(model: Path, tm
     assert row["text"] == "Redis\r\n\r\nKafka\r\n"
     assert row["meta"] == {"source": source}
     assert [row["text"][entity["start"] : entity["end"]] for entity in row["entities"]] == ["Redis", "Kafka"]
+
+
+def test_a_row_says_on_request_what_the_model_expects_and_which_model_it_is(knowing: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("The billing-api-1 fails since Redis is slow.\nNothing\n")
+    for workers, name in ((1, "one.jsonl"), (2, "two.jsonl")):
+        extract_files(knowing, [tmp_path / "in.txt"], tmp_path / name, workers=workers, expected=True)
+    assert (tmp_path / "one.jsonl").read_text() == (tmp_path / "two.jsonl").read_text()
+    rows = [json.loads(line) for line in (tmp_path / "one.jsonl").read_text().splitlines()]
+    extractor = Extractor(knowing)
+    for row, expected in zip(rows, extractor.expected([row["text"] for row in rows]), strict=True):
+        assert row["expected"] == {label: round(count, 3) for label, count in expected.items() if count >= 0.0005}
+        assert row["model"] == extractor.identity
+    assert extractor.identity.keys() == {"name", "version", "digest"}
+
+
+def test_what_a_model_expects_is_refused_at_once_where_it_can_not_tell(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("Redis")
+    with pytest.raises(UserError, match="no recognizer that says how many entities it expects"):
+        extract_files(model, [tmp_path / "in.txt"], tmp_path / "out.jsonl", expected=True)
+    with pytest.raises(UserError, match="`text_key` is 'model'"):
+        extract_files(model, [tmp_path / "in.txt"], tmp_path / "out.jsonl", expected=True, text_key="model")
 
 
 def test_the_text_may_stand_under_another_key(model: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """One process that answers, and ends so that no request is lost."""
 
 import asyncio
+import itertools
 import signal
 import socket
 import sys
@@ -10,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from spacy_domain_ner.extraction.lines import to_json
 from spacy_domain_ner.serving.app import Service
@@ -22,6 +23,8 @@ KEEP_ALIVE = 75
 # How long, in seconds, a server that ends still takes requests on connections that are open. A client that has just got
 # an answer may be sending the next one.
 LINGER = 0.5
+# The most bytes of a request's headers.
+LONGEST_HEAD = 65_536
 # How often, in seconds, a thread that computes lets others run. The model's thread would else hold up the answers.
 SWITCH_INTERVAL = 0.001
 
@@ -39,9 +42,11 @@ def run_server(service: Service, listener: socket.socket, started: Callable[[], 
         service.app,
         http=_Protocol,
         ws="none",
-        loop="asyncio",
+        loop="uvloop",
         lifespan="on",
         log_config=None,
+        log_level="error",
+        proxy_headers=False,
         access_log=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE,
@@ -121,16 +126,18 @@ class _Server(uvicorn.Server):
         return protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
-class _Protocol(H11Protocol):
-    """uvicorn's protocol, which ends a connection whose request does not arrive in time.
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's protocol, which ends a connection whose request does not arrive in time, or has a head without end.
 
-    uvicorn waits for ever for the rest of a request's head.
+    uvicorn waits for ever for the rest of a request's head, and keeps whatever comes.
     """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self._deadline: asyncio.TimerHandle | None = None
         self._is_refused = False
+        # Bytes that have come of a head whose end has not.
+        self._head: int | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -140,12 +147,26 @@ class _Protocol(H11Protocol):
         if self._is_refused:
             return
         super().data_received(data)
+        if self._head is not None:
+            self._head += len(data)
+            if self._head > LONGEST_HEAD and not self._is_refused:
+                self.send_400_response("")
         is_waiting = self.cycle is None or self.cycle.response_complete
         if is_waiting and self._deadline is None:
             self._set_deadline()
         elif not is_waiting and self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head = 0
+
+    def on_headers_complete(self) -> None:
+        self._head = None
+        if sum(map(len, itertools.chain.from_iterable(self.headers))) > LONGEST_HEAD:
+            raise ValueError  # what the parser makes of it is answered with 400
+        super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._deadline is not None:

@@ -82,7 +82,7 @@ def serve_cli(
         with shared_cores(max(1, workers), kept=1):
             ner.serve(model, settings, host=host, port=port, workers=workers, started=started)
     except ModuleNotFoundError as error:
-        if error.name not in ("fastapi", "uvicorn", "starlette"):
+        if error.name not in ("fastapi", "uvicorn", "starlette", "httptools", "uvloop"):
             raise
         raise UserError(f"{error.name} is not installed", "pip install 'spacy-domain-ner[serve]'") from None
 

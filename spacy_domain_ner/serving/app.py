@@ -1,8 +1,9 @@
 """The application: its routes, and what they answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from starlette.exceptions import HTTPException
 
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.lines import to_json
-from spacy_domain_ner.serving.engine import Answer, Engine, QueueFullError
+from spacy_domain_ner.serving.engine import Answer, Engine, Job, QueueFullError
 from spacy_domain_ner.serving.group import Alone, Group, Replacement
-from spacy_domain_ner.serving.guard import GoneError, Guard, Receive, has_token
+from spacy_domain_ner.serving.guard import App, GoneError, Guard, Receive, Send, error_answer, has_token
 from spacy_domain_ner.serving.label_studio.backend import LabelStudioBackend
 from spacy_domain_ner.serving.label_studio.training import Training
 from spacy_domain_ner.serving.metrics import Metrics, merged
@@ -25,6 +26,9 @@ from spacy_domain_ner.serving.requests import ExtractRequest, RequestError, Want
 from spacy_domain_ner.serving.sampling import SampleLog
 from spacy_domain_ner.serving.settings import Settings
 from spacy_domain_ner.version import __version__
+
+# After so many seconds without an answer a client is watched: whether it goes. Most have their answer by then.
+PATIENCE = 0.1
 
 
 def create_app(model: str | Path | Language, settings: Settings | None = None) -> FastAPI:
@@ -75,7 +79,7 @@ class Service:
         self.app = self._make_app()
 
     def _make_app(self) -> FastAPI:
-        app = FastAPI(
+        app = _Application(
             title="Entities",
             description="The entities of texts, with types, offsets and confidence.",
             version=__version__,
@@ -85,7 +89,8 @@ class Service:
             lifespan=self._lifespan,
         )
         app.state.service = self
-        app.add_exception_handler(HTTPException, _http_error)
+        for kind in (HTTPException, RequestError, Exception):
+            app.add_exception_handler(kind, _failed)
         body = {"requestBody": {"required": True, "content": {"application/json": {"schema": _schema_of_request()}}}}
         app.post("/extract", openapi_extra=body)(self.extract)
         app.get("/model")(self.model)
@@ -98,9 +103,8 @@ class Service:
         if self.settings.label_studio:
             self._label_studio.add_routes(app)
         paths = frozenset(route.path for route in app.routes if hasattr(route, "path"))
-        # Each one goes around those before it. Errors of the guard get CORS's headers, too.
-        app.add_middleware(
-            Guard,
+        app.front = Guard(
+            partial(FastAPI.__call__, app),
             settings=self.settings,
             metrics=self.metrics,
             paths=paths,
@@ -108,8 +112,8 @@ class Service:
             is_ending=lambda: self.engine.is_ending,
         )
         if self.settings.cors:
-            app.add_middleware(
-                CORSMiddleware,
+            app.front = CORSMiddleware(
+                app.front,
                 allow_origins=list(self.settings.cors),
                 allow_methods=["GET", "POST"],
                 allow_headers=["Authorization", "Content-Type"],
@@ -167,18 +171,29 @@ class Service:
                 429, f"{self.engine.waiting} passages wait already, and there is no room for {len(texts)} more",
                 "Try again later, or use `domain-ner extract` for files.", max(1.0, error.seconds),
             ) from None  # fmt: skip
-        late = RequestError(
-            503, f"There was no answer within {self.settings.timeout:g} seconds", "Send fewer passages at once."
-        )  # fmt: skip
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(self.settings.timeout, job.give_up, late)
-        gone = asyncio.ensure_future(receive())
-        gone.add_done_callback(lambda _: job.give_up(GoneError()))
+        watching = loop.call_later(min(PATIENCE, self.settings.timeout), self._watch, job, receive)
         try:
             return await job.answer
         finally:
+            watching.cancel()
+
+    def _watch(self, job: Job, receive: Receive) -> None:
+        """Give a request up whose client goes, or that takes too long."""
+
+        def late() -> None:
+            what = f"There was no answer within {self.settings.timeout:g} seconds"
+            job.give_up(RequestError(503, what, "Send fewer passages at once."))
+
+        timer = asyncio.get_running_loop().call_later(max(0.0, self.settings.timeout - PATIENCE), late)
+        gone = asyncio.ensure_future(receive())
+        gone.add_done_callback(lambda _: job.give_up(GoneError()))
+
+        def done(_: object) -> None:
             timer.cancel()
             gone.cancel()
+
+        job.answer.add_done_callback(done)
 
     def _count(self, wanted: Wanted, answer: Answer) -> None:
         metrics = self.metrics
@@ -260,6 +275,15 @@ class Service:
         return docs_page(self.app.openapi())
 
 
+class _Application(FastAPI):
+    """FastAPI's application behind what stands before it: FastAPI's own layers take longer than all the rest."""
+
+    front: App
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        await self.front(scope, receive, send)
+
+
 def _thresholds(model: ServedModel, asked: ExtractRequest) -> Any:
     try:
         return model.thresholds(asked.min_confidence, asked.precision, asked.keep_unproven)
@@ -271,14 +295,9 @@ def _json(value: Any) -> Response:
     return Response(to_json(value) + b"\n", media_type="application/json")
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
-    status = getattr(error, "status_code", 500)
-    what = {404: "There is no such path", 405: "This path takes another method"}.get(status, "The request failed")
-    headers = getattr(error, "headers", None)
-    return Response(
-        to_json({"error": what, "hint": "The paths are listed at /docs."}) + b"\n", status,
-        media_type="application/json", headers=headers,
-    )  # fmt: skip
+async def _failed(_: Request, error: Exception) -> Response:
+    status, headers, body = error_answer(error)
+    return Response(body + b"\n", status, {name.decode(): value.decode() for name, value in headers})
 
 
 def _schema_of_request() -> dict[str, Any]:

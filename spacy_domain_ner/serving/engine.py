@@ -107,6 +107,8 @@ class Engine:
         self.is_ending = False
         # Seconds per passage, for what a full queue says.
         self._pace = 0.001
+        # How many passages the last batch had, and how many the thread waits for.
+        self._last = self._wanted = 0
         self.batches = 0
 
     @property
@@ -136,7 +138,8 @@ class Engine:
                 self._thread.start()
             self._jobs.append(job)
             self._waiting += len(texts)
-            self._changed.notify()
+            if self._waiting >= self._wanted:
+                self._changed.notify()
         return job
 
     def exchange(self, model: ServedModel) -> None:
@@ -170,19 +173,23 @@ class Engine:
 
     def _gather(self) -> list[tuple[Job, int]]:
         """Wait for passages and take a batch of them; an empty one means that the thread is to end."""
-        settings = self._settings
+        settings, free = self._settings, time.monotonic()
         with self._changed:
             while True:
                 while not self._jobs and not self._ends:
                     self._changed.wait()
                 if not self._jobs:
                     return []
-                ready = self._jobs[0].arrived + settings.max_wait_ms / 1_000
-                while self._waiting < settings.max_batch and not self._ends:
+                # Where many have just got their answers, the next requests of some are under way.
+                self._wanted = (self._last + 1) // 2
+                ready = max(self._jobs[0].arrived, free) + settings.max_wait_ms / 1_000
+                while self._waiting < self._wanted and not self._ends:
                     if (left := ready - time.monotonic()) <= 0:
                         break
                     self._changed.wait(left)
+                self._wanted = 0
                 if batch := self._take(settings.max_batch):
+                    self._last = len(batch)
                     return batch
 
     def _take(self, most: int) -> list[tuple[Job, int]]:

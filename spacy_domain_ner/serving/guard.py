@@ -1,4 +1,4 @@
-"""What stands before the routes: who may ask, how large a body may be and how long it may take, and errors in words."""
+"""What stands before the application: who may ask, how large and slow a body may be, and errors in words."""
 
 import asyncio
 import base64
@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from http import HTTPStatus
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 from spacy_domain_ner.extraction.lines import to_json
 from spacy_domain_ner.serving.metrics import Metrics
 from spacy_domain_ner.serving.requests import RequestError
@@ -18,6 +20,7 @@ from spacy_domain_ner.serving.settings import Settings
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Header = tuple[bytes, bytes]
 # Takes a body and the way to learn that the client has gone; gives JSON.
 Handler = Callable[[bytes, Receive], Awaitable[bytes]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
@@ -31,6 +34,7 @@ LABEL_STUDIO_OPEN = frozenset({"/webhook"})
 TASKS_BODY = 128_000_000
 # All bodies that are held at once; more are refused until some are done.
 BODIES_HELD = 256_000_000
+JSON = [(b"content-type", b"application/json")]
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -57,12 +61,12 @@ class Guard:
         """Wrap an application.
 
         Args:
-            app: The application.
+            app: The application, which answers errors as `error_answer` does.
             settings: What the server was told.
             metrics: Where requests are counted.
             paths: The paths that there are; requests for others are counted together.
-            direct: By method and path, what answers in place of the application: FastAPI takes longer for a request
-                than the model for a passage.
+            direct: By method and path, what answers in place of the application: FastAPI takes as long for a request
+                as all the rest.
             is_ending: Tells whether the server is about to end: answers then ask clients to close their connections.
         """
         self._app = app
@@ -78,39 +82,37 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = _Request(self, scope, send)
+        request = _Request(self, send)
+        # Below another application that this one is mounted in.
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
         held = 0
         try:
-            self._check_token(scope)
-            body = await self._read_body(scope, receive)
+            self._check_token(path, scope)
+            body = await self._read_body(path, scope, receive)
             held = len(body)
             self._held += held
-            if (handler := self._direct.get((scope["method"], scope["path"]))) is not None:
-                await request.answer(200, await handler(body, receive))
+            if (handler := self._direct.get((scope["method"], path))) is not None:
+                await request.answer(200, JSON, await handler(body, receive))
             else:
                 await self._app(scope, _replayed(body, receive), request.send)
         except GoneError:
             request.status = 499
-        except RequestError as error:
-            await request.fail(error)
-        except Exception as error:  # of any part: the message may quote a text, so it is not shown
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            print(f"{type(error).__name__} at {place.filename}:{place.lineno}", file=sys.stderr)
-            await request.fail(RequestError(500, f"The server failed on this request ({type(error).__name__})"))
+        except Exception as error:  # of any part
+            if not isinstance(error, RequestError):
+                # The message may quote a text, so it is not shown.
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                print(f"{type(error).__name__} at {place.filename}:{place.lineno}", file=sys.stderr)
+            if not request.status:
+                await request.answer(*error_answer(error))
         finally:
             self._held -= held
-            path = scope["path"] if scope["path"] in self._paths else "other"
-            self._metrics.count("domain_ner_requests_total", route=path, status=str(request.status))
-            if path == "/extract":
+            route = path if path in self._paths else "other"
+            self._metrics.count("domain_ner_requests_total", route=route, status=str(request.status))
+            if route == "/extract":
                 self._metrics.observe("domain_ner_request_seconds", time.monotonic() - request.started)
 
-    def takes_password(self, path: str) -> bool:
-        """Whether a path takes the token as a password, too."""
-        return self._settings.label_studio and path in LABEL_STUDIO | LABEL_STUDIO_OPEN
-
-    def _check_token(self, scope: MutableMapping[str, Any]) -> None:
-        token = self._settings.token
-        path, by_password = scope["path"], False
+    def _check_token(self, path: str, scope: MutableMapping[str, Any]) -> None:
+        token, by_password = self._settings.token, False
         if self._settings.label_studio:
             by_password = path in LABEL_STUDIO
             if path in LABEL_STUDIO_OPEN:
@@ -119,11 +121,11 @@ class Guard:
         if path in OPEN or scope["method"] == "OPTIONS" or has_token(scope["headers"], token, by_password):
             return
         if by_password:
-            raise RequestError(401, "The password is missing or wrong", "The server's token is the password.")
+            raise PasswordError("The password is missing or wrong", "The server's token is the password.")
         raise RequestError(401, "The token is missing or wrong", "Send the header Authorization: Bearer TOKEN.")
 
-    async def _read_body(self, scope: MutableMapping[str, Any], receive: Receive) -> bytes:
-        is_tasks = self._settings.label_studio and scope["path"] == "/predict"
+    async def _read_body(self, path: str, scope: MutableMapping[str, Any], receive: Receive) -> bytes:
+        is_tasks = self._settings.label_studio and path == "/predict"
         limit = max(self._settings.max_body, TASKS_BODY) if is_tasks else self._settings.max_body
         headers = dict(scope["headers"])
         hint = "Send several requests, or use `domain-ner extract` for files."
@@ -153,7 +155,7 @@ class Guard:
         raise RequestError(408, what, "Send the request again.")
 
 
-def has_token(headers: Iterable[tuple[bytes, bytes]], token: str, by_password: bool = False) -> bool:
+def has_token(headers: Iterable[Header], token: str, by_password: bool = False) -> bool:
     """Whether a request has the token, compared in constant time.
 
     Args:
@@ -201,12 +203,38 @@ class GoneError(Exception):
     """The client has gone, and nobody waits for an answer."""
 
 
+class PasswordError(RequestError):
+    """A request of Label Studio lacks the password; the arguments are those of a `RequestError`, but for the status."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(401, what, hint)
+
+
+def error_answer(error: Exception) -> tuple[int, list[Header], bytes]:
+    """What is answered where something has failed: the status, the headers, and the body."""
+    if isinstance(error, HTTPException):
+        what = {404: "There is no such path", 405: "This path takes another method"}.get(error.status_code)
+        given = [(name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items()]
+        body = to_json({"error": what or "The request failed", "hint": "The paths are listed at /docs."})
+        return error.status_code, JSON + given, body
+    if not isinstance(error, RequestError):
+        error = RequestError(500, f"The server failed on this request ({type(error).__name__})")
+    headers = []
+    if error.status in (429, 503):
+        headers.append((b"retry-after", str(max(1, round(error.retry_after))).encode()))
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        is_password = isinstance(error, PasswordError)
+        headers.append((b"www-authenticate", b'Basic realm="domain-ner"' if is_password else b"Bearer"))
+    if error.status == HTTPStatus.REQUEST_TIMEOUT:
+        headers.append((b"connection", b"close"))
+    return error.status, JSON + headers, to_json({"error": error.what, **({"hint": error.hint} if error.hint else {})})
+
+
 class _Request:
     """The way back to the client."""
 
-    def __init__(self, guard: Guard, scope: MutableMapping[str, Any], send: Send) -> None:
+    def __init__(self, guard: Guard, send: Send) -> None:
         self._guard = guard
-        self._path = scope["path"]
         self._send = send
         self.started = time.monotonic()
         self.status = 0
@@ -219,23 +247,9 @@ class _Request:
                 message["headers"].append((b"connection", b"close"))
         await self._send(message)
 
-    async def fail(self, error: RequestError) -> None:
-        if self.status:
-            return
-        headers = []
-        if error.status in (429, 503):
-            headers.append((b"retry-after", str(max(1, round(error.retry_after))).encode()))
-        if error.status == 401:
-            by_password = self._guard.takes_password(self._path)
-            headers.append((b"www-authenticate", b'Basic realm="domain-ner"' if by_password else b"Bearer"))
-        if error.status == HTTPStatus.REQUEST_TIMEOUT:
-            headers.append((b"connection", b"close"))
-        body = to_json({"error": error.what, **({"hint": error.hint} if error.hint else {})})
-        await self.answer(error.status, body, headers)
-
-    async def answer(self, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    async def answer(self, status: int, headers: list[Header], body: bytes) -> None:
         body += b"\n"
-        every = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *headers]
+        every = [*headers, (b"content-length", str(len(body)).encode())]
         await self.send({"type": "http.response.start", "status": status, "headers": every})
         await self.send({"type": "http.response.body", "body": body})
 

@@ -18,7 +18,8 @@ from spacy_domain_ner.components.biluo_ner import FACTORY
 from spacy_domain_ner.confidence import calibrate
 from spacy_domain_ner.corpus import Passage, Span
 
-pytest.importorskip("uvicorn", reason="the serve extra is not installed")
+for needed in ("uvicorn", "httptools", "uvloop"):
+    pytest.importorskip(needed, reason="the serve extra is not installed")
 
 TEXT = "checkout calls Redis"
 FOUND = [("checkout", "SERVICE"), ("Redis", "INFRA")]

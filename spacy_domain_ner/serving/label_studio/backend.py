@@ -15,6 +15,7 @@ from spacy_domain_ner.extraction.extractor import Entity
 from spacy_domain_ner.extraction.lines import to_json
 from spacy_domain_ner.reading.records import RefusedError, parse_json
 from spacy_domain_ner.serving.engine import Answer, Engine
+from spacy_domain_ner.serving.guard import PasswordError
 from spacy_domain_ner.serving.label_studio.predictions import ReadTask, prediction, proposals, read_task, version_of
 from spacy_domain_ner.serving.label_studio.training import REPLACED, RUNNING, Run, Training
 from spacy_domain_ner.serving.model import ServedModel
@@ -122,10 +123,10 @@ class LabelStudioBackend:
         if asked.get("action") != "START_TRAINING":
             return _json({"status": "ok"})
         if not self._is_allowed(request):
-            raise RequestError(
-                401, "Training is begun only for who has the server's token",
+            raise PasswordError(
+                "Training is begun only for who has the server's token",
                 "Give it in Label Studio as the password of the model's connection.",
-            )  # fmt: skip
+            )
         if self.training is None:
             return _json({"status": "ok", "training": "This server does not train: it was started without a project."})
         project = asked.get("project")

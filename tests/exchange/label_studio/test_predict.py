@@ -117,7 +117,8 @@ def test_label_studio_connects_the_backend_asks_it_for_predictions_and_orders_by
 @pytest.fixture
 def start_backend():
     """Start `domain-ner serve --label-studio`; gives its address."""
-    pytest.importorskip("uvicorn", reason="the serve extra is not installed")
+    for needed in ("uvicorn", "httptools", "uvloop"):
+        pytest.importorskip(needed, reason="the serve extra is not installed")
     import subprocess
     import sys
 

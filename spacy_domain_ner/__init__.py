@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from spacy_domain_ner.experiments.suspects import find_suspects
     from spacy_domain_ner.extraction.extractor import Entity, Extractor, extract_entities
     from spacy_domain_ner.extraction.runs import extract_files
+    from spacy_domain_ner.monitoring.estimate import estimate_quality
+    from spacy_domain_ner.monitoring.quality import LiveQuality
+    from spacy_domain_ner.monitoring.sampling import Sample, sample_for_review
     from spacy_domain_ner.projects.scaffold import new_project
     from spacy_domain_ner.projects.update import update_project
     from spacy_domain_ner.reports.comparison import compare
@@ -99,6 +102,11 @@ _MODULES = {
     "create_app": "serving.app",
     "predict_tasks": "serving.label_studio.bulk",
     "serve": "serving.listening",
+    # Is it still good?
+    "LiveQuality": "monitoring.quality",
+    "Sample": "monitoring.sampling",
+    "estimate_quality": "monitoring.estimate",
+    "sample_for_review": "monitoring.sampling",
 }
 
 __all__ = [
@@ -107,10 +115,12 @@ __all__ = [
     "EntitySchema",
     "Extractor",
     "Gates",
+    "LiveQuality",
     "Passage",
     "Policies",
     "PredictedTasks",
     "Recipe",
+    "Sample",
     "Settings",
     "Span",
     "UserError",
@@ -121,6 +131,7 @@ __all__ = [
     "configure",
     "convert",
     "create_app",
+    "estimate_quality",
     "evaluate",
     "expected_entities",
     "export_annotations",
@@ -139,6 +150,7 @@ __all__ = [
     "read_passages",
     "read_presets",
     "read_schema",
+    "sample_for_review",
     "serve",
     "split",
     "train",

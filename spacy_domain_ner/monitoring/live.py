@@ -247,6 +247,21 @@ def open_live(
             )  # fmt: skip
 
 
+def are_live_rows(path: str | Path, text_key: str = "text") -> bool:
+    """Tell live rows from reviewed passages, by the first row.
+
+    Args:
+        path: A file, a folder or an archive.
+        text_key: The key of the text in live rows.
+    """
+    try:
+        with open_live([path], text_key=text_key) as live:
+            return "monitor" not in next(iter(live)).meta
+    except UserError as error:
+        # Live rows all the same, which say themselves what is wrong with them.
+        return "no confidence" in error.what
+
+
 @contextmanager
 def _stream(place: str) -> Iterator[Any]:
     if place == STDIN:

@@ -333,9 +333,9 @@ def measure_memory(model: str, count: int) -> dict[str, Any]:
     with served(model) as (port, process):
         first = min(50_000, count // 5)
         asyncio.run(feed(port, 0, first))
-        before = resident(process.pid)
+        before = resident({process.pid, *readers(process.pid)})
         asyncio.run(feed(port, first, count))
-        after = resident(process.pid)
+        after = resident({process.pid, *readers(process.pid)})
     return {"memory passages": count, "memory MB": [round(before / 1e6, 1), round(after / 1e6, 1)],
             "memory growth": round(after / before - 1, 4)}  # fmt: skip
 
@@ -361,9 +361,10 @@ async def feed(port: int, start: int, end: int) -> None:
     await asyncio.gather(*(run(numbers) for _ in range(4)))
 
 
-def resident(pid: int) -> int:
-    """The resident memory of a process in bytes."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def resident(pids: set[int]) -> int:
+    """The resident memory of processes in bytes."""
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def measure_loss(model: str, times: int) -> dict[str, Any]:
@@ -457,13 +458,13 @@ async def ask_while_killed(port: int, process: "subprocess.Popen[str]") -> Load:
 
     async def kill() -> None:
         await asyncio.sleep(1)
-        before = set(children(process.pid))
+        before = readers(process.pid)
         os.kill(min(before), signal.SIGKILL)
         client = Client(port)
         for _ in range(600):
             await asyncio.sleep(0.1)
             _, text = await client.ask("GET", "/metrics")
-            if b"domain_ner_workers 2" in text and set(children(process.pid)) != before:
+            if b"domain_ner_workers 2" in text and readers(process.pid) != before:
                 break
         client.close()
         ends.set()
@@ -472,10 +473,10 @@ async def ask_while_killed(port: int, process: "subprocess.Popen[str]") -> Load:
     return load
 
 
-def children(pid: int) -> list[int]:
-    """The processes that answer, which are children of the parent that have loaded the model."""
-    found = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return [each for each in found if resident(each) > 80_000_000]
+def readers(pid: int) -> set[int]:
+    """The processes that read, which threads of the server's process may have started."""
+    listed = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    return {int(each) for each in " ".join(listed).split()}
 
 
 if __name__ == "__main__":

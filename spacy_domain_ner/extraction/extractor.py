@@ -54,6 +54,10 @@ class Entity:
             entity["confidence"] = round(self.confidence, 4)
         return entity
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What a dataclass with slots does of its own takes ten times as long, and servers send many to other processes.
+        return Entity, (self.name, self.type, self.start, self.end, self.confidence)
+
 
 @dataclass(frozen=True)
 class Thresholds:

@@ -1,7 +1,8 @@
 """The application: its routes, and what they answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, MutableMapping, Sequence
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -13,15 +14,17 @@ from spacy.language import Language
 from starlette.exceptions import HTTPException
 
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.extraction.extractor import Thresholds
 from spacy_domain_ner.extraction.lines import to_json
+from spacy_domain_ner.serving.crew import Crew, Reloaded
 from spacy_domain_ner.serving.engine import Answer, Engine, Job, QueueFullError
-from spacy_domain_ner.serving.group import Alone, Group, Replacement
 from spacy_domain_ner.serving.guard import App, GoneError, Guard, Receive, Send, error_answer, has_token
 from spacy_domain_ner.serving.label_studio.backend import LabelStudioBackend
 from spacy_domain_ner.serving.label_studio.training import Training
-from spacy_domain_ner.serving.metrics import Metrics, merged
-from spacy_domain_ner.serving.model import ServedModel
+from spacy_domain_ner.serving.metrics import Metrics
+from spacy_domain_ner.serving.model import KnownModel, ServedModel
 from spacy_domain_ner.serving.pages import docs_page, main_page
+from spacy_domain_ner.serving.readers import DeadReaderError, Reader
 from spacy_domain_ner.serving.requests import ExtractRequest, RequestError, Wanted, read_request, write_answer
 from spacy_domain_ner.serving.sampling import SampleLog
 from spacy_domain_ner.serving.settings import Settings
@@ -29,6 +32,8 @@ from spacy_domain_ner.version import __version__
 
 # After so many seconds without an answer a client is watched: whether it goes. Most have their answer by then.
 PATIENCE = 0.1
+# Thresholds that were asked for and are kept: those of so many different requests.
+KEPT_THRESHOLDS = 256
 
 
 def create_app(model: str | Path | Language, settings: Settings | None = None) -> FastAPI:
@@ -36,7 +41,7 @@ def create_app(model: str | Path | Language, settings: Settings | None = None) -
 
         app = create_app("en_software_ner", Settings(max_batch=32))
 
-    The model is loaded at once, so that whatever is wrong with it is known before the server listens.
+    The model is loaded at once, in this process, so that whatever is wrong with it is known before the server listens.
 
     Args:
         model: A trained model's folder, the name of its package, or a pipeline that is loaded already.
@@ -48,33 +53,52 @@ def create_app(model: str | Path | Language, settings: Settings | None = None) -
     Raises:
         UserError: The model can't be loaded, or a file that the settings name can't be read or written.
     """
-    return Service(model, settings or Settings()).app
+    settings = settings or Settings()
+
+    def start(_: int) -> list[Reader]:
+        if started and isinstance(model, Language):
+            raise UserError("The model was given as a pipeline, and not as the name of a folder or package")
+        started.append(True)
+        return [Reader(ServedModel(model, settings))]
+
+    started: list[bool] = []
+    return Service(model, settings, start).app
 
 
 class Service:
-    """A model, the thread that reads with it, and the routes.
+    """Readers, and the routes.
 
     Attributes:
         settings: What the server was told.
-        engine: What reads.
-        metrics: What this process has counted.
-        replacement: What replaces the model of this process.
-        group: All processes together.
+        engine: What lets the readers work.
+        metrics: What has been counted.
         app: The application.
     """
 
-    def __init__(self, model: str | Path | Language, settings: Settings) -> None:
-        """Load the model and make the application; the arguments are those of `create_app`."""
+    def __init__(
+        self, model: str | Path | Language, settings: Settings, start: Callable[[int], list[Reader]], workers: int = 1
+    ) -> None:
+        """Start the readers and make the application.
+
+        Args:
+            model: What the readers load.
+            settings: What the server is told.
+            start: Starts so many readers.
+            workers: How many there are.
+
+        Raises:
+            UserError: The model can't be loaded, or a file that the settings name can't be read or written.
+        """
         self.settings = settings
-        self.engine = Engine(ServedModel(model, settings), settings)
-        self.metrics = Metrics()
-        self.replacement = Replacement(self.engine, model, settings)
-        self.group: Group = Alone(self.engine, self.replacement, self.count)
         self._log = SampleLog(settings.log, settings.log_share) if settings.log is not None else None
+        training = Training(settings.train_in, model) if settings.train_in is not None else None
+        self.engine = Engine(start(workers), settings)
+        self.metrics = Metrics()
+        self._crew = Crew(self.engine, start, workers)
+        # Each takes a while to find, and a client asks for the same ones again and again.
+        self._thresholds: dict[Any, Thresholds] = {}
         self._label_studio = LabelStudioBackend(
-            self,
-            lambda request: has_token(request.scope["headers"], settings.token, by_password=True),
-            Training(settings.train_in, model) if settings.train_in is not None else None,
+            self, lambda request: has_token(request.scope["headers"], settings.token, by_password=True), training
         )
         self.app = self._make_app()
 
@@ -123,7 +147,7 @@ class Service:
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         yield
-        await asyncio.to_thread(self.engine.close)
+        await self.engine.close()
         if self._log is not None:
             self._log.close()
 
@@ -140,14 +164,32 @@ class Service:
         wanted = read_request(body, self.settings)
         model = self.engine.model
         asked = wanted.request
-        _thresholds(model, asked)
+        await self._find_thresholds(model, asked)
         if asked.expected and not model.expects:
             raise RequestError(422, "This model gives no expected number of entities", "Leave out `expected`.")
         answer = Answer(model, [], [])
         if texts := wanted.texts:
             answer = await self.read(texts, receive, asked.expected)
         self._count(wanted, answer)
-        return to_json(write_answer(wanted, answer, _thresholds(answer.model, asked)))
+        return to_json(write_answer(wanted, answer, await self._find_thresholds(answer.model, asked)))
+
+    async def _find_thresholds(self, model: KnownModel, asked: ExtractRequest) -> Thresholds:
+        given = asked.min_confidence
+        if given is None and asked.precision is None:
+            return Thresholds({})
+        names = tuple(given.items()) if isinstance(given, dict) else given
+        key = model.identity["digest"], names, asked.precision, asked.keep_unproven
+        if key not in self._thresholds:
+            if not self.engine.readers:
+                raise RequestError(503, "The model is being started again", "Try again in a few seconds.")
+            try:
+                found = await self.engine.readers[0].thresholds(given, asked.precision, asked.keep_unproven)
+            except UserError as error:
+                raise RequestError(422, error.what, error.hint) from None
+            if len(self._thresholds) >= KEPT_THRESHOLDS:
+                self._thresholds.clear()
+            self._thresholds[key] = found
+        return self._thresholds[key]
 
     async def read(self, texts: Sequence[str], receive: Receive, expects: bool = False) -> Answer:
         """Let the model read texts, in the batches of all requests.
@@ -175,6 +217,11 @@ class Service:
         watching = loop.call_later(min(PATIENCE, self.settings.timeout), self._watch, job, receive)
         try:
             return await job.answer
+        except DeadReaderError:
+            raise RequestError(
+                500, "The process that read this request has ended, and so has the one after it",
+                "Send its passages one by one, to see which of them does that.",
+            ) from None  # fmt: skip
         finally:
             watching.cancel()
 
@@ -231,30 +278,27 @@ class Service:
             raise RequestError(409, f"The old model stays: {done.problem}", "Fix the model, and try again.")
         return _json({"model": done.model, "before": done.before})
 
-    async def reload_model(self) -> Any:
-        """Replace the model in all processes, and count it."""
-        done = await self.group.reload()
+    async def reload_model(self) -> Reloaded:
+        """Replace the model in all readers, and count it."""
+        done = await self._crew.reload()
         self.metrics.count("domain_ner_reloads_total", result="failed" if done.problem else "done")
         return done
 
     async def show_metrics(self) -> Response:
         """Counts of requests, passages and entities, times and confidences, as Prometheus reads them."""
-        text = merged(await self.group.metrics()).to_text()
-        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    def count(self) -> Metrics:
-        """What this process has counted, and how it stands."""
-        metrics = self.metrics
-        metrics.set("domain_ner_queue_passages", self.engine.waiting)
-        metrics.set("domain_ner_batches_total", self.engine.batches)
-        metrics.set("domain_ner_workers", 1)
+        metrics, engine = self.metrics, self.engine
+        metrics.set("domain_ner_queue_passages", engine.waiting)
+        metrics.set("domain_ner_batches_total", engine.batches)
+        metrics.set("domain_ner_workers", len(engine.readers))
         metrics.set("domain_ner_log_failures_total", self._log.failures if self._log is not None else 0)
-        if (resident := _resident_bytes()) is not None:
-            metrics.set("domain_ner_resident_bytes", resident)
+        metrics.set("domain_ner_resident_bytes", sum(map(_resident_bytes, {os.getpid(), *self._pids()})))
         for key in [key for key in metrics.values if key[0] == "domain_ner_model_info"]:
             del metrics.values[key]
-        metrics.set("domain_ner_model_info", 1, **self.engine.model.identity)
-        return metrics
+        metrics.set("domain_ner_model_info", 1, **engine.model.identity)
+        return Response(metrics.to_text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    def _pids(self) -> Iterator[int]:
+        return (reader.pid for reader in self.engine.readers)
 
     async def health(self) -> Response:
         """Whether the server lives."""
@@ -264,6 +308,8 @@ class Service:
         """Whether the model is loaded and warm, and the server takes requests."""
         if self.engine.is_ending:
             raise RequestError(503, "The server is about to end", "Ask another one.")
+        if not self.engine.readers:
+            raise RequestError(503, "The model is being started again", "Try again in a few seconds.")
         return _json({"status": "ready", "model": self.engine.model.identity})
 
     async def page(self) -> Response:
@@ -284,13 +330,6 @@ class _Application(FastAPI):
         await self.front(scope, receive, send)
 
 
-def _thresholds(model: ServedModel, asked: ExtractRequest) -> Any:
-    try:
-        return model.thresholds(asked.min_confidence, asked.precision, asked.keep_unproven)
-    except UserError as error:
-        raise RequestError(422, error.what, error.hint) from None
-
-
 def _json(value: Any) -> Response:
     return Response(to_json(value) + b"\n", media_type="application/json")
 
@@ -304,11 +343,11 @@ def _schema_of_request() -> dict[str, Any]:
     return ExtractRequest.model_json_schema()
 
 
-def _resident_bytes() -> int | None:
+def _resident_bytes(pid: int) -> int:
     try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):
-        return None
+        return 0
     import resource
 
     return pages * resource.getpagesize()

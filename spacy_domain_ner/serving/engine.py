@@ -1,20 +1,19 @@
-"""One thread that lets the model read, and a queue in which requests wait for it and share its batches."""
+"""The queue in which requests wait for the model, and share its batches."""
 
 import asyncio
-import itertools
-import threading
-import time
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from spacy_domain_ner.extraction.extractor import Entity
-from spacy_domain_ner.serving.model import ServedModel
+from spacy_domain_ner.serving.model import KnownModel
+from spacy_domain_ner.serving.readers import DeadReaderError, Reader
 from spacy_domain_ner.serving.settings import Settings
 
 # A batch ends after so many characters, however few passages it has: others wait while the model reads it.
 BATCH_CHARACTERS = 25_000
+# A request during which so many processes have died gets no other one.
+DEATHS = 2
 
 
 class QueueFullError(Exception):
@@ -38,7 +37,7 @@ class Answer(NamedTuple):
         expected: For each passage the expected number of entities by type, where that was asked.
     """
 
-    model: ServedModel
+    model: KnownModel
     found: list[list[Entity] | str]
     expected: list[dict[str, float]]
 
@@ -55,69 +54,74 @@ class Job:
     def __init__(self, texts: Sequence[str], expects: bool = False) -> None:
         self.texts = texts
         self.expects = expects
-        self.loop = asyncio.get_running_loop()
-        self.answer: asyncio.Future[Answer] = self.loop.create_future()
-        self.arrived = time.monotonic()
-        # The model that has read the first passage reads them all.
-        self.model: ServedModel | None = None
-        self.found: list[list[Entity] | str] = [[] for _ in texts]
-        self.expected: list[dict[str, float]] = [{} for _ in texts] if expects else []
+        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.arrived = asyncio.get_running_loop().time()
+        self.deaths = 0
+        # One model reads all passages: if it is replaced meanwhile, the next one begins again.
+        self.attempt = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was read."""
+        self.attempt += 1
         self.taken = 0
-        self.read = 0
-        self.is_gone = False
+        self.left = len(self.texts)
+        self.found: list[list[Entity] | str] = [[] for _ in self.texts]
+        self.expected: list[dict[str, float]] = [{} for _ in self.texts]
 
     def give_up(self, error: Exception) -> None:
-        """Wait no longer: what the model has not read yet is left out. Called in the event loop's thread."""
+        """Wait no longer: what the model has not read yet is left out."""
         if not self.answer.done():
-            self.is_gone = True
             self.answer.set_exception(error)
 
-    def deliver(self) -> None:
-        """Give the answer to whoever waits for it; called in the event loop's thread."""
-        if not self.answer.done() and self.model is not None:
-            self.answer.set_result(Answer(self.model, self.found, self.expected))
+
+class _Item(NamedTuple):
+    """A passage of a batch: that of a job with a number, in the attempt in which it was taken."""
+
+    job: Job
+    number: int
+    attempt: int
 
 
 class Engine:
-    """Lets one thread do the work of all requests: neither spaCy's vocabulary nor its memory zones take more.
+    """Lets readers do the work of all requests, a batch at a time.
 
-    The thread takes what waits: the passages of different requests in turn, so that a large request does not make the
-    small ones wait for its end. While it reads a batch, the next one gathers.
+    A reader takes what waits: the passages of different requests in turn, so that a large request does not make the
+    small ones wait for its end. While it reads a batch, the next one gathers. All of this happens in the event loop.
 
     Attributes:
-        model: The model that reads the requests that come next.
+        readers: What reads the requests that come next; all of them with the same model.
         is_ending: Whether the server is about to end; what comes is still read.
         batches: How many batches were read.
+        waiting: How many passages wait for a reader.
+        died: Called with a reader that has died; what it was reading goes to another one.
     """
 
-    def __init__(self, model: ServedModel, settings: Settings) -> None:
-        """Prepare the thread, which starts with the first request.
+    def __init__(self, readers: Sequence[Reader], settings: Settings) -> None:
+        """Prepare the work, which begins with the first request.
 
         Args:
-            model: The model.
+            readers: What reads, at least one.
             settings: What the server was told.
         """
-        self.model = model
+        self.readers = list(readers)
+        self.model = readers[0].model
         self._settings = settings
-        self._changed = threading.Condition()
         self._jobs: deque[Job] = deque()
-        self._waiting = 0
-        self._thread: threading.Thread | None = None
+        self.waiting = 0
+        # Readers that wait for passages: what wakes each, and how many it waits for.
+        self._idle: dict[Reader, tuple[asyncio.Future[None], int]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._ends = False
         self.is_ending = False
+        self.died: Callable[[Reader], object] = lambda _: None
         # Seconds per passage, for what a full queue says.
         self._pace = 0.001
-        # How many passages the last batch had, and how many the thread waits for.
-        self._last = self._wanted = 0
         self.batches = 0
 
-    @property
-    def waiting(self) -> int:
-        """How many passages wait for the model."""
-        return self._waiting
-
     def submit(self, texts: Sequence[str], expects: bool = False) -> Job:
-        """Queue the passages of one request, in the event loop's thread.
+        """Queue the passages of one request.
 
         Args:
             texts: The passages, at least one.
@@ -129,109 +133,175 @@ class Engine:
         Raises:
             QueueFullError: There is no room for them.
         """
+        if self._loop is not asyncio.get_running_loop():
+            self._begin()
+        if self.waiting + len(texts) > self._settings.queue or self._ends:
+            raise QueueFullError(self.waiting * self._pace)
         job = Job(texts, expects)
-        with self._changed:
-            if self._waiting + len(texts) > self._settings.queue or self._ends:
-                raise QueueFullError(self._waiting * self._pace)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="model", daemon=True)
-                self._thread.start()
-            self._jobs.append(job)
-            self._waiting += len(texts)
-            if self._waiting >= self._wanted:
-                self._changed.notify()
+        self._jobs.append(job)
+        is_first = not self.waiting
+        self.waiting += len(texts)
+        for wake, wanted in self._idle.values():
+            if is_first or self.waiting >= wanted:
+                _set(wake)
+                break
         return job
 
-    def exchange(self, model: ServedModel) -> None:
-        """Let another model read the requests that come next. What was begun is finished by the model that began it."""
-        with self._changed:
-            self.model = model
+    def _begin(self) -> None:
+        """Begin the work in this event loop; whoever waited in another one, such as a test's, has gone with it."""
+        self._loop = asyncio.get_running_loop()
+        self._jobs.clear()
+        self._idle.clear()
+        self._tasks.clear()
+        self.waiting = 0
+        for reader in self.readers:
+            self._employ(reader)
 
-    def close(self) -> None:
-        """Finish what waits, and end the thread."""
-        with self._changed:
-            self._ends = True
-            self._changed.notify()
-        if self._thread is not None:
-            self._thread.join()
+    def _employ(self, reader: Reader) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            task = loop.create_task(self._work(reader))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            # One that dies while it waits is replaced at once.
+            reader.when_dead(lambda: loop.call_soon_threadsafe(self._wake, reader))
 
-    def _work(self) -> None:
-        while batch := self._gather():
-            started = time.monotonic()
-            # Two models take part while one is exchanged for the other.
-            for model, items in itertools.groupby(batch, key=lambda item: item[0].model or self.model):
-                self._read(model, list(items))
-            self._pace += 0.1 * ((time.monotonic() - started) / len(batch) - self._pace)
-            self.batches += 1
-            done = [job for job in dict.fromkeys(job for job, _ in batch) if job.read == len(job.texts)]
-            for loop, jobs in itertools.groupby(done, key=lambda job: job.loop):
-                # One call wakes the loop for all of them. A loop that was closed has nobody who waits.
-                with suppress(RuntimeError):
-                    loop.call_soon_threadsafe(_deliver, list(jobs))
-            # Nothing of them stays while the thread waits.
-            del batch, done
+    def add(self, reader: Reader) -> None:
+        """Let one more reader work, which has the same model."""
+        self.readers.append(reader)
+        self._employ(reader)
 
-    def _gather(self) -> list[tuple[Job, int]]:
-        """Wait for passages and take a batch of them; an empty one means that the thread is to end."""
-        settings, free = self._settings, time.monotonic()
-        with self._changed:
-            while True:
-                while not self._jobs and not self._ends:
-                    self._changed.wait()
-                if not self._jobs:
-                    return []
-                # Where many have just got their answers, the next requests of some are under way.
-                self._wanted = (self._last + 1) // 2
-                ready = max(self._jobs[0].arrived, free) + settings.max_wait_ms / 1_000
-                while self._waiting < self._wanted and not self._ends:
-                    if (left := ready - time.monotonic()) <= 0:
-                        break
-                    self._changed.wait(left)
-                self._wanted = 0
-                if batch := self._take(settings.max_batch):
-                    self._last = len(batch)
-                    return batch
+    def exchange(self, readers: Sequence[Reader]) -> None:
+        """Let other readers read what comes next. A request of which they would read only the rest is begun again.
 
-    def _take(self, most: int) -> list[tuple[Job, int]]:
-        batch: list[tuple[Job, int]] = []
-        characters = 0
+        Args:
+            readers: The others. Those that were there close after the batch that they read.
+        """
+        before, self.readers, self.model = self.readers, list(readers), readers[0].model
+        for job in self._jobs:
+            if job.taken:
+                self.waiting += job.taken
+                job.begin()
+        if not self._tasks:
+            for reader in before:
+                reader.close()
+        for reader in readers:
+            self._employ(reader)
+        self._wake_all()
+
+    async def close(self) -> None:
+        """Finish what waits, and close the readers."""
+        self._ends = True
+        self._wake_all()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        for reader in self.readers:
+            reader.close()
+
+    def _wake_all(self) -> None:
+        for reader in self._idle:
+            self._wake(reader)
+
+    def _wake(self, reader: Reader) -> None:
+        if reader in self._idle:
+            _set(self._idle[reader][0])
+
+    async def _work(self, reader: Reader) -> None:
+        loop = asyncio.get_running_loop()
+        batch, read = [], 0
+        try:
+            while batch := await self._gather(reader, read):
+                started, read = loop.time(), len(batch)
+                texts = [item.job.texts[item.number] for item in batch]
+                found = await reader.read(texts, [place for place, item in enumerate(batch) if item.job.expects])
+                for item, (entities, expected) in zip(batch, found, strict=True):
+                    self._note(reader, item, entities, expected)
+                pace = (loop.time() - started) / len(batch) / max(1, len(self.readers))
+                self._pace += 0.1 * (pace - self._pace)
+                self.batches += 1
+                batch = []
+        except DeadReaderError:
+            self._take_back(batch)
+            if reader in self.readers:
+                self.readers.remove(reader)
+                self.died(reader)
+        if reader not in self.readers:
+            reader.close()
+
+    def _note(self, reader: Reader, item: _Item, entities: list[Entity] | str, expected: dict[str, float]) -> None:
+        job = item.job
+        if item.attempt != job.attempt:
+            return
+        job.found[item.number] = entities
+        job.expected[item.number] = expected
+        job.left -= 1
+        if not job.left and not job.answer.done():
+            job.answer.set_result(Answer(reader.model, job.found, job.expected if job.expects else []))
+
+    def _take_back(self, batch: Sequence[_Item]) -> None:
+        """Let others read what a reader that has died was reading."""
+        for job in dict.fromkeys(item.job for item in batch):
+            job.deaths += 1
+            if job in self._jobs:
+                self._jobs.remove(job)
+                self.waiting -= len(job.texts) - job.taken
+            if job.deaths >= DEATHS:
+                job.give_up(DeadReaderError())
+            else:
+                job.begin()
+                self._jobs.appendleft(job)
+                self.waiting += len(job.texts)
+        self._wake_all()
+
+    async def _gather(self, reader: Reader, read: int) -> list[_Item]:
+        """Wait for passages and take a batch of them; an empty one means that the reader is to end.
+
+        Where many requests have just been answered, the next ones of some clients are under way: the reader waits until
+        half as many passages are there as it has `read` last, for a while.
+        """
+        loop = asyncio.get_running_loop()
+        wanted, free = (read + 1) // 2, loop.time()
+        while reader in self.readers:
+            if reader.is_dead:
+                raise DeadReaderError
+            if self._jobs:
+                ready = max(self._jobs[0].arrived, free) + self._settings.max_wait_ms / 1_000
+                left = ready - loop.time()
+                if self.waiting >= wanted or left <= 0 or self._ends:
+                    if batch := self._take():
+                        return batch
+                    continue
+            elif self._ends:
+                break
+            wake: asyncio.Future[None] = loop.create_future()
+            self._idle[reader] = wake, wanted
+            timer = loop.call_later(left, _set, wake) if self._jobs else None
+            await wake
+            del self._idle[reader]
+            if timer is not None:
+                timer.cancel()
+        return []
+
+    def _take(self) -> list[_Item]:
+        batch: list[_Item] = []
+        characters, most = 0, self._settings.max_batch
         while self._jobs and len(batch) < most and characters < BATCH_CHARACTERS:
-            job = self._jobs.popleft()
-            if job.is_gone:
-                self._waiting -= len(job.texts) - job.taken
+            job = self._jobs[0]
+            if batch and (job.deaths or batch[0].job.deaths) and job is not batch[0].job:
+                break  # what may be the death of a reader is read alone
+            self._jobs.popleft()
+            if job.answer.done():
+                self.waiting -= len(job.texts) - job.taken
                 continue
-            job.model = job.model or self.model
-            batch.append((job, job.taken))
+            batch.append(_Item(job, job.taken, job.attempt))
             characters += len(job.texts[job.taken])
             job.taken += 1
-            self._waiting -= 1
+            self.waiting -= 1
             if job.taken < len(job.texts):
                 self._jobs.append(job)
-        # Models side by side, in the order in which they came.
-        return sorted(batch, key=lambda item: item[0].model is self.model)
-
-    def _read(self, model: ServedModel, items: list[tuple[Job, int]]) -> None:
-        texts = [job.texts[number] for job, number in items]
-        expecting = [(job, number) for job, number in items if job.expects]
-        try:
-            found: list[Any] = list(model.extractor(texts))
-            expected = list(
-                model.extractor.expected([job.texts[number] for job, number in expecting]) if expecting else ()
-            )
-        except Exception as error:  # of any component, on any text
-            if len(items) > 1:
-                for item in items:
-                    self._read(model, [item])
-                return
-            # Its message may quote the text.
-            found, expected = [f"the model failed on this passage ({type(error).__name__})"], [{} for _ in expecting]
-        for (job, number), counts in zip(expecting, expected, strict=True):
-            job.expected[number] = counts
-        for (job, number), entities in zip(items, found, strict=True):
-            job.found[number] = entities
-            job.read += 1
+        return batch
 
 
-def _deliver(jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        job.deliver()
+def _set(wake: "asyncio.Future[None]") -> None:
+    if not wake.done():
+        wake.set_result(None)

@@ -1,15 +1,16 @@
-"""Listening on a port, in one process or several."""
+"""Listening on a port."""
 
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.serving.app import Service
+from spacy_domain_ner.serving.readers import start_processes
 from spacy_domain_ner.serving.server import run_server
 from spacy_domain_ner.serving.settings import Settings
-from spacy_domain_ner.serving.workers import supervise
 
 
 def serve(
@@ -31,7 +32,8 @@ def serve(
         settings: What the server is told; None takes the defaults.
         host: The address to listen on. The default can be reached from this machine only.
         port: The port; 0 takes a free one.
-        workers: The number of processes. Each loads the model, and the cores are shared among them.
+        workers: The number of processes that read, beside the one that answers. Each loads the model, and the cores are
+            shared among them.
         started: Called when requests are answered, with the server's address and the model.
 
     Raises:
@@ -40,19 +42,15 @@ def serve(
     settings = settings or Settings()
     if workers < 1:
         raise UserError(f"`workers` is {workers}", "It must be 1 or more.")
-    with _bound(host, port, shared=workers > 1) as listener:
-        address = _address(host, listener)
-        tell = started or (lambda *_: None)
-        if workers > 1:
-            supervise(model, settings, listener, workers, lambda name: tell(address, name))
-        else:
-            service = Service(model, settings)
-            run_server(service, listener, lambda: tell(address, str(service.engine.model)))
+    with _bound(host, port) as listener:
+        service = Service(model, settings, partial(start_processes, model, settings, processes=workers), workers)
+        address, tell = _address(host, listener), started or (lambda *_: None)
+        run_server(service, listener, lambda: tell(address, str(service.engine.model)))
 
 
 @contextmanager
-def _bound(host: str, port: int, shared: bool) -> Iterator[socket.socket]:
-    """A socket that is bound to an address, and does not listen yet; others may be bound to it where it is shared."""
+def _bound(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that is bound to an address, and does not listen yet."""
     hint = "Name an address of this machine with `host`, and a free port with `port`."
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -64,12 +62,6 @@ def _bound(host: str, port: int, shared: bool) -> Iterator[socket.socket]:
     with listener:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if shared:
-                # Another server of the same user may not share it, so it must be free.
-                with socket.socket(family, kind, protocol) as alone:
-                    alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    alone.bind(address)
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listener.bind(address)
         except (OSError, OverflowError) as error:
             raise UserError(f"Can't listen on {host}, port {port}: {getattr(error, 'strerror', error)}", hint) from None

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 # Upper bounds in seconds.
@@ -19,8 +19,8 @@ KINDS = {
     "domain_ner_reloads_total": ("counter", "Reloads of the model by result."),
     "domain_ner_log_failures_total": ("counter", "Passages that could not be written to the log."),
     "domain_ner_queue_passages": ("gauge", "Passages that wait for the model."),
-    "domain_ner_workers": ("gauge", "Processes that answer."),
-    "domain_ner_resident_bytes": ("gauge", "Resident memory of these processes."),
+    "domain_ner_workers": ("gauge", "Processes that read with the model."),
+    "domain_ner_resident_bytes": ("gauge", "Resident memory of all processes."),
     "domain_ner_model_info": ("gauge", "The model that answers."),
     "domain_ner_request_seconds": ("histogram", "Seconds from the request to the answer of /extract."),
     "domain_ner_confidence": ("histogram", "Confidence of the entities, by type."),
@@ -42,7 +42,7 @@ class Metrics:
     histograms: dict[tuple[str, Labels], tuple[list[int], list[float]]] = field(default_factory=dict)
 
     def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
-        """Add to a counter, or to a gauge of several processes."""
+        """Add to a counter."""
         self.values[name, tuple(labels.items())] += amount  # type: ignore[assignment]
 
     def set(self, name: str, value: float, /, **labels: str) -> None:
@@ -79,24 +79,6 @@ class Metrics:
                     f"{name}{_braces(labels)} {_number(value)}" for (_, labels), value in _named(name, self.values)
                 ]
         return "\n".join(lines) + "\n"
-
-
-def merged(every: Iterable[Metrics]) -> Metrics:
-    """Add up the numbers of several processes."""
-    result = Metrics()
-    for one in every:
-        result.values.update(one.values)
-        for key, (buckets, total) in one.histograms.items():
-            mine, sum_of_mine = result.histograms.setdefault(key, ([0] * len(buckets), [0.0]))
-            mine[:] = [left + right for left, right in zip(mine, buckets, strict=True)]
-            sum_of_mine[0] += total[0]
-    return result
-
-
-def counters(metrics: Metrics) -> Metrics:
-    """The numbers that only rise, which count on after a process has ended."""
-    values = {key: value for key, value in metrics.values.items() if KINDS[key[0]][0] == "counter"}
-    return Metrics(Counter(values), metrics.histograms)
 
 
 def _bounds(name: str) -> tuple[float, ...]:

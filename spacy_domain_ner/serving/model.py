@@ -1,7 +1,7 @@
 """A model that is served: which one it is, and what there is to say of it."""
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from spacy.language import Language
 from spacy_domain_ner.confidence import find_recognizer, read_calibration
 from spacy_domain_ner.confidence.prediction import EXPECTED
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.extraction.extractor import Extractor, Thresholds
+from spacy_domain_ner.extraction.extractor import Entity, Extractor, Thresholds
 from spacy_domain_ner.models import load_model, model_identity
 from spacy_domain_ner.schema import assign_colors, read_schema
 from spacy_domain_ner.serving.settings import Settings
@@ -22,18 +22,34 @@ WARM_UP = "The first passage takes longer than the others."
 PRECISIONS = (0.8, 0.9, 0.95)
 
 
-class ServedModel:
-    """A model that is loaded and warm.
+# What a model found in a text, or why it failed on it; and the expected number of entities by type, where it was asked.
+Found = tuple[list[Entity] | str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """What is known of a model that is served, wherever it is loaded.
 
     Attributes:
-        extractor: What finds the entities. It belongs to one thread at a time.
         identity: What each answer says of the model that gave it: `name`, `version` and `digest`.
-        name: The package's name with the language, such as en_software_ner.
-        version: The package's version.
         expects: Whether it can say how many entities it expects.
-        digest: Eight hexadecimal digits that tell two trainings with the same version apart.
         description: What `/model` says: `name`, `version`, `digest`, `types` with the definition, the colour and the
             thresholds of each, and `scores`.
+    """
+
+    identity: dict[str, str]
+    expects: bool
+    description: dict[str, Any]
+
+    def __str__(self) -> str:
+        return "{name} {version} ({digest})".format(**self.identity)
+
+
+class ServedModel:
+    """A model that is loaded and warm. It belongs to one thread at a time.
+
+    Attributes:
+        known: What is known of it.
     """
 
     def __init__(self, model: str | Path | Language, settings: Settings) -> None:
@@ -47,23 +63,35 @@ class ServedModel:
             UserError: It can't be loaded, or fails on a passage; or definitions or scores can't be read.
         """
         nlp = model if isinstance(model, Language) else load_model(model)
-        self.extractor = Extractor(nlp)
-        self.identity = model_identity(nlp)
-        self.name, self.version, self.digest = (self.identity[key] for key in ("name", "version", "digest"))
-        self.expects = hasattr(find_recognizer(nlp), EXPECTED)
-        self.description = self._describe(settings.schema, settings.metrics)
+        self._extractor = Extractor(nlp)
+        identity = model_identity(nlp)
+        description = {**identity, **self._describe(settings.schema, settings.metrics)}
+        self.known = KnownModel(identity, hasattr(find_recognizer(nlp), EXPECTED), description)
         try:
-            list(self.extractor([WARM_UP]))
+            list(self._extractor([WARM_UP]))
         except Exception as error:  # of any component
             raise UserError(
-                f"The model {self.name} {self.version} can be loaded, but fails on a passage: {type(error).__name__}",
+                f"The model {self.known} can be loaded, but fails on a passage: {type(error).__name__}",
                 "Try it first: domain-ner extract MODEL FILE",
             ) from error
-        # Each takes a while to find, and a client asks for the same ones again and again.
-        self._thresholds = lru_cache(maxsize=256)(self._find_thresholds)
 
-    def __str__(self) -> str:
-        return f"{self.name} {self.version} ({self.digest})"
+    def read(self, texts: Sequence[str], expecting: Sequence[int]) -> list[Found]:
+        """Read a batch of texts. One on which the model fails does not harm the others.
+
+        Args:
+            texts: The texts.
+            expecting: The places of those of which the expected numbers are asked, too.
+        """
+        try:
+            found: list[Any] = list(self._extractor(texts))
+            counted = self._extractor.expected([texts[place] for place in expecting]) if expecting else ()
+            expected = dict(zip(expecting, counted, strict=True))
+        except Exception as error:  # of any component, on any text
+            if len(texts) > 1:
+                return [self.read([text], [0] if place in expecting else [])[0] for place, text in enumerate(texts)]
+            # Its message may quote the text.
+            return [(f"the model failed on this passage ({type(error).__name__})", {})]
+        return [(entities, expected.get(place, {})) for place, entities in enumerate(found)]
 
     def thresholds(
         self, min_confidence: float | Mapping[str, float] | None, precision: float | None, keep_unproven: bool
@@ -73,29 +101,22 @@ class ServedModel:
         Raises:
             UserError: A value does not fit, or the model has no confidence or no thresholds.
         """
-        given = tuple(min_confidence.items()) if isinstance(min_confidence, Mapping) else min_confidence
-        return self._thresholds(given, precision, keep_unproven)
-
-    def _find_thresholds(
-        self, given: tuple[tuple[str, float], ...] | float | None, precision: float | None, keep_unproven: bool
-    ) -> Thresholds:
-        least = dict(given) if isinstance(given, tuple) else () if given is None else given
-        return Thresholds.of(self.extractor.nlp, least, precision, keep_unproven)
+        given = () if min_confidence is None else min_confidence
+        return Thresholds.of(self._extractor.nlp, given, precision, keep_unproven)
 
     def _describe(self, schema: Path | None, metrics: Path | None) -> dict[str, Any]:
-        meta = self.extractor.nlp.meta
+        meta = self._extractor.nlp.meta
         if schema is not None:
             types = read_schema(schema)
             definitions = {each.name: each.definition for each in types.entity_types}
             colors: Mapping[str, str | None] = types.colors
         else:
             definitions, colors = meta.get("entity_types") or {}, {}
-        labels = sorted({label for labels in self.extractor.nlp.pipe_labels.values() for label in labels})
+        labels = sorted({label for labels in self._extractor.nlp.pipe_labels.values() for label in labels})
         chosen = assign_colors(labels, colors)
         return {
-            **self.identity,
             "description": meta.get("description", ""),
-            "has_confidence": find_recognizer(self.extractor.nlp) is not None,
+            "has_confidence": find_recognizer(self._extractor.nlp) is not None,
             "types": {
                 label: {
                     "definition": definitions.get(label, ""),
@@ -109,7 +130,7 @@ class ServedModel:
 
     def _reaching(self, label: str) -> dict[str, float | None]:
         """The lowest confidence of a type from which on a precision is reached; None where none reaches it."""
-        calibration = read_calibration(self.extractor.nlp)
+        calibration = read_calibration(self._extractor.nlp)
         if calibration is None:
             return {}
         return {str(precision): calibration.reaching(precision).get(label) for precision in PRECISIONS}

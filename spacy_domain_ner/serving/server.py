@@ -1,4 +1,4 @@
-"""One process that answers, and ends so that no request is lost."""
+"""Answering over sockets, and ending so that no request is lost."""
 
 import asyncio
 import itertools
@@ -25,8 +25,6 @@ KEEP_ALIVE = 75
 LINGER = 0.5
 # The most bytes of a request's headers.
 LONGEST_HEAD = 65_536
-# How often, in seconds, a thread that computes lets others run. The model's thread would else hold up the answers.
-SWITCH_INTERVAL = 0.001
 
 
 def run_server(service: Service, listener: socket.socket, started: Callable[[], object] = lambda: None) -> None:
@@ -37,7 +35,6 @@ def run_server(service: Service, listener: socket.socket, started: Callable[[], 
         listener: A socket that is bound.
         started: Called when requests are answered.
     """
-    sys.setswitchinterval(SWITCH_INTERVAL)
     config = uvicorn.Config(
         service.app,
         http=_Protocol,
@@ -73,9 +70,7 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            # What was ignored stays so: a worker's parent gets Ctrl-C.
-            if signal.getsignal(number) != signal.SIG_IGN:
-                loop.add_signal_handler(number, self._end)
+            loop.add_signal_handler(number, self._end)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         yield
 
@@ -202,20 +197,6 @@ class _Protocol(HttpToolsProtocol):
         )
         self.transport.write_eof()
         self.loop.call_later(1, self.transport.close)
-
-
-def bind_again(listener: socket.socket) -> socket.socket:
-    """Make another socket with the address of one that is bound and shared, for a process of its own.
-
-    The system divides the connections among the sockets. From one socket for all, the process that wakes up first would
-    take most of them.
-    """
-    own = socket.socket(listener.family, listener.type, listener.proto)
-    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    own.bind(listener.getsockname())
-    own.setblocking(False)
-    return own
 
 
 def _most_connections() -> int:

@@ -1,55 +1,71 @@
-"""The queue and the model's thread, with a model that is made of rules, so that its pace is known."""
+"""The queue and what reads from it, with readers that are made of rules, so that their pace is known."""
 
 import asyncio
-import threading
 
 import pytest
 
 from spacy_domain_ner.extraction.extractor import Entity
+from spacy_domain_ner.serving.crew import Crew
 from spacy_domain_ner.serving.engine import Engine, QueueFullError
+from spacy_domain_ner.serving.model import KnownModel
+from spacy_domain_ner.serving.readers import DeadReaderError
 from spacy_domain_ner.serving.settings import Settings
 
 
-class Model:
-    """Stands for a model: it waits until it may read, notes its batches, and fails on some texts."""
+class Reader:
+    """Stands for a reader: it waits until it may read, notes its batches, and dies of some texts."""
 
     def __init__(self, name: str = "a") -> None:
-        self.name = name
+        self.model = KnownModel({"name": name, "version": "", "digest": ""}, True, {})
         self.batches: list[list[str]] = []
-        self.may_read = threading.Event()
+        self.may_read = asyncio.Event()
         self.may_read.set()
-        self.extractor = self
+        self.is_closed = self.is_dead = False
 
-    def __call__(self, texts):
-        self.may_read.wait(30)
+    async def read(self, texts, expecting):
         self.batches.append(texts)
-        for text in texts:
-            if text == "bad":
-                raise ValueError("secret text")
-            yield [Entity(text, self.name, 0, len(text))]
+        await self.may_read.wait()
+        if "deadly" in texts:
+            self.is_dead = True
+            raise DeadReaderError
+        name = self.model.identity["name"]
+        return [
+            ([Entity(text, name, 0, len(text))], {name: 1.0} if n in expecting else {}) for n, text in enumerate(texts)
+        ]
+
+    def when_dead(self, tell):
+        self.tell = tell
+
+    def die(self):
+        """Die while nothing is read."""
+        self.is_dead = True
+        self.tell()
+
+    def close(self):
+        self.is_closed = True
 
 
 @pytest.fixture
-def model() -> Model:
-    return Model()
+def model() -> Reader:
+    return Reader()
 
 
-def run(model: Model, work, **settings):
+def run(model: Reader, work, **settings):
     """Run an async function with an engine, which is closed after it."""
-    engine = Engine(model, Settings(**{"max_wait_ms": 20, **settings}))
+    engine = Engine([model], Settings(**{"max_wait_ms": 20, **settings}))
 
     async def main():
         try:
             return await asyncio.wait_for(work(engine), 30)
         finally:
             model.may_read.set()
-            await asyncio.to_thread(engine.close)
+            await engine.close()
 
     return asyncio.run(main())
 
 
 async def taken(engine: Engine, waiting: int = 0) -> None:
-    """Wait until the thread has taken what waits, but for so many passages."""
+    """Wait until what waits has been taken, but for so many passages."""
     while engine.waiting > waiting:
         await asyncio.sleep(0.01)
 
@@ -66,6 +82,25 @@ def test_requests_that_come_together_are_read_in_one_batch(model):
 
     run(model, work)
     assert [len(batch) for batch in model.batches] == [1, 20]
+
+
+def test_after_many_answers_half_as_many_requests_are_waited_for(model):
+    async def work(engine):
+        model.may_read.clear()
+        first = engine.submit(["first"])
+        await taken(engine)
+        jobs = [engine.submit(["a"]) for _ in range(20)]
+        model.may_read.set()
+        await asyncio.gather(first.answer, *(job.answer for job in jobs))
+        jobs = [engine.submit(["b"]) for _ in range(5)]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert engine.waiting == 5
+        jobs += [engine.submit(["b"]) for _ in range(5)]
+        await asyncio.gather(*(job.answer for job in jobs))
+
+    run(model, work, max_wait_ms=1000)
+    assert [len(batch) for batch in model.batches] == [1, 20, 10]
 
 
 def test_a_batch_has_so_many_passages_and_characters_at_most(model):
@@ -124,40 +159,80 @@ def test_what_nobody_waits_for_is_not_read(model):
     assert model.batches == [["first"], ["last"]]
 
 
-def test_a_text_on_which_the_model_fails_does_not_harm_the_others(model):
+def test_what_is_expected_comes_to_the_requests_that_asked_for_it(model):
     async def work(engine):
-        answers = await asyncio.gather(*(engine.submit([text, "ok"]).answer for text in ("a", "bad", "b")))
-        assert [answer.found[1][0].name for answer in answers] == ["ok"] * 3
-        assert answers[1].found[0] == "the model failed on this passage (ValueError)"
-        assert answers[2].found[0][0].name == "b"
+        jobs = [engine.submit(["a", "b"], number == 1) for number in range(3)]
+        answers = [await job.answer for job in jobs]
+        assert [answer.expected for answer in answers] == [[], [{"a": 1.0}] * 2, []]
 
     run(model, work)
 
 
-def test_models_are_exchanged_between_two_batches_and_a_request_is_read_by_one_of_them(model):
-    new = Model("b")
+def test_where_models_are_exchanged_a_request_is_read_by_one_of_them(model):
+    new = Reader("b")
 
     async def work(engine):
         model.may_read.clear()
+        whole = engine.submit(["w"])
         begun = engine.submit(["x"] * 100)
-        await taken(engine, 70)
-        engine.exchange(new)
+        await taken(engine, 71)
+        engine.exchange([new])
         later = engine.submit(["y"])
         model.may_read.set()
-        answers = [await begun.answer, await later.answer]
-        assert [answer.model for answer in answers] == [model, new]
-        assert {entities[0].type for entities in answers[0].found} == {"a"}
-        assert answers[1].found[0][0].type == "b"
+        answers = [await job.answer for job in (whole, begun, later)]
+        assert [answer.model for answer in answers] == [model.model, new.model, new.model]
+        assert {entities[0].type for entities in answers[1].found} == {"b"}
+        assert [len(answer.found) for answer in answers] == [1, 100, 1]
+        assert engine.waiting == 0
+        assert model.is_closed
 
     run(model, work, max_batch=30)
+
+
+def test_what_a_reader_held_that_has_died_is_read_by_another_one_and_what_is_deadly_is_given_up(model):
+    others = [Reader() for _ in range(2)]
+
+    async def work(engine):
+        died = []
+        engine.died = lambda reader: (died.append(reader), engine.add(others[len(died) - 1]))
+        jobs = [engine.submit([text]) for text in ("a", "deadly", "b")]
+        assert [(await jobs[number].answer).found[0][0].name for number in (0, 2)] == ["a", "b"]
+        with pytest.raises(DeadReaderError):
+            await jobs[1].answer
+        assert [reader.is_closed for reader in (model, *others)] == [True, True, False]
+        assert (len(died), engine.waiting) == (2, 0)
+
+    run(model, work)
+
+
+def test_a_reader_that_dies_while_it_waits_is_replaced_and_another_model_goes_to_all(model):
+    second, same, new = Reader(), Reader(), [Reader("b") for _ in range(3)]
+    started = [[same], [new[0]], new[1:]]
+
+    async def work(engine):
+        engine.add(second)
+        crew = Crew(engine, lambda count: started.pop(0), 2)
+        assert (await engine.submit(["a"]).answer).model == model.model
+        model.die()
+        while engine.readers != [second, same]:
+            await asyncio.sleep(0.01)
+        second.die()
+        while engine.readers != new[1:]:
+            await asyncio.sleep(0.01)
+        assert (await engine.submit(["a"]).answer).model == new[1].model
+        assert crew is not None
+
+    run(model, work)
+    assert same.is_closed
+    assert new[0].is_closed
 
 
 def test_what_waits_at_the_end_is_read_and_nothing_is_taken_after_it(model):
     async def work(engine):
         model.may_read.clear()
         jobs = [engine.submit(["a"]) for _ in range(5)]
-        threading.Timer(0.1, model.may_read.set).start()
-        await asyncio.to_thread(engine.close)
+        asyncio.get_running_loop().call_later(0.1, model.may_read.set)
+        await engine.close()
         assert [len((await job.answer).found) for job in jobs] == [1] * 5
         with pytest.raises(QueueFullError):
             engine.submit(["b"])

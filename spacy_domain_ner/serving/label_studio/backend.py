@@ -18,7 +18,7 @@ from spacy_domain_ner.serving.engine import Answer, Engine
 from spacy_domain_ner.serving.guard import PasswordError
 from spacy_domain_ner.serving.label_studio.predictions import ReadTask, prediction, proposals, read_task, version_of
 from spacy_domain_ner.serving.label_studio.training import REPLACED, RUNNING, Run, Training
-from spacy_domain_ner.serving.model import ServedModel
+from spacy_domain_ner.serving.model import KnownModel
 from spacy_domain_ner.serving.pages import label_studio_page
 from spacy_domain_ner.serving.requests import RequestError
 from spacy_domain_ner.serving.settings import Settings
@@ -48,7 +48,7 @@ class Reader(Protocol):
 class _Read(NamedTuple):
     """What the model found in a text, or why it failed on it."""
 
-    model: ServedModel
+    model: KnownModel
     found: list[Entity] | str
     expected: dict[str, float] | None
 
@@ -164,7 +164,7 @@ class LabelStudioBackend:
         done = await self._server.reload_model() if run.state == REPLACED else None
         _say(f"Training has ended: {run.what}" + (f" {done.in_words()}" if done is not None else ""))
 
-    def _control_of(self, label_config: Any, project: Any, model: ServedModel) -> SpanControl:
+    def _control_of(self, label_config: Any, project: Any, model: KnownModel) -> SpanControl:
         number = str(project).partition(".")[0][:20] if isinstance(project, str | int) else ""
         if not isinstance(label_config, str):
             raise RequestError(422, "The request has no labelling interface")

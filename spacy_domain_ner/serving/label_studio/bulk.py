@@ -11,7 +11,6 @@ from spacy_domain_ner.exchange.label_studio.connection import TIMEOUT_SECONDS
 from spacy_domain_ner.exchange.label_studio.failures import ServerError
 from spacy_domain_ner.exchange.label_studio.label_config import SpanControl, span_control
 from spacy_domain_ner.exchange.label_studio.server import LabelStudioServer
-from spacy_domain_ner.extraction.extractor import Entity
 from spacy_domain_ner.serving.label_studio.predictions import ReadTask, prediction, read_task, version_of
 from spacy_domain_ner.serving.model import ServedModel
 from spacy_domain_ner.serving.settings import Settings
@@ -81,10 +80,10 @@ def predict_tasks(
                 "`domain-ner label-studio push` makes a task of each passage.",
             )
         served = ServedModel(model, Settings())
-        control = span_control(found.label_config, served.description["types"])
-        done = PredictedTasks(0, 0, version_of(served), server.address_of(found))
+        control = span_control(found.label_config, served.known.description["types"])
+        done = PredictedTasks(0, 0, version_of(served.known), server.address_of(found))
         done.warnings += [control.missing_in_words] if control.missing else []
-        if not served.expects:
+        if not served.known.expects:
             done.warnings.append(
                 "This model does not know how many entities to expect: the scores tell only how sure it is of what it "
                 "found, and tasks in which it missed something come late."
@@ -113,30 +112,16 @@ def _predictions(
 ) -> Iterator[dict[str, Any]]:
     read = [read_task({"data": task.data}, control, max_characters) for task in tasks]
     texts = [each.text for each in read if not each.problem]
-    results = zip(*_find(texts, model), strict=True)
+    expects = model.known.expects
+    results = iter(model.read(texts, range(len(texts)) if expects else ()))
     for task, each in zip(tasks, read, strict=True):
-        entities, expected = next(results) if not each.problem else ([], None)
+        entities, expected = next(results) if not each.problem else ([], {})
         if isinstance(entities, str):
             each, entities = ReadTask("", entities), []
-        made = prediction(each, entities, expected, control, done.model_version)
+        made = prediction(each, entities, expected if expects else None, control, done.model_version)
         if (problem := made.pop("error", None)) is not None:
             done.empty.append((task.id, problem))
         yield {"task": task.id, **made}
-
-
-def _find(texts: list[str], model: ServedModel) -> tuple[list[list[Entity] | str], list[dict[str, float] | None]]:
-    """What the model finds and expects in texts. Where it fails on one, the reason is in its place."""
-    found: list[list[Entity] | str]
-    expected: list[dict[str, float] | None]
-    try:
-        found = list(model.extractor(texts))
-        expected = list(model.extractor.expected(texts)) if model.expects else [None] * len(texts)
-    except Exception as error:  # of any component, on any text
-        if len(texts) == 1:
-            return [f"the model failed on this text ({type(error).__name__})"], [None]
-        parts = [_find([text], model) for text in texts]
-        return [part[0][0] for part in parts], [part[1][0] for part in parts]
-    return found, expected
 
 
 def _versions(task: TaskRow) -> list[str]:

@@ -10,7 +10,7 @@ from spacy_domain_ner.exchange.label_studio.label_config import SpanControl
 from spacy_domain_ner.extraction.extractor import Entity
 from spacy_domain_ner.reading.records import RefusedError
 from spacy_domain_ner.schema import occurrences
-from spacy_domain_ner.serving.model import ServedModel
+from spacy_domain_ner.serving.model import KnownModel
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,9 @@ def proposals(task: Any, text: str, context: Any, control: SpanControl) -> list[
     return found
 
 
-def version_of(model: ServedModel) -> str:
+def version_of(model: KnownModel) -> str:
     """Give the name under which Label Studio keeps a model's predictions: two trainings have two."""
-    return f"{model.name}-{model.version}-{model.digest}"
+    return "{name}-{version}-{digest}".format(**model.identity)
 
 
 def _score(

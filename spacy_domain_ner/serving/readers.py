@@ -1,0 +1,225 @@
+"""What reads with a model, a batch at a time: a thread of this process, or a process of its own.
+
+Python runs one thread at a time. A model in the process that answers requests would take turns with it; in a process of
+its own it has a core to itself.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from spacy_domain_ner.cores import shared_cores
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.extraction.extractor import Thresholds
+from spacy_domain_ner.serving.model import Found, KnownModel, ServedModel
+from spacy_domain_ner.serving.settings import Settings
+
+# How long, in seconds, a process that was told to end may take.
+_PATIENCE = 5.0
+
+
+class DeadReaderError(Exception):
+    """The process that was reading has died."""
+
+
+class Reader:
+    """What reads with a model that is loaded in this process, in a thread.
+
+    Attributes:
+        model: What is known of the model.
+        pid: The process in which it is.
+        is_dead: Whether that process has ended.
+    """
+
+    model: KnownModel
+    pid: int
+    is_dead = False
+
+    def __init__(self, served: ServedModel) -> None:
+        """Take a model, which belongs to the reader from now on: neither spaCy's vocabulary nor its memory zones take
+        more than one thread."""
+        self._served = served
+        self.model, self.pid = served.known, os.getpid()
+        self._thread = ThreadPoolExecutor(1, "model")
+
+    async def read(self, texts: Sequence[str], expecting: Sequence[int]) -> list[Found]:
+        """Read a batch, as `ServedModel.read` does.
+
+        Raises:
+            DeadReaderError: The reader died.
+        """
+        found: list[Found] = await self._ask("read", texts, expecting)
+        return found
+
+    async def thresholds(
+        self, min_confidence: float | Mapping[str, float] | None, precision: float | None, keep_unproven: bool
+    ) -> Thresholds:
+        """Find how sure the model must be of an entity, as `ServedModel.thresholds` does.
+
+        Raises:
+            UserError: A value does not fit, or the model has no confidence or no thresholds.
+            DeadReaderError: The reader died.
+        """
+        found: Thresholds = await self._ask("thresholds", min_confidence, precision, keep_unproven)
+        return found
+
+    def when_dead(self, tell: Callable[[], object]) -> None:
+        """Name what is called, in another thread, when the process ends without having been told to."""
+
+    def close(self) -> None:
+        """End, after the batch that is being read."""
+        self._thread.shutdown(wait=False)
+
+    async def _ask(self, *question: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, *question)
+
+    def _answer(self, what: str, *arguments: Any) -> Any:
+        return getattr(self._served, what)(*arguments)
+
+
+class ProcessReader(Reader):
+    """What reads with a model in a process of its own, which ends with this one, however this one ends."""
+
+    def __init__(self, model: str | Path, settings: Settings, processes: int) -> None:
+        """Start the process. `wait` tells when it is ready, so that several can start side by side.
+
+        Args:
+            model: A trained model's folder, or the name of its package.
+            settings: What the server was told.
+            processes: Among how many processes the cores are shared.
+        """
+        self._connection, theirs = Pipe()
+        # Modules are found where this process finds them.
+        code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import _work; _work({theirs.fileno()})"
+        # Answering takes time, too, and not that of the model's threads.
+        with shared_cores(processes, kept=1):
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            )
+        theirs.close()
+        self.pid = self._process.pid
+        self._connection.send((model, settings))
+        self._thread = ThreadPoolExecutor(1, "reader")
+
+    def wait(self) -> None:
+        """Wait until the model is loaded and warm.
+
+        Raises:
+            UserError: It can't be loaded.
+        """
+        try:
+            self.model = self._answer()
+        except DeadReaderError:
+            raise UserError(
+                f"The process that loaded the model has ended (exit code {self._process.wait()})",
+                "If memory is short, start fewer with `workers`.",
+            ) from None
+
+    @property
+    def is_dead(self) -> bool:  # type: ignore[override]
+        """Whether the process has ended."""
+        return self._process.poll() is not None
+
+    @property
+    def exit_code(self) -> int:
+        """How the process has ended."""
+        return self._process.wait()
+
+    def when_dead(self, tell: Callable[[], object]) -> None:
+        """Name what is called, in another thread, when the process ends."""
+
+        def wait() -> None:
+            self._process.wait()
+            # A loop that was closed has nobody who wants to know.
+            with suppress(RuntimeError):
+                tell()
+
+        Thread(target=wait, daemon=True).start()
+
+    def close(self) -> None:
+        """End, after the batch that is being read."""
+        self._thread.submit(self._close)
+        self._thread.shutdown(wait=False)
+
+    def _close(self) -> None:
+        self._connection.close()
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _answer(self, *question: Any) -> Any:
+        try:
+            if question:
+                self._connection.send(question)
+            answer, problem = self._connection.recv()
+        except (OSError, EOFError):
+            raise DeadReaderError from None
+        if problem is not None:
+            raise UserError(*problem)
+        return answer
+
+
+def start_processes(model: str | Path, settings: Settings, count: int, processes: int) -> list[Reader]:
+    """Start processes side by side, and wait until each has the model.
+
+    Args:
+        model: A trained model's folder, or the name of its package.
+        settings: What the server was told.
+        count: How many are started.
+        processes: Among how many the cores are shared.
+
+    Raises:
+        UserError: One of them can't load it; then the others are ended.
+    """
+    readers = [ProcessReader(model, settings, processes) for _ in range(count)]
+    try:
+        for reader in readers:
+            reader.wait()
+        if any(reader.model != readers[0].model for reader in readers):
+            raise UserError("The model was changed while it was loaded", "Reload it when it is whole.")
+    except BaseException:
+        for reader in readers:
+            reader.close()
+        raise
+    return [*readers]
+
+
+def _work(handle: int) -> None:
+    """The process: it answers questions until nobody can ask any more."""
+    # Signals come to all processes of a terminal or a service; the one that answers requests sees to them.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    connection = Connection(handle)
+    with suppress(OSError, EOFError):
+        model, settings = connection.recv()
+        try:
+            served = ServedModel(model, settings)
+        except UserError as error:
+            connection.send((None, (error.what, error.hint)))
+            return
+        except Exception as error:  # of a library that met a damaged file
+            connection.send((None, (f"The model can't be loaded: {type(error).__name__}", "")))
+            return
+        connection.send((served.known, None))
+        while True:
+            what, *arguments = connection.recv()
+            answer: Any
+            try:
+                answer = getattr(served, what)(*arguments), None
+            except UserError as error:
+                answer = None, (error.what, error.hint)
+            connection.send(answer)
+    # All is done, and taking the interpreter apart takes seconds.
+    os._exit(0)

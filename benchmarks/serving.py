@@ -348,7 +348,7 @@ async def feed(port: int, start: int, end: int) -> None:
         client = Client(port)
         for number in numbers:
             batch = []
-            for offset in range(BATCH // 4):
+            for offset in range(BATCH):
                 words = next(texts).split()
                 words[draw.randrange(len(words))] = f"svc-{number + offset}-{draw.randrange(10**6)}"
                 words[draw.randrange(len(words))] = f"Q{draw.randrange(10**9)}x"
@@ -357,8 +357,8 @@ async def feed(port: int, start: int, end: int) -> None:
             assert status == 200, status
         client.close()
 
-    numbers = iter(range(start, end, BATCH // 4))
-    await asyncio.gather(*(run(numbers) for _ in range(4)))
+    numbers = iter(range(start, end, BATCH))
+    await asyncio.gather(*(run(numbers) for _ in range(2)))
 
 
 def resident(pids: set[int]) -> int:

@@ -138,7 +138,10 @@ class LabelStudioBackend:
         def ended(run: Run) -> None:
             asyncio.run_coroutine_threadsafe(self._after(run), loop)
 
-        run = await asyncio.to_thread(self.training.start, number, ended)
+        try:
+            run = await asyncio.to_thread(self.training.start, number, ended)
+        except UserError as error:
+            raise RequestError(409, error.what, error.hint) from None
         return _json({"status": "ok", "training": f"Run of {_time(run.started)}: {run.step}"})
 
     async def versions(self) -> Response:

@@ -21,7 +21,7 @@ from typing import Any
 import srsly
 
 from spacy_domain_ner.errors import UserError, reason
-from spacy_domain_ner.files import at_work, replacing, replacing_path
+from spacy_domain_ner.files import WriteError, at_work, replacing, replacing_path
 from spacy_domain_ner.text import visible
 
 # In the project's folder.
@@ -108,11 +108,21 @@ class Training:
 
         Returns:
             How it stands; where another one is under way, that one.
+
+        Raises:
+            WriteError: The project's folder can't be written.
         """
-        before = self.status()
-        if before.state == RUNNING:
-            return before
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            # Label Studio may ask twice at once, or two servers: one of them starts, and the log stays that run's.
+            with at_work(self.folder / "training.log"):
+                before = self.status()
+                return before if before.state == RUNNING else self._begin(number, ended)
+        except WriteError:
+            raise
+        except UserError:
+            return self.status()
+
+    def _begin(self, number: int, ended: Callable[[Run], object]) -> Run:
         begun = Run(RUNNING, "starting", started=time.time(), project=number)
         _write(self.folder, begun)
         command = [sys.executable, "-m", __name__, str(self._project), str(self._model), str(number)]

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -189,6 +190,27 @@ def test_a_run_that_fails_says_so_and_another_one_may_begin(project, model):
     assert "The old model stays" in ended[0].what
     assert "127.0.0.1:9" in training.log()
     assert not list((project / "label_studio").glob(".*lock*"))
+
+
+def test_of_runs_that_are_asked_for_at_once_one_begins_and_the_log_is_its_own(project, model, monkeypatch):
+    started = []
+
+    class Process:
+        def __init__(self, *_, stdout, **__):
+            started.append(stdout.write(b"begun\n"))
+
+        def wait(self):
+            threading.Event().wait(1)
+
+    monkeypatch.setattr("subprocess.Popen", Process)
+    servers = [Training(project, model) for _ in range(2)]
+    threads = [threading.Thread(target=servers[n % 2].start, args=(n, lambda run: None)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(started) == 1
+    assert servers[0].log() == servers[1].log() == "begun"
 
 
 def test_a_run_that_was_killed_is_interrupted(project, model):

@@ -281,6 +281,31 @@ def test_tokens_without_annotation_teach_nothing():
     numpy.testing.assert_allclose(gradient, 0, atol=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_equal_tokens_teach_the_same_as_tokens_that_have_to_be_aligned(trained, seed):
+    pipe = trained.get_pipe("ner")
+    draw = numpy.random.default_rng(seed)
+    words = [str(draw.choice(["a", "Redis", "billing-api", "\n", "7"])) for _ in range(draw.integers(1, 9))]
+    spaces = draw.random(len(words)) < 0.5
+    reference = Doc(trained.vocab, words, list(spaces))
+    parts = {"entity": [], "missing": [], "outside": []}
+    start = 0
+    while start < len(words):
+        end = min(len(words), start + int(draw.integers(1, 4)))
+        # COUNTRY is a type that the model does not have.
+        label = str(draw.choice(["SERVICE", "INFRA", "COUNTRY"]))
+        parts[str(draw.choice(list(parts)))].append(Underlying(reference, start, end, label))
+        start = end
+    reference.set_ents(parts["entity"], missing=parts["missing"], outside=parts["outside"])
+    # Another blank at the end is enough for it to align the tokens.
+    same, other = (Doc(trained.vocab, words, [*spaces[:-1], last]) for last in (spaces[-1], not spaces[-1]))
+    scores = [draw.normal(0, 2, (len(words), 9)).astype("f")]
+    loss, [gradient] = pipe.get_loss([Example(same, reference)], scores)
+    expected, [aligned] = pipe.get_loss([Example(other, reference)], scores)
+    assert loss == pytest.approx(expected)
+    numpy.testing.assert_array_equal(gradient, aligned)
+
+
 def test_training_goes_on_from_a_trained_pipeline(trained, tmp_path):
     trained.to_disk(tmp_path / "model")
     nlp = spacy.load(tmp_path / "model")

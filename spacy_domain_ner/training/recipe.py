@@ -49,7 +49,7 @@ class Recipe:
     train: Path = Path("corpus/train.jsonl")
     dev: Path = Path("corpus/dev.jsonl")
     max_epochs: int = 30
-    patience_epochs: int = 3
+    patience_epochs: int = 5
     seed: int = 0
     gpu_id: str | int = "auto"
     overrides: Mapping[str, Any] = field(default_factory=dict)

@@ -184,7 +184,7 @@ def test_a_conflict_is_left_in_the_file_and_listed_and_the_next_update_waits_for
     conflict = (
         f"<<<<<<< yours\n  max_epochs: 12\n=======\n  max_epochs: 40\n>>>>>>> spacy-domain-ner {ner.__version__}\n"
     )
-    assert conflict + "  patience: 3\n  seed: 7\n" in text
+    assert conflict + "  patience: 5\n  seed: 7\n" in text
     assert "\n  fallback: 0.75\n" in text
     line = text[: text.index("<<<<<<<")].count("\n") + 1
     assert f"1 conflict(s) left to you:\n  {project}/project.yml:{line}" in done.err

@@ -47,5 +47,5 @@ def test_runs_that_were_kept_before_there_were_recipes_have_the_same_inputs(tmp_
     (tmp_path / "config.cfg").write_text("[nlp]\n")
     assert Recipe(tmp_path / "config.cfg").inputs(train="a", dev="b", eval="c") == {
         "config": "51ea7f41aac26c6e910b06d651118e99", "train": "a", "dev": "b", "eval": "c", "seed": 0,
-        "max_epochs": 30, "patience": 3,
+        "max_epochs": 30, "patience": 5,
     }  # fmt: skip

@@ -12,6 +12,7 @@ from spacy_domain_ner.version import __version__
 if TYPE_CHECKING:
     from spacy_domain_ner.annotation.agreement import measure_agreement
     from spacy_domain_ner.annotation.guide import write_guide
+    from spacy_domain_ner.annotation.selection import select_passages
     from spacy_domain_ner.base_models.presets import read_presets
     from spacy_domain_ner.confidence.prediction import expected_entities
     from spacy_domain_ner.corpus.checks import check
@@ -71,6 +72,7 @@ _MODULES = {
     "push_tasks": "exchange.label_studio.transfer",
     "pull_annotations": "exchange.label_studio.transfer",
     "measure_agreement": "annotation.agreement",
+    "select_passages": "annotation.selection",
     "write_guide": "annotation.guide",
     "write_interface": "exchange.interfaces",
     # A model
@@ -151,6 +153,7 @@ __all__ = [
     "read_presets",
     "read_schema",
     "sample_for_review",
+    "select_passages",
     "serve",
     "split",
     "train",

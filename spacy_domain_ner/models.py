@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ from spacy.language import Language
 from spacy_domain_ner.blas import fast_products
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.files import clear_leftovers
+
+# Words that the vocabulary learns before a batch's words are forgotten again; enough to fill the tokenizer's cache.
+KEPT_WORDS = 30_000
 
 
 def load_model(model: str | Path) -> Language:
@@ -68,6 +71,19 @@ def _digest(nlp: Language) -> str:
             while part := stream.read(1 << 20):
                 found.update(part)
     return found.hexdigest()
+
+
+def memory_zone(nlp: Language) -> AbstractContextManager[object]:
+    """What the vocabulary learns in a zone is freed at its end, so that memory does not grow.
+
+    The tokenizer caches nothing in a zone, so the words that come first, the common ones, are learned for good. A
+    caller may have opened a zone, and zones can't be nested.
+
+    Args:
+        nlp: The pipeline.
+    """
+    vocab = nlp.vocab
+    return nullcontext() if vocab.in_memory_zone or len(vocab) <= KEPT_WORDS else nlp.memory_zone()
 
 
 @contextmanager

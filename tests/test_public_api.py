@@ -16,8 +16,8 @@ PUBLIC = {
     "export_annotations", "export_tasks", "extract_entities", "extract_files", "find_suspects",
     "import_annotations", "measure_agreement", "measure_learning_curve", "new_project", "package_model",
     "predict_tasks", "pull_annotations", "push_tasks", "read_passages", "read_presets", "read_schema",
-    "sample_for_review", "serve", "split", "train", "try_package", "update_project", "write_guide",
-    "write_interface", "write_passages",
+    "sample_for_review", "select_passages", "serve", "split", "train", "try_package", "update_project",
+    "write_guide", "write_interface", "write_passages",
 }  # fmt: skip
 
 

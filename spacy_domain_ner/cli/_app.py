@@ -30,6 +30,7 @@ VERBS = {
     "Labels": {
         "guide": ("guide", "Render the guide for annotators, and say what the entity types lack."),
         "interface": ("interface", "Write the labelling interface for Label Studio, doccano or Prodigy."),
+        "select": ("select", "Choose the passages to label next, from which a model learns most."),
         "export": ("export", "Write passages as tasks to label, or annotations in the form of another tool."),
         "import": ("import_annotations", "Import annotations of labelling tools into the annotation file."),
         "label-studio": ("label_studio", "Exchange tasks and annotations with a Label Studio server."),

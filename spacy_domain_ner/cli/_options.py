@@ -6,6 +6,9 @@ import typer
 
 from spacy_domain_ner.evaluation import gates
 
+# The passages to label next, and what chooses them.
+NEXT, MODEL_BEST = Path("assets/next.jsonl"), Path("training/model-best")
+
 # What a verb trains, and how: the fields of `training.Recipe`.
 CONFIG = typer.Argument(..., help="Training config")
 TRAIN = typer.Option(Path("corpus/train.jsonl"), help="Training set (JSON lines)")

@@ -8,8 +8,9 @@ import spacy_domain_ner as ner
 from spacy_domain_ner.cli import _importing as importing
 from spacy_domain_ner.cli._app import verb, verb_group
 from spacy_domain_ner.cli._messages import msg
-from spacy_domain_ner.cli._options import ENCODING, FILE_FORMAT, TEXT_KEY
+from spacy_domain_ner.cli._options import ENCODING, FILE_FORMAT, MODEL_BEST, NEXT, TEXT_KEY
 from spacy_domain_ner.cli._progress import progress_bar
+from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.policies import Policies
 
 label_studio = verb_group("label-studio", "Send passages to a Label Studio server, and fetch what was annotated there.")
@@ -26,7 +27,7 @@ _TIMEOUT = typer.Option(3600.0, help="Seconds to wait for the server in all")
 @verb("push", label_studio)
 def push_cli(
     passages: Path = typer.Argument(
-        ..., help="JSON, text with one passage per line, HTML, CSV, TSV, Parquet, a folder or zip archive of them"
+        None, help="JSON, text with one passage per line, HTML, CSV, TSV, Parquet, a folder or zip archive of them"
     ),
     url: str = _URL,
     token: str = _TOKEN,
@@ -39,6 +40,9 @@ def push_cli(
     file_format: str = typer.Option(None, "--format", help=FILE_FORMAT),
     encoding: str = typer.Option("utf-8", help=ENCODING),
     text_key: str = typer.Option("text", help=TEXT_KEY),
+    selected: bool = typer.Option(
+        False, "--selected", help=f"Push what `select` has chosen: {NEXT}, with the model {MODEL_BEST}"
+    ),
     again: bool = typer.Option(False, "--again", help="Also create the tasks that the project has already"),
     timeout: float = _TIMEOUT,
 ) -> None:
@@ -46,6 +50,11 @@ def push_cli(
 
     Passages that the project has already (same text, same source) are left out: an interrupted push can be repeated.
     """
+    if selected == (passages is not None):
+        raise UserError("Name either a file of passages or --selected", "`domain-ner select` chooses passages.")
+    if selected:
+        passages = NEXT
+        model = model or (str(MODEL_BEST) if MODEL_BEST.is_dir() else None)
     with progress_bar("Creating tasks") as progress:
         pushed = ner.push_tasks(
             passages, url, token, project, schema, model=model, patterns=patterns, file_format=file_format,

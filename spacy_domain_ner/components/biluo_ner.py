@@ -47,6 +47,8 @@ DEFAULT_MODEL = {
 NEVER = -1e6
 # Smallest weight used; keeps log() finite for impossible paths.
 TINY = 1e-300
+# Smallest probability whose logarithm is taken, in single precision.
+LEAST = 1e-30
 # Rescale every STEPS tokens: one token can change a weight by up to e^100, and a double overflows near e^700.
 STEPS = 5
 # The logarithm of the highest probability that the loss of wrong entities takes into account.
@@ -255,6 +257,26 @@ class BiluoNER(TrainablePipe):
                 for number, counts in zip(numbers, lattice.expected(), strict=True):
                     for label, count in zip(self.labels, counts, strict=True):
                         results[number][label] = float(count) * factors.get(label, factors.get("", 1.0))
+        return results
+
+    def uncertainty(self, docs: Sequence[Doc]) -> list[numpy.ndarray]:
+        """Find how unsure the component is of each token.
+
+        Args:
+            docs: The docs. Entities and blocked tokens count as in `expected`.
+
+        Returns:
+            For each Doc an array with a row per token: the entropy of the token's tags, in nats; then, for each type in
+            the order of `labels`, the probability that the token is in an entity of it.
+        """
+        results = [numpy.zeros((len(doc), 1 + len(self.labels)), "f") for doc in docs]
+        if any(len(doc) for doc in docs):
+            scores = self.model.predict(docs)
+            for numbers in _batches(docs):
+                lattice = self._lattice(docs, scores, numbers, [_taken_by_others(docs[n]) for n in numbers])
+                found = lattice.uncertainty()
+                for row, number in enumerate(numbers):
+                    results[number][:] = found[: len(docs[number]), row]
         return results
 
     def _compare_tokens(self, docs: Sequence[Doc]) -> None:
@@ -517,6 +539,17 @@ class Lattice:
         """
         _, tags = _parts(_marginals(self.xp, self.scores)[1])
         return _to_numpy((tags[..., BEGIN] + tags[..., UNIT]).sum(axis=0, dtype="d"))
+
+    def uncertainty(self) -> numpy.ndarray:
+        """Find the entropy of each token's tags, and the probability that the token is in an entity of each type.
+
+        Returns:
+            Both, one after the other, of shape (tokens, docs, 1 + types).
+        """
+        xp = self.xp
+        shares = _marginals(xp, self.scores)[1]
+        entropy = -(shares * xp.log(xp.maximum(shares, LEAST))).sum(axis=2)
+        return _to_numpy(xp.concatenate([entropy[..., None], _parts(shares)[1].sum(axis=3)], axis=2))
 
 
 class _Sweep:

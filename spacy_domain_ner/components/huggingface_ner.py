@@ -195,6 +195,31 @@ class HuggingFaceNER(Pipe):
             )
         return results
 
+    def uncertainty(self, docs: Sequence[Doc]) -> list[numpy.ndarray]:
+        """Find how unsure the component is of each token.
+
+        Args:
+            docs: The docs. Entities and blocked tokens count as in `expected`.
+
+        Returns:
+            For each Doc an array with a row per token: the entropy of the tags of its first word piece, in nats; then,
+            for each type in the order of `labels`, the probability that the token is in an entity of it.
+
+        Raises:
+            ValueError: No model was loaded.
+        """
+        self._require_model()
+        numbers = self.model.config.label2id
+        columns = [[numbers[f"B-{label}"], numbers[f"I-{label}"]] for label in self.labels]
+        results = []
+        read = self._read(*map(list, zip(*map(_visible, docs), strict=True))) if docs else []
+        for doc, (probabilities, starts) in zip(docs, read, strict=True):
+            entropy = -(probabilities * numpy.log(numpy.maximum(probabilities, 1e-30))).sum(axis=1)
+            found = numpy.concatenate([entropy[:, None], probabilities[:, columns].sum(axis=2)], axis=1)
+            found[(starts < 0) | _taken_by_others(doc)] = 0
+            results.append(found.astype("f"))
+        return results
+
     def _require_model(self) -> None:
         if self.model is None:
             raise ValueError(f"The component {self.name} has no model yet: load one, or load the pipeline from disk.")

@@ -19,12 +19,15 @@ from spacy_domain_ner.confidence.calibration import (
     risk_coverage,
     surest,
 )
+from spacy_domain_ner.confidence.doubts import Doubt, Doubts, read_doubts
 from spacy_domain_ner.confidence.prediction import Prediction, expected_entities, predict_with_probabilities
 
 __all__ = [
     "Bin",
     "Calibration",
     "Coverage",
+    "Doubt",
+    "Doubts",
     "Judged",
     "Prediction",
     "calibrate",
@@ -39,6 +42,7 @@ __all__ = [
     "least_confidences",
     "predict_with_probabilities",
     "read_calibration",
+    "read_doubts",
     "reliability",
     "risk_coverage",
     "surest",

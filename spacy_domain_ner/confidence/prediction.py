@@ -17,8 +17,8 @@ OWN_FACTORY = "spacy_domain_ner_biluo_v1"
 BEAM_WIDTH, BEAM_DENSITY = 16, 0.0001
 # The method of a recognizer that gives probabilities. It is found by name: a packaged model has a class of its own.
 METHOD = "probabilities"
-# The method that gives the expected number of entities.
-EXPECTED = "expected"
+# The method that gives the expected number of entities, and the one that says how unsure it is of each token.
+EXPECTED, UNCERTAINTY = "expected", "uncertainty"
 
 Key = tuple[int, int, str]
 
@@ -82,10 +82,26 @@ def expected_entities(nlp: Language, texts: Iterable[str]) -> Iterator[dict[str,
     Raises:
         UserError: The model has no recognizer that can tell, as spaCy's `ner` can't.
     """
+    return _expected_entities(nlp, recognizer_with(nlp, EXPECTED), iter(texts))
+
+
+def recognizer_with(nlp: Language, method: str) -> str:
+    """Find the recognizer of a model that can say more than its entities.
+
+    Args:
+        nlp: The model.
+        method: The method that it must have.
+
+    Returns:
+        The component's name.
+
+    Raises:
+        UserError: There is none.
+    """
     name = _recognizer(nlp)
-    if name is None or not hasattr(nlp.get_pipe(name), EXPECTED):
-        raise UserError(*_no_expectation(nlp, name))
-    return _expected_entities(nlp, name, iter(texts))
+    if name is None or not hasattr(nlp.get_pipe(name), method):
+        raise UserError(*_can_not_tell(nlp, name, method))
+    return name
 
 
 def _expected_entities(nlp: Language, name: str, texts: Iterator[str]) -> Iterator[dict[str, float]]:
@@ -94,17 +110,18 @@ def _expected_entities(nlp: Language, name: str, texts: Iterator[str]) -> Iterat
         yield from recognizer.expected(before_recognizer(nlp, name, batch))
 
 
-def _no_expectation(nlp: Language, name: str | None) -> tuple[str, str]:
+def _can_not_tell(nlp: Language, name: str | None, method: str) -> tuple[str, str]:
+    what = "how many entities it expects" if method == EXPECTED else "how unsure it is of each word"
     if name is None:
-        return "This model has no recognizer that says how many entities it expects", "Name a trained model."
+        return f"This model has no recognizer that says {what}", "Name a trained model."
     if isinstance(nlp.get_pipe(name), EntityRecognizer):
         return (
-            "spaCy's recognizer `ner` gives no expected number of entities: it decides step by step, and has no "
-            "probability for what it does not find",
+            f"spaCy's recognizer `ner` does not say {what}: it decides step by step, and has no probability for what "
+            "it does not find",
             f"Train with this plugin's recognizer, as the configs of a new project do: factory = {OWN_FACTORY!r}.",
         )
     return (
-        "This model was packaged by an earlier version, whose recognizer gives no expected number of entities",
+        f"This model was packaged by an earlier version, whose recognizer does not say {what}",
         "Package it again with this version.",
     )
 

@@ -10,6 +10,8 @@ from spacy_domain_ner.text import without_invisible
 MODEL_ERRORS = "model_errors"
 # A key beside the text: where models contradict the annotation. An import drops it, too.
 SUSPECTS = "suspects"
+# A key beside the text: people label the passage without seeing what a model or a list would fill in.
+BLIND = "blind"
 # Keys of `meta` in a passage that was cut out of a longer one: what identifies that, in hexadecimal digits, and where
 # in it the part begins.
 PART_OF = "part_of"

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from spacy_domain_ner.corpus.identity import passage_key
 from spacy_domain_ner.corpus.jsonl import ReadResult, Refusal, read_line
-from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.corpus.passage import BLIND, Passage
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.formats import doccano, label_studio, prodigy
 from spacy_domain_ner.exchange.tools import Tool, tool_named
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.reading.records import RefusedError, decoded, parse_record
-from spacy_domain_ner.reading.texts import Line, find_texts, read_lines
+from spacy_domain_ner.reading.texts import Line, TextFiles, find_texts, read_lines
 from spacy_domain_ner.schema import EntitySchema, read_schema
 
 if TYPE_CHECKING:
@@ -181,15 +181,28 @@ def read_to_label(
     result = ReadResult()
     with find_texts([path], file_format=file_format, encoding=encoding, text_key=text_key) as texts:
         result.refusals += [Refusal(name, 0, why) for name, why in texts.left_out]
-        for file in texts.files:
-            is_table = file.layout in ("table", "parquet")
-            for line in read_lines([file], text_key=text_key):
-                try:
-                    read = _to_label(line, is_table, text_key)
-                except RefusedError as error:
-                    read = Refusal(line.file, line.number, error.reason)
-                (result.passages if isinstance(read, Passage) else result.refusals).append(read)  # type: ignore[arg-type]
+        for read in stream_to_label(texts, text_key):
+            (result.passages if isinstance(read, Passage) else result.refusals).append(read)  # type: ignore[arg-type]
     return result
+
+
+def stream_to_label(texts: TextFiles, text_key: str = "text") -> Iterator[Passage | Refusal]:
+    """Read passages to label one at a time.
+
+    Args:
+        texts: The files.
+        text_key: As for `export_tasks`.
+
+    Yields:
+        Each passage, or why a line can't be read.
+    """
+    for file in texts.files:
+        is_table = file.layout in ("table", "parquet")
+        for line in read_lines([file], text_key=text_key):
+            try:
+                yield _to_label(line, is_table, text_key)
+            except RefusedError as error:
+                yield Refusal(line.file, line.number, error.reason)
 
 
 def _to_label(line: Line, is_table: bool, text_key: str) -> Passage | Refusal:
@@ -275,6 +288,9 @@ def _with_known(
 ) -> Iterator[tuple[Passage, list[float | None] | None]]:
     """Add the known names to the spans of passages. Nobody is sure of them, so they have no score."""
     for passage, scores in found:
+        if passage.extra.get(BLIND) is True:
+            yield passage, scores
+            continue
         of_span = dict(zip(passage.spans, scores or [], strict=False))
         spans = known.find(passage.text, passage.spans)
         yield replace(passage, spans=spans), scores and [of_span.get(span) for span in spans]
@@ -287,6 +303,9 @@ def _predicted(nlp: "Language", passages: Iterable[Passage]) -> Iterator[tuple[P
     passages, unlabelled = tee(passages)
     bare = (Passage(passage.text) for passage in unlabelled)
     for passage, found in zip(passages, predict_with_probabilities(nlp, bare), strict=True):
+        if passage.extra.get(BLIND) is True:
+            yield passage, None
+            continue
         shares = found.probabilities
         scores = None if shares is None else [shares.get(span) for span in found.spans]
         yield Passage(passage.text, found.spans, passage.meta, passage.extra), scores

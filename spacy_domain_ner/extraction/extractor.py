@@ -3,7 +3,6 @@
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +14,9 @@ from spacy.tokens import Doc
 from spacy_domain_ner.confidence import expected_entities, least_confidences, read_calibration
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.batches import in_batches, windows
-from spacy_domain_ner.models import load_model, model_identity
+from spacy_domain_ner.models import load_model, memory_zone, model_identity
 from spacy_domain_ner.reading.records import RefusedError, parse_record, with_text
 from spacy_domain_ner.text import lone_surrogate, trimmed
-
-# Words that the vocabulary learns before a batch's words are forgotten again; enough to fill the tokenizer's cache.
-KEPT_WORDS = 30_000
 
 Confidences = float | Mapping[str, float] | Sequence[str]
 
@@ -253,7 +249,7 @@ class Extractor:
     def _expected(self, texts: Iterable[str]) -> Iterator[dict[str, float]]:
         total: Counter[str] = Counter()
         for batch in in_batches(self._pieces(texts), self.batch_size, lambda piece: len(piece.text)):
-            with self._memory_zone():
+            with memory_zone(self.nlp):
                 counted = list(expected_entities(self.nlp, [piece.text for piece in batch]))
             for piece, counts in zip(batch, counted, strict=True):
                 for label, count in counts.items():
@@ -285,18 +281,9 @@ class Extractor:
 
     def _read(self, batch: Sequence["_Piece"]) -> list[list[Entity]]:
         # The whole batch before anything is given away: the zone must not stay open while a caller works.
-        with self._memory_zone():
+        with memory_zone(self.nlp):
             docs = self.nlp.pipe([piece.text for piece in batch], batch_size=len(batch))
             return [self._entities(doc, piece.start) for piece, doc in zip(batch, docs, strict=True)]
-
-    def _memory_zone(self) -> AbstractContextManager[object]:
-        """What the vocabulary learns in a zone is freed at its end, so that memory does not grow.
-
-        The tokenizer caches nothing in a zone, so the words that come first, the common ones, are learned for good. A
-        caller may have opened a zone, and zones can't be nested.
-        """
-        vocab = self.nlp.vocab
-        return nullcontext() if vocab.in_memory_zone or len(vocab) <= KEPT_WORDS else self.nlp.memory_zone()
 
     def _entities(self, doc: Doc, shift: int) -> list[Entity]:
         # Joined from the tokens whenever it is asked for: once per entity would be quadratic in a long text.

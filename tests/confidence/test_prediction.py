@@ -72,7 +72,8 @@ def test_texts_have_an_expected_number_of_entities_that_rules_do_not_count_for()
 
 
 @pytest.mark.parametrize(
-    ("factory", "message"), [("ner", "`ner` gives no expected number"), ("entity_ruler", "no recognizer that says")]
+    ("factory", "message"),
+    [("ner", "`ner` does not say how many entities"), ("entity_ruler", "no recognizer that says")],
 )
 def test_a_model_that_expects_nothing_says_so_before_the_first_text(factory, message):
     nlp = spacy.blank("en")

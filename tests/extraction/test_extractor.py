@@ -9,8 +9,7 @@ import pytest
 import spacy
 from spacy.language import Language
 
-from spacy_domain_ner import Entity, Extractor, UserError, extract_entities
-from spacy_domain_ner.extraction import extractor as extractor_module
+from spacy_domain_ner import Entity, Extractor, UserError, extract_entities, models
 
 
 @pytest.mark.parametrize(
@@ -96,7 +95,7 @@ def test_a_text_that_is_not_unicode_is_named(nlp: Language) -> None:
 
 def test_words_are_forgotten_again_once_the_common_ones_are_known(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nlp = spacy.load(model)
-    monkeypatch.setattr(extractor_module, "KEPT_WORDS", len(nlp.vocab) + 10)
+    monkeypatch.setattr(models, "KEPT_WORDS", len(nlp.vocab) + 10)
     extractor = Extractor(nlp)
     sizes = []
     for batch in range(5):
@@ -109,7 +108,7 @@ def test_words_are_forgotten_again_once_the_common_ones_are_known(model: Path, m
 def test_a_caller_may_use_the_pipeline_between_two_texts_and_open_a_memory_zone(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extractor_module, "KEPT_WORDS", 0)
+    monkeypatch.setattr(models, "KEPT_WORDS", 0)
     extractor = Extractor(model, batch_size=2)
     for entities in extractor(["Redis", "svc1 svc2", "Kafka"]):
         # In a zone that was still open, this word would be forgotten.

@@ -1,0 +1,115 @@
+"""What a model is unsure of in a passage, word by word: where there is something to be learned."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+from spacy.attrs import IS_SPACE, LOWER
+from spacy.language import Language
+
+from spacy_domain_ner.confidence.prediction import UNCERTAINTY, before_recognizer, recognizer_with
+from spacy_domain_ner.models import memory_zone
+
+# A word counts as doubtful from this entropy, in nats: 0.05 is a chance of one in a hundred to be wrong.
+DOUBTFUL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A word of which a model does not know what it is.
+
+    Attributes:
+        start: Where the word begins in the text, in code points.
+        end: Where it ends, exclusive.
+        label: The likeliest type of an entity that has it.
+        entropy: How unsure the model is of the word's tag, in nats.
+        gain: The same, by what it is worth to learn that type.
+        token: The number of the word in the passage: doubts of neighbouring words make one form.
+    """
+
+    start: int
+    end: int
+    label: str
+    entropy: float
+    gain: float
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """What a model is unsure of in a passage.
+
+    Attributes:
+        words: How many words the passage has, without white space.
+        lower: What identifies each of these words, apart from capitals: the hash of its lower-case form.
+        doubts: The words that it is unsure of.
+    """
+
+    words: int
+    lower: NDArray[Any]
+    doubts: tuple[Doubt, ...]
+
+    @property
+    def gain(self) -> float:
+        """How much there is to be learned in all."""
+        return sum(doubt.gain for doubt in self.doubts)
+
+
+def read_doubts(
+    nlp: Language, texts: Iterable[str], weights: Mapping[str, float] | None = None, batch_size: int | None = None
+) -> Iterator[Doubts]:
+    """Read texts, and find what a model is unsure of.
+
+    The entropy of a word's tags is $-\\sum_t p_t \\log p_t$ over the tag's probabilities $p_t$ given the whole passage.
+
+    Args:
+        nlp: The model. Its recognizer's method `uncertainty` is asked.
+        texts: The texts, which may be a stream. They are read a batch at a time.
+        weights: What it is worth to learn each type; 1 for those that are not named. None is 1 for all.
+        batch_size: How many texts are read at once; None takes the model's own number.
+
+    Yields:
+        The doubts of each text.
+
+    Raises:
+        UserError: The model has no recognizer that can tell, as spaCy's `ner` can't.
+    """
+    return _read(nlp, recognizer_with(nlp, UNCERTAINTY), iter(texts), weights or {}, batch_size or nlp.batch_size)
+
+
+def _read(
+    nlp: Language, name: str, texts: Iterator[str], weights: Mapping[str, float], batch_size: int
+) -> Iterator[Doubts]:
+    recognizer: Any = nlp.get_pipe(name)
+    worth = numpy.array([weights.get(label, 1.0) for label in recognizer.labels])
+    while batch := list(islice(texts, batch_size)):
+        # The whole batch before anything is given away: the zone must not stay open while a caller works.
+        with memory_zone(nlp):
+            docs = before_recognizer(nlp, name, batch)
+            found = [
+                _doubts(doc, rows, worth, recognizer.labels)
+                for doc, rows in zip(docs, recognizer.uncertainty(docs), strict=True)
+            ]
+        yield from found
+
+
+def _doubts(doc: Any, rows: NDArray[Any], worth: NDArray[Any], labels: tuple[str, ...]) -> Doubts:
+    entropy, inside = rows[:, 0], rows[:, 1:]
+    doubts = []
+    for number in numpy.flatnonzero(entropy >= DOUBTFUL).tolist():
+        masses = inside[number]
+        total = float(masses.sum())
+        if total <= 0:
+            continue
+        token = doc[number]
+        # Rounded, so that the order in which passages are read, which moves the last digits, does not matter.
+        unsure = round(float(entropy[number]), 3)
+        gain = round(unsure * float(masses @ worth) / total, 3)
+        label = labels[int(masses.argmax())]
+        doubts.append(Doubt(token.idx, token.idx + len(token), label, unsure, gain, number))
+    words = doc.to_array([LOWER, IS_SPACE])
+    words = words[words[:, 1] == 0, 0]
+    return Doubts(len(words), words, tuple(doubts))

@@ -1,0 +1,214 @@
+"""Choosing what to label next from a pool."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from helpers.memorized import memorized
+from spacy.language import Language
+
+from spacy_domain_ner.annotation import selection as selection_module
+from spacy_domain_ner.annotation.candidates import Best, Candidate, key_of
+from spacy_domain_ner.annotation.junk import why_junk
+from spacy_domain_ner.annotation.near_duplicates import NearDuplicates
+from spacy_domain_ner.annotation.selection import select_passages, type_weights
+from spacy_domain_ner.components.biluo_ner import FACTORY
+from spacy_domain_ner.corpus import Passage, write_passages
+from spacy_domain_ner.errors import UserError
+
+VERBS = ("restarts", "stops", "calls", "reads", "needs", "blocks")
+NAMES = [f"{first}-{last}" for first in ("order", "stock", "mail", "risk", "tax") for last in ("api", "db", "job")]
+
+
+def texts(count: int) -> list[str]:
+    """Different passages about names, none of them nearly the same as another."""
+    generator = random.Random(0)
+    nouns = [
+        f"{a}{b}" for a in ("ba", "ko", "lu", "mi", "pe", "ra") for b in ("den", "for", "lin", "mur", "sto", "ver")
+    ]
+    return [
+        f"{generator.choice(NAMES)} {generator.choice(VERBS)} the {' '.join(generator.sample(nouns, 6))} at night"
+        for _ in range(count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def nlp(make_passages) -> Language:
+    return memorized(FACTORY, make_passages())
+
+
+@pytest.fixture
+def pool(tmp_path) -> Path:
+    path = tmp_path / "pool.txt"
+    path.write_text("\n".join(texts(120)) + "\n")
+    return path
+
+
+def rows(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_chosen_passages_say_why_and_are_for_training_and_random_ones_are_blind(nlp, pool, tmp_path):
+    found = select_passages([pool], tmp_path / "next.jsonl", model=nlp, size=20)
+    written = rows(tmp_path / "next.jsonl")
+    assert len(written) == len({row["text"] for row in written}) == 20
+    at_random = [row for row in written if row.get("blind")]
+    assert len(at_random) == 2 == sum(one.is_random for one in found.chosen)
+    for row in written:
+        assert row["meta"]["source"].startswith("pool.txt:")
+        assert not {"answer", "spans"} & {*row}
+        if row in at_random:
+            assert not {"selected", "training_only"} & {*row["meta"]}
+        else:
+            assert row["meta"]["training_only"] is True
+            assert " unsure " in row["meta"]["selected"]
+
+
+@pytest.mark.parametrize("with_model", [True, False])
+def test_the_choice_does_not_depend_on_the_order_of_the_pool(nlp, tmp_path, with_model, monkeypatch):
+    # So few that candidates are put out.
+    monkeypatch.setattr(selection_module, "FEWEST_CANDIDATES", 20)
+    monkeypatch.setattr(selection_module, "CANDIDATES", 2)
+    lines = texts(300)
+    records = [json.dumps({"text": text, "id": number}) + "\n" for number, text in enumerate([*lines, *lines[:50]])]
+    chosen = []
+    for seed in range(3):
+        random.Random(seed).shuffle(records)
+        (tmp_path / "pool.jsonl").write_text("".join(records))
+        found = select_passages([tmp_path / "pool.jsonl"], model=nlp if with_model else None, size=10)
+        chosen.append([(one.passage.text, one.passage.extra["id"], one.reason) for one in found.chosen])
+    assert len(chosen[0]) == 10
+    assert chosen[0] == chosen[1] == chosen[2]
+
+
+def test_what_was_kept_is_that_of_all_at_once():
+    generator = random.Random(1)
+    offered = [
+        (generator.randrange(30) / 10, f"lead {generator.randrange(6)}", Candidate(Passage(str(n)), key_of(str(n))))
+        for n in range(400)
+    ]
+    at_once = Best(1000, 5)
+    for score, lead, one in offered:
+        at_once.add(score, lead, one)
+    wanted = [one.key for one in at_once.best()][:12]
+    for _ in range(5):
+        generator.shuffle(offered)
+        best = Best(12, 5)
+        for score, lead, one in offered:
+            if best.takes(score, one.key):
+                best.add(score, lead, one)
+        assert [one.key for one in best.best()] == wanted
+
+
+def test_what_is_labelled_or_like_it_or_of_a_source_that_is_held_out_is_left_out(nlp, tmp_path):
+    lines = texts(60)
+    near = lines[1].replace("at night", "at noon")
+    write_passages(tmp_path / "labelled.jsonl", [Passage(lines[0]), Passage(lines[1])])
+    write_passages(tmp_path / "eval.jsonl", [Passage("The held-out page of another day", meta={"source": "page 1"})])
+    sources = {0: "a", 2: "page 1", **dict.fromkeys(range(3, 40), "page 2")}
+    records = [{"text": text, "meta": {"source": sources.get(n, f"page {n}")}} for n, text in enumerate(lines)]
+    records[1] = {"text": near}
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    found = select_passages(
+        [tmp_path / "pool.jsonl"], model=nlp, size=50, random_share=0, labelled=[tmp_path / "labelled.jsonl"],
+        held_out=[tmp_path / "eval.jsonl"],
+    )  # fmt: skip
+    assert not {lines[0], near, lines[2]} & {one.passage.text for one in found.chosen}
+    assert sum(one.passage.meta.get("source") == "page 2" for one in found.chosen) == 2
+    assert {
+        "labelled already": 1, "nearly the same as another one": 1, "its source is held out for the evaluation": 1,
+        "2 of its source are chosen": 35,
+    }.items() <= found.left_out.items()  # fmt: skip
+    assert len(found.notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("The checkout service restarts each night", ""),
+        ("2024-01-01 GET /health 200 from checkout-api in 12 ms", ""),
+        ("Чек-аут перезапускается каждую ночь из-за кэша", "in another script (Cyrillic, not Latin)"),
+        ("チェックアウトは毎晩再起動します", "in another script (Cjk, not Latin)"),
+        ("Der Dienst wird von dem Team neu gestartet, und das ist nicht gut", "in another language (de, not en)"),
+        ("Le service est redémarré chaque nuit par une équipe qui ne dort pas", "in another language (fr, not en)"),
+        ("see below", "fewer than 4 words"),
+        ("0x00 0x01 0x02 12 44 55 :: 99 -- ## 12", "hardly any words"),
+        ("key is the " + "aGVsbG8gd29ybGQ" * 20, "encoded data, not words"),
+        ("word " * 301, "longer than 300 words"),
+        ("x" * 100_000, "longer than 300 words"),
+    ],
+)  # fmt: skip
+def test_junk_has_a_reason(text, why):
+    assert why_junk(text, "en", "LATIN", 300) == why
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("job 17 failed after 20 s on host 3", "Job 4 failed after 1 s on host 12", True),
+        ("the same words in one order", "one order in the same words", False),
+        ("short", "short", True),
+        ("次の夜に注文サービスが再起動しました", "次の夜に注文サービスが再起動しました。", True),
+        ("次の夜に注文サービスが再起動しました", "昨日は支払いサービスが停止しています", False),
+    ],
+)
+def test_near_duplicates_have_most_runs_of_words_in_common(one, other, alike):
+    known = NearDuplicates()
+    known.add(one)
+    assert known.has_like(other) is alike
+
+
+def test_types_count_by_what_they_lack_to_the_gate(nlp, tmp_path):
+    metrics = tmp_path / "metrics.json"
+    metrics.write_text(json.dumps({"types": {"SERVICE": {"f1": 0.9}, "INFRA": {"f1": 0.6}}}))
+    assert type_weights(nlp, metrics=metrics) == {"INFRA": 1.0, "SERVICE": 0.1}
+    assert type_weights(nlp, ["SERVICE"], metrics) == {"INFRA": 0.0, "SERVICE": 1.0}
+    assert type_weights(nlp) == {"INFRA": 1.0, "SERVICE": 1.0}
+
+
+def test_without_a_model_half_of_the_passages_are_random_and_the_others_have_the_words_of_the_pool(pool, tmp_path):
+    found = select_passages([pool], tmp_path / "next.jsonl", size=20)
+    assert sum(one.is_random for one in found.chosen) == 10
+    words = {word for one in found.chosen if not one.is_random for word in one.passage.text.split()}
+    assert len(words) > 40
+
+
+def test_what_extract_has_written_is_a_pool(nlp, tmp_path):
+    records = [
+        {"text": text, "meta": {"source": "logs/a.txt", "line": n}, "entities": [], "expected": {"INFRA": 0.2}}
+        for n, text in enumerate(texts(30), 1)
+    ]
+    (tmp_path / "found.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    select_passages([tmp_path / "found.jsonl"], tmp_path / "next.jsonl", model=nlp, size=10)
+    for row in rows(tmp_path / "next.jsonl"):
+        assert not {"entities", "expected"} & {*row}
+        assert row["meta"]["source"].startswith("a.txt:")
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "message"),
+    [
+        ("", {}, "has no passage to label"),
+        ("one two\n\nthree\n", {}, "has no passage to label"),
+        ("a good passage of words\n", {"size": 0}, "`size` is 0"),
+        ("a good passage of words\n", {"random_share": 2}, "`random_share` is 2"),
+        ("a good passage of words\n", {"types": ["TEM"]}, "does not know the type 'TEM'"),
+        ("a good passage of words\n", {"types": ["INFRA"], "model": None}, "Without a `model`"),
+        ("a good passage of words\n", {"metrics": "missing.json"}, "Can't read `metrics`"),
+        ("a good passage of words\n", {"model": "missing"}, "can't be loaded"),
+        ("a good passage of words\n", {"labelled": ["missing.jsonl"]}, "There is no file"),
+    ],
+)
+def test_what_can_not_be_chosen_from_is_an_error(nlp, tmp_path, content, settings, message):
+    (tmp_path / "pool.txt").write_text(content)
+    with pytest.raises(UserError, match=message):
+        select_passages([tmp_path / "pool.txt"], tmp_path / "next.jsonl", **{"model": nlp, **settings})
+    assert not (tmp_path / "next.jsonl").exists()
+
+
+def test_the_output_can_not_be_the_pool(nlp, pool):
+    before = pool.read_text()
+    with pytest.raises(UserError, match="is in the pool"):
+        select_passages([pool], pool, model=nlp)
+    assert pool.read_text() == before

@@ -26,7 +26,9 @@ from spacy_domain_ner.annotation.choosing import (
 )
 from spacy_domain_ner.annotation.junk import why_junk
 from spacy_domain_ner.annotation.labelled import TRAINING_ONLY, Labelled, read_labelled, source_of
+from spacy_domain_ner.annotation.stopping import Gain, expected_gains, labelling_hours, remember
 from spacy_domain_ner.confidence.doubts import read_doubts
+from spacy_domain_ner.confidence.prediction import UNCERTAINTY, expected_entities, recognizer_with
 from spacy_domain_ner.corpus.jsonl import Refusal, to_record
 from spacy_domain_ner.corpus.passage import BLIND, Passage
 from spacy_domain_ner.errors import UserError, reason
@@ -89,6 +91,9 @@ class Selection:
         refusals: The lines and files that could not be read; the first ones of them.
         refused: How many there are.
         weights: What it counts to learn each type, 1 for the weakest one.
+        mentions: How many mentions of each type the model expects in the chosen passages.
+        hours: How long they take to label, as an estimate.
+        gains: What they are likely to gain for each type of which enough is known.
         notes: What the user should know, a sentence each.
     """
 
@@ -98,6 +103,9 @@ class Selection:
     refusals: list[Refusal] = field(default_factory=list)
     refused: int = 0
     weights: dict[str, float] = field(default_factory=dict)
+    mentions: dict[str, float] = field(default_factory=dict)
+    hours: float = 0.0
+    gains: list[Gain] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -190,6 +198,8 @@ def select_passages(
     _choose(found, reader, known, nlp, size, round(size * share), per_source)
     if not found.chosen:
         raise _nothing(found, pool)
+    if nlp is not None:
+        _look_ahead(found, nlp, known, metrics, output)
     if output is not None:
         _write(Path(output), found.chosen)
     return found
@@ -227,8 +237,6 @@ def type_weights(
 
 def labels_of(nlp: "Language") -> tuple[str, ...]:
     """The types that a model's recognizer finds."""
-    from spacy_domain_ner.confidence.prediction import UNCERTAINTY, recognizer_with
-
     labels: tuple[str, ...] = nlp.get_pipe(recognizer_with(nlp, UNCERTAINTY)).labels
     return labels
 
@@ -413,6 +421,23 @@ def _note_size(found: Selection, size: int, per_source: int) -> None:
         found.notes.append(f"{len(found.chosen)} passages were chosen, not {size}: the pool has no more that fit.")
         if found.left_out[f"{per_source} of its source are chosen"]:
             found.notes.append("Passages of the same source were left out: `per_source` takes more of them.")
+
+
+def _look_ahead(
+    found: Selection, nlp: "Language", known: Labelled, metrics: str | Path | None, output: str | Path | None
+) -> None:
+    """Say what the chosen passages are likely to gain, and how long they take."""
+    counts: Counter[str] = Counter()
+    for expected in expected_entities(nlp, (one.passage.text for one in found.chosen)):
+        counts.update(expected)
+    found.mentions = {label: round(float(count), 1) for label, count in sorted(counts.items())}
+    words = sum(one.words for one in found.chosen)
+    found.hours = labelling_hours(len(found.chosen), words, sum(found.mentions.values()))
+    if metrics is not None:
+        figures, history = read_metrics(metrics), []
+        if output is not None:
+            history = remember(Path(output).with_suffix(".history.json"), known.passages, figures)
+        found.gains = expected_gains(figures, history, len(found.chosen), found.mentions, found.hours)
 
 
 def _nothing(found: Selection, pool: Sequence[str | Path]) -> UserError:

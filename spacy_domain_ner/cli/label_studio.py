@@ -54,7 +54,8 @@ def push_cli(
         raise UserError("Name either a file of passages or --selected", "`domain-ner select` chooses passages.")
     if selected:
         passages = NEXT
-        model = model or (str(MODEL_BEST) if MODEL_BEST.is_dir() else None)
+        if MODEL_BEST.is_dir():
+            model = model or str(MODEL_BEST)
     with progress_bar("Creating tasks") as progress:
         pushed = ner.push_tasks(
             passages, url, token, project, schema, model=model, patterns=patterns, file_format=file_format,

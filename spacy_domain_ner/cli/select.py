@@ -1,6 +1,7 @@
 """domain-ner select"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -10,6 +11,9 @@ from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.cli._options import ENCODING, FILE_FORMAT, GATE, MODEL_BEST, NEXT, TEXT_KEY
 from spacy_domain_ner.cli._progress import progress_bar
 from spacy_domain_ner.text import shorten
+
+if TYPE_CHECKING:
+    from spacy_domain_ner.annotation.selection import Selection
 
 SHOWN = 10
 LABELLED, METRICS = Path("assets/annotations.jsonl"), Path("metrics/metrics.json")
@@ -85,6 +89,7 @@ def select_cli(
     rows = [(one.reason, shorten(one.passage.text, 70)) for one in found.chosen if not one.is_random][:SHOWN]
     if rows:
         msg.table(rows, header=("why", "passage"), divider=True, max_col=72)
+    _print_gains(found)
     at_random = sum(one.is_random for one in found.chosen)
     how = f"by {named}" if named else "without a model, to cover the pool's words"
     msg.good(
@@ -93,3 +98,15 @@ def select_cli(
     )
     filled_in = f" --model {named}" if named else ""
     msg.info(f"Now make tasks of them: domain-ner export label-studio {output} --output tasks.json{filled_in}")
+
+
+def _print_gains(found: "Selection") -> None:
+    from spacy_domain_ner.annotation.stopping import advice
+
+    if found.hours:
+        mentions = ", ".join(f"{label} {count:.0f}" for label, count in found.mentions.items() if count >= 0.5)
+        msg.plain(f"About {found.hours:.1f} hours of labelling; mentions that the model expects: {mentions or 'none'}")
+    for gain in found.gains:
+        msg.plain(str(gain))
+    if said := advice(found.gains, len(found.chosen)):
+        msg.info(said)

@@ -102,9 +102,9 @@ def _doubts(doc: Any, rows: NDArray[Any], worth: NDArray[Any], labels: tuple[str
     for number in numpy.flatnonzero(entropy >= DOUBTFUL).tolist():
         masses = inside[number]
         total = float(masses.sum())
-        if total <= 0:
-            continue
         token = doc[number]
+        if total <= 0 or token.is_space:
+            continue
         # Rounded, so that the order in which passages are read, which moves the last digits, does not matter.
         unsure = round(float(entropy[number]), 3)
         gain = round(unsure * float(masses @ worth) / total, 3)

@@ -355,3 +355,27 @@ def test_a_folder_without_permission_to_write_is_named(domain_ner, project):
     refused(
         domain_ner("check", "annotations.jsonl", "--output", "locked/check.json"), "locked/check.json", "Permission"
     )
+
+
+def test_passages_are_selected_in_a_project_without_naming_its_files(domain_ner, project):
+    (project / "assets").mkdir()
+    (project / "assets/pool").mkdir()
+    pool = [f"The {name} service restarts at night without a reason" for name in ("mail", "stock", "tax", "risk")]
+    (project / "assets/pool/tickets.txt").write_text("\n".join([*pool, GOOD["text"] + " since last night"]))
+    annotated = {**GOOD, "text": pool[0], "spans": []}
+    (project / "assets/annotations.jsonl").write_text(json.dumps(annotated) + "\n")
+    done = domain_ner("select", "assets/pool", "--size", 9, "--random-share", "1")
+    assert done.code == 0, done
+    assert "1 left out: labelled already" in done.out
+    rows = [json.loads(line) for line in (project / "assets/next.jsonl").read_text().splitlines()]
+    assert {row["text"] for row in rows} == {*pool, GOOD["text"] + " since last night"} - {pool[0]}
+    refused(domain_ner("select", "assets/pool", "--types", "TEAM"), "Without a --model", "leave out --types")
+    refused(domain_ner("select", "missing.txt"), "missing.txt")
+    refused(domain_ner("select", "assets/pool", "--model", "missing"), "can't be loaded")
+
+
+def test_a_push_takes_either_a_file_or_what_was_selected(domain_ner, project):
+    server = ["--url", "http://127.0.0.1:9", "--token", "x", "--project", "billing"]
+    refused(domain_ner("label-studio", "push", *server), "Name either a file of passages or --selected")
+    refused(domain_ner("label-studio", "push", "a.txt", "--selected", *server), "Name either")
+    refused(domain_ner("label-studio", "push", "--selected", *server), "assets/next.jsonl")

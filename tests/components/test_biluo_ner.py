@@ -471,3 +471,17 @@ def test_taken_into_another_pipeline_it_warns_once_that_the_tokenizer_does_not_c
     with pytest.warns(UserWarning, match="tokenizer did not come along") as warned:
         found(map(other, [*TEXTS, *TEXTS]))
     assert len(warned) == 1
+
+
+def test_the_uncertainty_of_a_token_is_that_over_all_sequences(batch):
+    scores, sequences, weights = batch
+    found = lattice(scores).uncertainty()
+    for number, (tags_of, of_weights, rows) in enumerate(zip(sequences, weights, scores, strict=True)):
+        shares = numpy.zeros(rows.shape, "d")
+        total = numpy.logaddexp.reduce(of_weights)
+        for tags, weight in zip(tags_of, of_weights, strict=True):
+            shares[numpy.arange(len(rows)), tags] += numpy.exp(weight - total)
+        entropy = -(shares * numpy.log(numpy.maximum(shares, 1e-12))).sum(axis=1)
+        inside = shares[:, 1:].reshape(len(rows), -1, 4).sum(axis=2)
+        wanted = numpy.concatenate([entropy[:, None], inside], axis=1)
+        numpy.testing.assert_allclose(found[: len(rows), number], wanted, atol=1e-4)

@@ -238,6 +238,18 @@ def test_what_is_expected_is_about_what_is_found_before_and_after_it_was_set(nlp
             assert count == pytest.approx(sum(ent.label_ == label for ent in doc.ents), abs=0.5)
 
 
+def test_the_uncertainty_of_a_token_is_that_of_its_first_word_piece(nlp, texts):
+    component = nlp.get_pipe(FACTORY)
+    docs = list(nlp.pipe(["", *texts]))
+    for doc, rows in zip(docs, component.uncertainty(docs), strict=True):
+        assert rows.shape == (len(doc), 1 + len(component.labels))
+        entropy, inside = rows[:, 0], rows[:, 1:]
+        assert (entropy >= 0).all()
+        assert (inside.sum(axis=1) <= 1 + 1e-5).all()
+        for ent in doc.ents:
+            assert (inside[ent.start : ent.end].argmax(axis=1) == component.labels.index(ent.label_)).all()
+
+
 def test_a_component_without_a_model_says_so():
     nlp = spacy.blank("en")
     nlp.add_pipe(FACTORY)

@@ -197,3 +197,18 @@ def test_texts_of_every_kind_can_be_exported(tmp_path: Path) -> None:
     assert [str(refusal).removeprefix(f"{tmp_path}/") for refusal in exported.refusals] == [
         "a.csv:3: an empty text", "d.zip/paper.txt: is a PDF document",
     ]  # fmt: skip
+
+
+def test_nothing_is_filled_in_where_people_are_to_label_blind(tmp_path, make_passages):
+    nlp = memorized(FACTORY, make_passages())
+    [seen, *_] = make_passages()
+    rows = [{"text": seen.text, "meta": {"source": "a"}}, {"text": seen.text, "meta": {"source": "b"}, "blind": True}]
+    (tmp_path / "next.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "names.txt").write_text("a name of nothing\n" + seen.text.split()[0] + "\n")
+    export_tasks(
+        "label-studio", [tmp_path / "next.jsonl"], tmp_path / "tasks.json", model=nlp,
+        patterns=[f"INFRA={tmp_path / 'names.txt'}"],
+    )  # fmt: skip
+    first, blind = json.loads((tmp_path / "tasks.json").read_text())
+    assert first["predictions"][0]["result"]
+    assert "predictions" not in blind

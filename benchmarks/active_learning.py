@@ -1,0 +1,286 @@
+"""Measure what choosing saves: python benchmarks/active_learning.py --corpora bc5cdr --seeds 7 8
+
+People label nothing here: the corpus knows the answers. From the same start set, each strategy chooses the next
+passages of a pool whose labels it does not see, with a model that is trained anew from the config each time; F1 is
+measured on held-out passages. The early-stopping set is small, random, the same for all, and counts as labelled.
+
+- random: any passages.
+- by length: random, with as many long and short ones as the pool has.
+- entropy: the largest sum of the entropies of the token marginals.
+- mnlp: the largest mean of -log(highest marginal), as Shen et al. 2017 have it.
+- tag count: the most entities that the model finds.
+- select: `domain-ner select` with all types alike, and nothing at random.
+- select by gate: the same, each type by what its F1 on the early-stopping set lacks to the gate.
+
+What is labelled counts in four currencies: passages, words that are read, mentions that are marked, and an estimate of
+the time, 3 s for each passage, 0.25 s for each word and 3 s for each mention (an assumption; the shape is that of Wei
+et al. 2019). Against random: the area between the curves, and how much of each is needed to reach random's last F1.
+
+Each training leaves a JSON file in the results folder, and is not repeated while that file is there. Every curve is
+kept, also those that lose. Run it with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1.
+"""
+
+import argparse
+import json
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy
+from cpu_config import REPOSITORY, divide, once, versions, write_template_config
+from spacy.language import Language
+
+from spacy_domain_ner.annotation.selection import select_passages
+from spacy_domain_ner.components import biluo_ner
+from spacy_domain_ner.corpus import Passage
+from spacy_domain_ner.corpus.jsonl import write_passages
+from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline, write_docs
+from spacy_domain_ner.evaluation.gates import GATE
+from spacy_domain_ner.evaluation.scores import predict_spans, score
+from spacy_domain_ner.files import replacing
+from spacy_domain_ner.models import load_model
+from spacy_domain_ner.training import Recipe, train
+
+SUMMARY = REPOSITORY / "benchmarks" / "results" / "active_learning.json"
+PICTURE = REPOSITORY / "docs" / "images" / "active_learning.svg"
+SIZES = (100, 150, 250, 400, 600, 1000)
+POOL, EARLY_STOPPING, SCORED = 6000, 100, 1500
+CURRENCIES = ("passages", "words", "mentions", "seconds")
+SECONDS = {"passages": 3.0, "words": 0.25, "mentions": 3.0}
+STRATEGIES = ("random", "by length", "entropy", "mnlp", "tag count", "select", "select by gate")
+COLOURS = ("#555555", "#999999", "#c0792a", "#7a9a3a", "#8a5aa0", "#1f6fb2", "#b0303a")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=REPOSITORY / ".." / "shared" / "data" / "corpora")
+    parser.add_argument("--corpora", nargs="+", default=["bc5cdr", "stackoverflow_ner", "wnut17", "fin_sec"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[7, 8, 9, 10, 11])
+    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
+    parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES))
+    parser.add_argument("--scored", type=int, default=SCORED)
+    parser.add_argument("--max-epochs", type=int, default=30)
+    parser.add_argument("--results", type=Path, default=REPOSITORY / "build" / "active_learning")
+    arguments = parser.parse_args()
+    curves = []
+    for seed in arguments.seeds:
+        for corpus in arguments.corpora:
+            simulation = Simulation(arguments.data / corpus, seed, arguments)
+            for strategy in arguments.strategies:
+                points = simulation.curve(strategy)
+                curves.append({"corpus": corpus, "seed": seed, "strategy": strategy, "points": points})
+                print(json.dumps([corpus, seed, strategy, [(p["passages"], p["f1"]) for p in points]]), flush=True)
+    settings = {name: getattr(arguments, name) for name in ("sizes", "scored", "max_epochs")}
+    summary = {"versions": versions(), "settings": {**settings, "early_stopping": EARLY_STOPPING}, "curves": curves}
+    with replacing(SUMMARY) as stream:
+        json.dump({**summary, "against_random": against_random(curves)}, stream, indent=1)
+        stream.write("\n")
+    with replacing(PICTURE) as stream:
+        stream.write(picture(curves))
+
+
+class Simulation:
+    """One corpus and one seed: a pool, a start set, an early-stopping set and held-out passages."""
+
+    def __init__(self, corpus: Path, seed: int, arguments: argparse.Namespace) -> None:
+        self.seed, self.arguments = seed, arguments
+        self.folder = arguments.results / f"{corpus.name}-{seed}-{arguments.max_epochs}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.pool, self.stopping, self.scored = divide(corpus, seed, (POOL, EARLY_STOPPING, arguments.scored))
+        # A text that comes twice would be chosen once by some strategies, and twice by others.
+        self.pool = list({passage.text: passage for passage in self.pool}.values())
+        self.number = {passage.text: number for number, passage in enumerate(self.pool)}
+        self.start = list(range(min(arguments.sizes)))
+        self.config = self.folder / "config.cfg"
+        write_template_config(self.config)
+        self.labels = sorted({span.label for passage in self.pool for span in passage.spans})
+
+    def curve(self, strategy: str) -> list[dict[str, Any]]:
+        """The points of a strategy, one for each size."""
+        chosen, points = self.start, []
+        for size in sorted(self.arguments.sizes):
+            name = "start" if size == len(self.start) else f"{strategy.replace(' ', '-')}-{size}"
+            before = self.folder / (points[-1]["name"] if points else "")
+            point = once(self.folder / f"{name}.json", partial(self.point, name, strategy, chosen, size, before))
+            chosen = point["chosen"]
+            points.append(point)
+        return [{key: value for key, value in point.items() if key not in ("chosen", "name")} for point in points]
+
+    def point(self, name: str, strategy: str, chosen: list[int], size: int, before: Path) -> dict[str, Any]:
+        """Choose passages until there are so many, train on them, and score the model."""
+        if len(chosen) < size:
+            chosen = [*chosen, *self.choose(strategy, chosen, min(size, len(self.pool)) - len(chosen), before)]
+        model = self.train(self.folder / name, [self.pool[number] for number in chosen])
+        found = score(self.scored, predict_spans(model, self.scored), self.labels)
+        labelled = [*(self.pool[number] for number in chosen), *self.stopping]
+        counts = {
+            "passages": len(labelled),
+            "words": sum(len(passage.text.split()) for passage in labelled),
+            "mentions": sum(len(passage.spans) for passage in labelled),
+        }
+        counts["seconds"] = round(sum(SECONDS[currency] * count for currency, count in counts.items()))
+        types = {label: round(one.f1 or 0.0, 4) for label, one in found.types.items()}
+        f1 = round(found.micro.f1 or 0.0, 4)
+        return {"name": name, "chosen": chosen, **counts, "f1": f1, "types": types}
+
+    def train(self, folder: Path, passages: list[Passage]) -> Language:
+        folder.mkdir(exist_ok=True)
+        nlp = load_tokenizing_pipeline(self.config)
+        paths = [folder / "train.spacy", folder / "dev.spacy"]
+        for path, side in zip(paths, (passages, self.stopping), strict=True):
+            write_docs(nlp, side, path)
+        recipe = Recipe(self.config, *paths, max_epochs=self.arguments.max_epochs, seed=self.seed)
+        train(recipe, folder / "model")
+        return load_model(folder / "model" / "model-best")
+
+    def choose(self, strategy: str, chosen: list[int], wanted: int, before: Path) -> list[int]:
+        """The numbers of the next passages."""
+        left = sorted({*range(len(self.pool))} - {*chosen})
+        generator = random.Random(f"{self.seed} {len(chosen)}")
+        if strategy == "random":
+            return generator.sample(left, wanted)
+        if strategy == "by length":
+            generator.shuffle(left)
+            left.sort(key=lambda number: len(self.pool[number].text.split()))
+            return [left[(number * len(left) + len(left) // 2) // wanted] for number in range(wanted)]
+        nlp = load_model(before / "model" / "model-best")
+        if strategy.startswith("select"):
+            return self.select(nlp, strategy, left, chosen, wanted)
+        values = worth(nlp, strategy, [self.pool[number].text for number in left])
+        return [left[place] for place in numpy.argsort(-values, kind="stable")[:wanted]]
+
+    def select(self, nlp: Language, strategy: str, left: list[int], chosen: list[int], wanted: int) -> list[int]:
+        pool, labelled, metrics = (self.folder / name for name in ("pool.jsonl", "labelled.jsonl", "metrics.json"))
+        write_passages(pool, [Passage(self.pool[number].text) for number in left])
+        write_passages(labelled, [self.pool[number] for number in chosen])
+        types = score(self.stopping, predict_spans(nlp, self.stopping), self.labels).types
+        metrics.write_text(json.dumps({"types": {label: {"f1": one.f1} for label, one in types.items()}}))
+        found = select_passages(
+            [pool], model=nlp, size=wanted, labelled=[labelled], random_share=0, gate=GATE,
+            metrics=metrics if strategy == "select by gate" else None,
+        )  # fmt: skip
+        return [self.number[one.passage.text] for one in found.chosen]
+
+
+def worth(nlp: Language, strategy: str, texts: list[str]) -> Any:
+    """What the strategies of others think of texts."""
+    if strategy == "tag count":
+        return numpy.array([len(doc.ents) for doc in nlp.pipe(texts)])
+    name = next(name for name, pipe in nlp.pipeline if isinstance(pipe, biluo_ner.BiluoNER))
+    recognizer: Any = nlp.get_pipe(name)
+    values = []
+    for doc in nlp.pipe(texts, disable=[name]):
+        scores = recognizer.model.predict([doc])
+        _, shares = biluo_ner._marginals(numpy, recognizer._lattice([doc], scores, [0]).scores)
+        if strategy == "mnlp":
+            values.append(float(-numpy.log(shares[:, 0].max(axis=1)).mean()))
+        else:
+            values.append(float(-(shares * numpy.log(numpy.maximum(shares, 1e-30))).sum()))
+    return numpy.array(values)
+
+
+def against_random(curves: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How each strategy compares with random, for each corpus: means over the seeds, with bootstrapped intervals."""
+    rows = []
+    randoms = {(one["corpus"], one["seed"]): one["points"] for one in curves if one["strategy"] == "random"}
+    pairs = sorted({(one["corpus"], one["strategy"]) for one in curves if one["strategy"] != "random"})
+    for corpus, strategy in pairs:
+        same = [one for one in curves if (one["corpus"], one["strategy"]) == (corpus, strategy)]
+        both = [(one["points"], randoms[corpus, one["seed"]]) for one in same if (corpus, one["seed"]) in randoms]
+        row: dict[str, Any] = {"corpus": corpus, "strategy": strategy, "seeds": len(both)}
+        for currency in CURRENCIES:
+            row[f"area_{currency}"] = interval([area(mine, other, currency) for mine, other in both])
+            row[f"needed_{currency}"] = interval([needed(mine, other, currency) for mine, other in both])
+        weakest = [needed_for_weakest(mine, other) for mine, other in both]
+        row["needed_passages_of_weakest_type"] = interval(weakest)
+        rows.append(row)
+    return rows
+
+
+def area(mine: list[dict], other: list[dict], currency: str) -> float:
+    """By how much F1 is higher on average, where both curves have been measured."""
+    low, high = (f(side[end][currency] for side in (mine, other)) for f, end in ((max, 0), (min, -1)))
+    grid = numpy.linspace(low, high, 200)
+    one, two = (numpy.interp(grid, [p[currency] for p in side], [p["f1"] for p in side]) for side in (mine, other))
+    return float((one - two).mean())
+
+
+def needed(
+    mine: list[dict], other: list[dict], currency: str, f1: Callable[[dict], float] = lambda p: p["f1"]
+) -> float:
+    """The share of what random needs for its last F1; not a number where that is not reached."""
+    wanted = f1(other[-1])
+    for first, second in pairwise(mine):
+        if f1(second) >= wanted:
+            rise = f1(second) - f1(first)
+            part = 0.0 if f1(first) >= wanted else (wanted - f1(first)) / rise
+            return (first[currency] + part * (second[currency] - first[currency])) / other[-1][currency]
+    return float("nan")
+
+
+def needed_for_weakest(mine: list[dict], other: list[dict]) -> float:
+    """The same in passages, for the type with random's lowest last F1 of those that it finds at all."""
+    last = {label: value for label, value in other[-1]["types"].items() if value > 0.05}
+    if not last:
+        return float("nan")
+    weakest = min(last, key=last.__getitem__)
+    return needed(mine, other, "passages", lambda point: point["types"].get(weakest, 0.0))
+
+
+def interval(values: Sequence[float]) -> dict[str, Any]:
+    """A mean, with the interval of means over seeds drawn again; none of a single seed."""
+    known = numpy.array([value for value in values if numpy.isfinite(value)])
+    if not len(known):
+        return {"mean": None, "not_reached": len(values)}
+    found: dict[str, Any] = {"mean": round(float(known.mean()), 4), "each": [round(float(one), 4) for one in known]}
+    if len(known) < len(values):
+        found["not_reached"] = len(values) - len(known)
+    if len(known) > 1:
+        draws = numpy.random.default_rng(0).choice(known, (2000, len(known))).mean(axis=1)
+        found["interval"] = [round(float(end), 4) for end in numpy.quantile(draws, (0.025, 0.975))]
+    return found
+
+
+def picture(curves: Sequence[dict[str, Any]]) -> str:
+    """Draw F1 against the passages and against the time: a row for each corpus, a line for each strategy and seed."""
+    corpora = list(dict.fromkeys(one["corpus"] for one in curves))
+    width, height, margin = 360, 240, 45
+    parts = []
+    for row, corpus in enumerate(corpora):
+        ours = [one for one in curves if one["corpus"] == corpus]
+        for column, (currency, unit) in enumerate((("passages", "passages"), ("seconds", "hours, estimated"))):
+            points = [point for one in ours for point in one["points"]]
+            scale = 3600 if currency == "seconds" else 1
+            x0, x1 = (f(point[currency] / scale for point in points) for f in (min, max))
+            y0, y1 = (f(point["f1"] for point in points) for f in (min, max))
+            left, top = column * (width + margin) + margin, row * (height + 2 * margin) + margin
+
+            def place(point: dict, box: tuple = (left, top, x0, x1, y0, y1, currency, scale)) -> str:
+                left, top, x0, x1, y0, y1, currency, scale = box
+                x = left + (point[currency] / scale - x0) / ((x1 - x0) or 1) * width
+                y = top + height - (point["f1"] - y0) / ((y1 - y0) or 1) * height
+                return f"{x:.1f},{y:.1f}"
+
+            parts.append(f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#ccc"/>')
+            parts.append(f'<text x="{left}" y="{top - 6}">{corpus}: F1 {y0:.2f} to {y1:.2f}</text>')
+            ends = f"{x0:.1f} to {x1:.1f}" if scale > 1 else f"{x0:.0f} to {x1:.0f}"
+            parts.append(f'<text x="{left}" y="{top + height + 16}">{ends} {unit}</text>')
+            for one in ours:
+                colour = COLOURS[STRATEGIES.index(one["strategy"])]
+                line = " ".join(map(place, one["points"]))
+                parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
+    shown = [name for name in STRATEGIES if any(one["strategy"] == name for one in curves)]
+    bottom = len(corpora) * (height + 2 * margin)
+    for number, name in enumerate(shown):
+        colour = COLOURS[STRATEGIES.index(name)]
+        parts.append(f'<text x="{margin + number * 110}" y="{bottom + 10}" fill="{colour}">{name}</text>')
+    size = f'viewBox="0 0 {2 * (width + margin) + margin} {bottom + 20}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12" fill="#333">'
+    return "\n".join([head, '<rect width="100%" height="100%" fill="#fff"/>', *parts, "</svg>"]) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""When to stop labelling: what the next passages are likely to gain, for the time that they take.
+
+What is left of the errors, 1 - F1, falls by about the same share with every doubling of the examples: see
+`spacy_domain_ner.evaluation.forecasts`. The share is read off the batches that were chosen before, where there are
+enough of them, else off the learning curve.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, log, log2
+from pathlib import Path
+from typing import Any
+
+from spacy_domain_ner.files import replacing
+
+# An estimate of the time in seconds: to open a passage, to read a word, to mark a mention.
+SECONDS_PER_PASSAGE, SECONDS_PER_WORD, SECONDS_PER_MENTION = 3.0, 0.25, 3.0
+# Fewer points of F1 by the next passages, for each type, and it is time to stop.
+WORTH_IT = 0.5
+# So many evaluations, each after further passages, tell how F1 grows.
+FEWEST_RUNS = 3
+_HIGHEST = 0.995
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What the next passages are likely to gain for a type.
+
+    Attributes:
+        label: The type.
+        f1: Its F1 today.
+        points: By how many points, hundredths of F1, it is likely to rise.
+        hours: How long the passages take to label.
+        by_batches: Whether the batches before say so; else it is the learning curve.
+    """
+
+    label: str
+    f1: float
+    points: float
+    hours: float
+    by_batches: bool
+
+    @property
+    def per_hour(self) -> float:
+        """Points for an hour of labelling."""
+        return self.points / self.hours if self.hours else 0.0
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.points:.1f} points of F1 ({self.f1:.2f} today), {self.per_hour:.1f} for an hour"
+
+
+def labelling_hours(passages: int, words: int, mentions: float) -> float:
+    """Estimate how long labelling takes.
+
+    Args:
+        passages: How many passages there are.
+        words: How many words they have.
+        mentions: How many mentions there are to mark.
+    """
+    seconds = SECONDS_PER_PASSAGE * passages + SECONDS_PER_WORD * words + SECONDS_PER_MENTION * mentions
+    return seconds / 3600
+
+
+def expected_gains(
+    figures: Mapping[str, Any], history: Sequence[Mapping[str, Any]], passages: int, mentions: Mapping[str, float],
+    hours: float,
+) -> list[Gain]:  # fmt: skip
+    """Say what the next passages are likely to gain.
+
+    Args:
+        figures: The figures of the last evaluation, as metrics.json holds them.
+        history: What was known when passages were chosen before, as `remember` keeps it.
+        passages: How many passages are to be labelled.
+        mentions: How many mentions of each type the model expects in them.
+        hours: How long they take.
+
+    Returns:
+        The gain of each type of which enough is known.
+    """
+    forecasts = (figures.get("learning_curve") or {}).get("forecasts") or {}
+    found = []
+    for label in sorted(mentions):
+        today = (figures["types"].get(label) or {}).get("f1")
+        if today is None:
+            continue
+        points = [(one["labelled"], one["f1"][label]) for one in history if label in one["f1"]]
+        if len(points) >= FEWEST_RUNS:
+            rise, before = _rise_per_doubling(points), points[-1][0]
+            doublings = log2((before + passages) / before)
+        elif label in forecasts and forecasts[label]["mentions"] > 0:
+            one = forecasts[label]
+            rise = _errors(one["doubled"][0]) - _errors(one["f1"])
+            doublings = log2((one["mentions"] + mentions[label]) / one["mentions"])
+        else:
+            continue
+        after = 1 - exp(-(_errors(today) + max(0.0, rise) * doublings))
+        found.append(Gain(label, today, 100 * max(0.0, after - today), hours, len(points) >= FEWEST_RUNS))
+    return found
+
+
+def advice(gains: Sequence[Gain], passages: int) -> str:
+    """Say in a sentence whether to go on; "" where nothing is known."""
+    if not gains:
+        return ""
+    best = max(gains, key=lambda gain: gain.points)
+    if best.points < WORTH_IT:
+        return (
+            f"Stop labelling text of this kind: the next {passages} passages are likely to raise no type's F1 by "
+            f"{WORTH_IT:g} points. A clearer description or another kind of text helps more."
+        )
+    return f"The next {passages} passages are worth it: they take about {best.hours:.1f} hours."
+
+
+def remember(path: Path, labelled: int, figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Keep the figures of an evaluation with the number of labelled passages, and give all that were kept.
+
+    Args:
+        path: The file; one that is damaged is begun anew.
+        labelled: How many passages are labelled.
+        figures: The figures of the evaluation, as metrics.json holds them.
+
+    Returns:
+        For each number of labelled passages, rising, `labelled` and the `f1` of each type.
+    """
+    f1 = {label: one["f1"] for label, one in figures["types"].items() if one.get("f1") is not None}
+    kept = {one["labelled"]: one for one in read_history(path)}
+    kept = {count: one for count, one in kept.items() if count < labelled}
+    # The same figures again: the model has not been trained since, or not evaluated.
+    if f1 and not any(one["f1"] == f1 for one in kept.values()):
+        kept[labelled] = {"labelled": labelled, "f1": f1}
+    history = [kept[count] for count in sorted(kept) if count > 0]
+    with replacing(path) as stream:
+        stream.write(json.dumps(history, indent=1) + "\n")
+    return history
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """Read what `remember` has kept; nothing where there is no such file, or it is damaged."""
+    try:
+        kept = json.loads(path.read_bytes())
+        return [one for one in kept if isinstance(one["labelled"], int) and isinstance(one["f1"], dict)]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return []
+
+
+def _rise_per_doubling(points: Sequence[tuple[int, float]]) -> float:
+    """The slope of the line through the last points: by how much -log(1 - F1) rises with each doubling."""
+    last = points[-FEWEST_RUNS:]
+    xs, ys = [log2(count) for count, _ in last], [_errors(f1) for _, f1 in last]
+    mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
+    spread = sum((x - mean_x) ** 2 for x in xs)
+    return sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / spread if spread else 0.0
+
+
+def _errors(f1: float) -> float:
+    return -log(1 - min(f1, _HIGHEST))

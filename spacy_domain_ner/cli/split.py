@@ -24,6 +24,11 @@ def split_cli(
     result = ner.split(annotations, output_dir, state, eval_fraction, dev_fraction)
     for passage in result.duplicates:
         msg.warn(f"{passage.place}: left out, the same text is on another side: {shorten(passage.text)!r}")
+    for passage in result.held_back:
+        msg.warn(
+            f"{passage.place}: left out, it is for training only, and its text or source is held out: "
+            f"{shorten(passage.text)!r}"
+        )
     passages = {side: len(members) for side, members in result.sides.items()}
     rows = [
         (name, *row.values(), percent(row["eval"] / max(1, sum(row.values())), 1))

@@ -26,6 +26,8 @@ GOOD = 500
 # it makes alone counts no more than one of 200 words (the batch of the CPU model), five of which it has; a transformer
 # reads at most 512 word pieces at once, some 400 words, and what stands further away explains nothing.
 LONG_PASSAGE = 1_000
+# The sets that `split` writes beside the training set, by their files' names.
+HELD_OUT = ("dev", "eval")
 # Tokens of an entity that no window of a transformer holds: those of the configs have 500 bytes or 256 word pieces.
 LONG_ENTITY = 100
 
@@ -180,6 +182,7 @@ def check_corpus(read: ReadResult, schema: EntitySchema, nlp: "Language") -> Che
         findings += _span_findings(passage, schema)
         findings += _alignment_findings(passage, nlp)
         findings += _length_findings(passage, nlp)
+        findings += _selection_findings(passage)
     findings += _repeated_passages(read.passages)
     return CheckReport(
         passages=len(read.passages),
@@ -277,6 +280,14 @@ def _length_findings(passage: Passage, nlp: "Language") -> Iterator[Finding]:
                 "in one window: annotate the name alone, or leave it out"
             )
             yield Finding("long-entity", False, passage.file, passage.line, message, passage.surface(span))
+
+
+def _selection_findings(passage: Passage) -> Iterator[Finding]:
+    if passage.is_training_only and Path(passage.file).stem in HELD_OUT:
+        message = (
+            "a passage for training only (meta.training_only): it was chosen, not drawn at random, and measures nothing"
+        )
+        yield Finding("training-only", False, passage.file, passage.line, message, passage.text)
 
 
 def _repeated_passages(passages: list[Passage]) -> Iterator[Finding]:

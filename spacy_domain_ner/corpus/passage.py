@@ -12,6 +12,9 @@ MODEL_ERRORS = "model_errors"
 SUSPECTS = "suspects"
 # A key beside the text: people label the passage without seeing what a model or a list would fill in.
 BLIND = "blind"
+# A key of `meta` in a passage that was chosen for what a model makes of it, not drawn at random. An evaluation on such
+# passages, a calibration, or an early stop by them would tell of the choice: they are for training only.
+TRAINING_ONLY = "training_only"
 # Keys of `meta` in a passage that was cut out of a longer one: what identifies that, in hexadecimal digits, and where
 # in it the part begins.
 PART_OF = "part_of"
@@ -61,6 +64,13 @@ class Passage:
     def place(self) -> str:
         """Where the passage was read, as `file:line`."""
         return f"{self.file}:{self.line}"
+
+    @property
+    def is_training_only(self) -> bool:
+        """Whether the passage may be trained on and measures nothing, since it was not drawn at random."""
+        said = self.meta.get(TRAINING_ONLY)
+        # Tables and labelling tools make text of what is true.
+        return said.strip().lower() in ("true", "1", "yes") if isinstance(said, str) else bool(said)
 
     @property
     def identity(self) -> tuple[str, str]:

@@ -3,12 +3,15 @@
 A salted hash of a group's name (`meta.source`, else the text itself) decides where its passages go, so adding, removing
 or reordering passages never moves one that was there. The choice of the salt makes the sets alike in their entity
 types: the first split tries up to `SALTS` of them and keeps the best one, for good.
+
+A passage whose `meta.training_only` is true was not drawn at random, and is on the training side or nowhere: where
+others of its group are held out, it is left out, since training on it would tell the model of what it is measured by.
 """
 
 import hashlib
 import json
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from spacy_domain_ner.corpus.identity import text_identity
@@ -38,6 +41,8 @@ class Split:
         salt: The salt that made the sets.
         duplicates: Passages whose text, under another source, is on another side too. They are left out, since the same
             text on two sides would flatter the evaluation. The evaluation set keeps its copy, then the dev set.
+        held_back: Passages for training only that are left out, since their text, or others of their source, are held
+            out.
     """
 
     train: list[Passage]
@@ -45,6 +50,7 @@ class Split:
     eval: list[Passage]
     salt: int
     duplicates: list[Passage]
+    held_back: list[Passage] = field(default_factory=list)
 
     @property
     def sides(self) -> dict[str, list[Passage]]:
@@ -124,22 +130,26 @@ def split_passages(
     for name, fraction in (("eval_fraction", eval_fraction), ("dev_fraction", dev_fraction)):
         if not 0 < fraction < 1:
             raise UserError(f"`{name}` is {fraction}", "It must lie between 0 and 1, for instance 0.2.")
-    groups = _groups(passages)
+    drawn = [passage for passage in passages if not passage.is_training_only]
+    groups = _groups(drawn)
     if len(groups) < len(SIDES):
         raise UserError(
-            f"{len(passages)} passage(s) from {len(groups)} source(s) can't be split into three sets",
-            "Passages with the same meta.source stay together: add passages from other sources, or give each its own.",
+            f"{len(drawn)} passage(s) from {len(groups)} source(s) can't be split into three sets",
+            "Passages with the same meta.source stay together: add passages from other sources, or give each its own."
+            + (" Those with meta.training_only can't be held out." if len(drawn) < len(passages) else ""),
         )
     bounds = (eval_fraction, eval_fraction + (1 - eval_fraction) * dev_fraction)
     if salt is None:
         salt = _best_salt(groups, bounds)
-    sides, duplicates = _assign(groups, salt, bounds)
+    sides, left_out = _assign(_groups(passages), {group: _side(group, salt, bounds) for group in groups})
     for side in SIDES:
         if not sides[side]:
             raise EmptySideError(
                 f"No passage falls into the {side} set", "Add passages, or raise `eval_fraction` or `dev_fraction`."
             )
-    return Split(sides["train"], sides["dev"], sides["eval"], salt, duplicates)
+    duplicates = [passage for passage in left_out if not passage.is_training_only]
+    held_back = [passage for passage in left_out if passage.is_training_only]
+    return Split(sides["train"], sides["dev"], sides["eval"], salt, duplicates, held_back)
 
 
 def read_salt(path: str | Path) -> int | None:
@@ -225,23 +235,31 @@ def _side(group: str, salt: int, bounds: tuple[float, float]) -> str:
 
 
 def _assign(
-    groups: dict[str, list[Passage]], salt: int, bounds: tuple[float, float]
+    groups: dict[str, list[Passage]], side_of_group: dict[str, str]
 ) -> tuple[dict[str, list[Passage]], list[Passage]]:
+    """Put each passage on its side, or leave it out.
+
+    Args:
+        groups: The passages of each group.
+        side_of_group: The sides of the groups that have passages which were drawn at random. The others have passages
+            for training only.
+    """
     sides: dict[str, list[Passage]] = {side: [] for side in SIDES}
-    duplicates = []
-    side_of_group = {group: _side(group, salt, bounds) for group in groups}
+    left_out = []
     # By side and not by place in the file: the order of the passages must not matter.
     side_of_text: dict[str, str] = {}
     for side in ("eval", "dev", "train"):
         for group, members in groups.items():
-            if side_of_group[group] == side:
+            if side_of_group.get(group) == side:
                 for passage in members:
-                    side_of_text.setdefault(text_identity(passage.text), side)
+                    if not passage.is_training_only:
+                        side_of_text.setdefault(text_identity(passage.text), side)
     for group, members in groups.items():
-        side = side_of_group[group]
         for passage in members:
-            if side_of_text[text_identity(passage.text)] == side:
+            side = side_of_group.get(group, "train")
+            wrong = passage.is_training_only and side != "train"
+            if not wrong and side_of_text.get(text_identity(passage.text), side) == side:
                 sides[side].append(passage)
             else:
-                duplicates.append(passage)
-    return sides, duplicates
+                left_out.append(passage)
+    return sides, left_out

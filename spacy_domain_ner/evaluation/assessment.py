@@ -184,6 +184,12 @@ def assess_predictions(
     Returns:
         The assessment.
     """
+    if chosen := sum(passage.is_training_only for passage in passages):
+        notes = [
+            *notes,
+            f"{chosen} of the {len(passages)} passages are for training only (meta.training_only): they were chosen, "
+            "not drawn at random, so the scores are not those of the text at large.",
+        ]
     analysis = analyse(passages, predicted, labels, train)
     forecasts = curve.forecasts if curve else {}
     types = {

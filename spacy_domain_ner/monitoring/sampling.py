@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.corpus.passage import TRAINING_ONLY, Passage, Span
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.monitoring.candidates import (
@@ -284,7 +284,9 @@ def _record(one: Chosen, name: str, model: str, blind: bool, totals: Totals) -> 
     row = one.row
     mark = mark_of(one, name, model, blind, totals)
     spans = [] if blind else sorted(Span(f.start, f.end, f.label) for f in row.found)
-    passage = Passage(row.text, spans, {**row.meta, MONITOR: mark.to_meta()})
+    # What was drawn since the model is likely to be wrong in it may be trained on, and measures nothing.
+    only = {TRAINING_ONLY: True} if mark.part == BY_ERROR else {}
+    passage = Passage(row.text, spans, {**row.meta, **only, MONITOR: mark.to_meta()})
     return {
         "text": passage.text,
         "spans": [{"start": span.start, "end": span.end, "label": span.label} for span in passage.spans],

@@ -51,6 +51,14 @@ def test_a_span_that_breaks_a_rule_is_an_error_at_its_line(spans, kind, expected
     assert str(finding).startswith("a.jsonl:2: ")
 
 
+def test_a_passage_for_training_only_is_told_where_it_is_held_out():
+    chosen = Passage("Redis is down", infra((0, 5)), {"training_only": True}, file="corpus/eval.jsonl", line=1)
+    (finding,) = check_corpus(ReadResult([chosen], []), SCHEMA, NLP).findings
+    assert (finding.kind, finding.error) == ("training-only", False)
+    chosen.file = "assets/annotations.jsonl"
+    assert check_corpus(ReadResult([chosen], []), SCHEMA, NLP).findings == []
+
+
 def test_an_invisible_character_at_the_edge_of_a_span_is_an_error_and_shown():
     (finding,) = checked(Passage("All is well"), Passage("the Redis\u200b cache", infra((4, 10)))).findings
     assert finding.message == "the span INFRA 4 to 10 starts or ends with an invisible character: Redis\\u200b"

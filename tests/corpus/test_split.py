@@ -33,7 +33,7 @@ PASSAGES = st.lists(
 def sides(split: Split) -> dict[int, str]:
     """Each passage's side, by its identity as an object."""
     placed = {id(passage): side for side, members in split.sides.items() for passage in members}
-    return placed | {id(passage): "left out" for passage in split.duplicates}
+    return placed | {id(passage): "left out" for passage in [*split.duplicates, *split.held_back]}
 
 
 def tried(passages: list[Passage], salt: int = 3) -> Split | None:
@@ -215,3 +215,33 @@ def test_a_file_that_holds_no_salt_is_refused_by_name(tmp_path, content):
     with pytest.raises(UserError, match=r"split\.json is not a split file") as raised:
         read_salt(path)
     assert "delete it" in raised.value.hint
+
+
+def test_passages_for_training_only_are_on_the_training_side_or_nowhere():
+    drawn = corpus(60)
+    before = split_passages(drawn, salt=3)
+    groups = {side: members[0].meta["source"] for side, members in before.sides.items()}
+    chosen = [
+        Passage("of a source on the training side", [], {"source": groups["train"], "training_only": True}),
+        Passage("of a source of its own", [], {"source": "new", "training_only": "true"}),
+        Passage("of no source", [], {"training_only": 1}),
+        Passage("of a source that is held out", [], {"source": groups["eval"], "training_only": True}),
+        Passage("of a source for early stopping", [], {"source": groups["dev"], "training_only": True}),
+        Passage(before.eval[0].text, [], {"source": "other", "training_only": True}),
+    ]
+    random.Random(1).shuffle(chosen)
+    after = split_passages([*chosen, *drawn], salt=3)
+    assert (after.eval, after.dev) == (before.eval, before.dev)
+    added = {passage.text for passage in after.train} - {passage.text for passage in before.train}
+    assert added == {"of a source on the training side", "of a source of its own", "of no source"}
+    assert {passage.text for passage in after.held_back} == {
+        "of a source that is held out", "of a source for early stopping", before.eval[0].text
+    }  # fmt: skip
+    assert after.duplicates == before.duplicates
+
+
+def test_passages_for_training_only_can_not_fill_the_held_out_sides():
+    chosen = [Passage(f"chosen {number}", [], {"training_only": True}) for number in range(50)]
+    with pytest.raises(UserError, match="2 passage") as raised:
+        split_passages([Passage("one"), Passage("two"), *chosen])
+    assert "training_only can't be held out" in raised.value.hint

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from spacy_domain_ner.errors import UserError
     from spacy_domain_ner.evaluation.assessment import Assessment, assess
     from spacy_domain_ner.evaluation.gates import Gates
+    from spacy_domain_ner.evaluation.successor import compare_successor
     from spacy_domain_ner.exchange.exporting import export_annotations
     from spacy_domain_ner.exchange.importing import import_annotations
     from spacy_domain_ner.exchange.interfaces import write_interface
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from spacy_domain_ner.experiments.suspects import find_suspects
     from spacy_domain_ner.extraction.extractor import Entity, Extractor, extract_entities
     from spacy_domain_ner.extraction.runs import extract_files
+    from spacy_domain_ner.monitoring.drift import measure_drift
     from spacy_domain_ner.monitoring.estimate import estimate_quality
     from spacy_domain_ner.monitoring.quality import LiveQuality
     from spacy_domain_ner.monitoring.sampling import Sample, sample_for_review
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from spacy_domain_ner.projects.update import update_project
     from spacy_domain_ner.reports.comparison import compare
     from spacy_domain_ner.reports.evaluation import evaluate
+    from spacy_domain_ner.reports.monitoring import monitor_status
     from spacy_domain_ner.schema import EntitySchema, read_schema
     from spacy_domain_ner.serving.app import create_app
     from spacy_domain_ner.serving.label_studio.bulk import PredictedTasks, predict_tasks
@@ -109,6 +112,9 @@ _MODULES = {
     "Sample": "monitoring.sampling",
     "estimate_quality": "monitoring.estimate",
     "sample_for_review": "monitoring.sampling",
+    "measure_drift": "monitoring.drift",
+    "monitor_status": "reports.monitoring",
+    "compare_successor": "evaluation.successor",
 }
 
 __all__ = [
@@ -130,6 +136,7 @@ __all__ = [
     "assess",
     "check",
     "compare",
+    "compare_successor",
     "configure",
     "convert",
     "create_app",
@@ -143,7 +150,9 @@ __all__ = [
     "find_suspects",
     "import_annotations",
     "measure_agreement",
+    "measure_drift",
     "measure_learning_curve",
+    "monitor_status",
     "new_project",
     "package_model",
     "predict_tasks",

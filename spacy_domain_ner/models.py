@@ -17,6 +17,8 @@ from spacy_domain_ner.files import clear_leftovers
 
 # Words that the vocabulary learns before a batch's words are forgotten again; enough to fill the tokenizer's cache.
 KEPT_WORDS = 30_000
+# The file in a packaged model that says what live text is compared with.
+REFERENCE = "reference.json"
 
 
 def load_model(model: str | Path) -> Language:
@@ -52,21 +54,31 @@ def model_identity(nlp: Language) -> dict[str, str]:
 
     Returns:
         `name`, the package's name with the language, such as en_software_ner; `version`; and `digest`, eight
-        hexadecimal digits that tell two trainings with the same version apart.
+        hexadecimal digits that tell two trainings with the same version apart, and stay when a model is packaged.
     """
     name = f"{nlp.meta.get('lang', '')}_{nlp.meta.get('name', '')}"
-    return {"name": name, "version": str(nlp.meta.get("version", "")), "digest": _digest(nlp)}
-
-
-def _digest(nlp: Language) -> str:
-    """A hash of the model's files, or of its bytes where it comes from none."""
-    found = hashlib.blake2b(digest_size=4)
     folder = nlp.path
-    if folder is None or not Path(folder).is_dir():
-        found.update(nlp.to_bytes())
-        return found.hexdigest()
-    for file in sorted(path for path in Path(folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts):
-        found.update(file.relative_to(folder).as_posix().encode("utf8", "surrogateescape"))
+    if folder is not None and Path(folder).is_dir():
+        digest = model_digest(Path(folder))
+    else:
+        digest = hashlib.blake2b(nlp.to_bytes(), digest_size=4).hexdigest()
+    return {"name": name, "version": str(nlp.meta.get("version", "")), "digest": digest}
+
+
+def model_digest(folder: Path) -> str:
+    """A hash of what makes a model find what it finds. It stays the same when the model is packaged.
+
+    Args:
+        folder: The model's folder.
+    """
+    found = hashlib.blake2b(digest_size=4)
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        place = file.relative_to(folder)
+        # Packaging changes what describes the model, and takes paths out of a transformer's folder.
+        described = len(place.parts) == 1 and place.name != "tokenizer"
+        if described or place.parts[0] == "transformer" or "__pycache__" in place.parts:
+            continue
+        found.update(place.as_posix().encode("utf8", "surrogateescape"))
         with file.open("rb") as stream:
             while part := stream.read(1 << 20):
                 found.update(part)

@@ -10,8 +10,6 @@ from spacy_domain_ner.annotation.near_duplicates import NearDuplicates
 from spacy_domain_ner.corpus.jsonl import read_valid_passages
 from spacy_domain_ner.corpus.passage import Passage
 
-# The key of `meta` with which a passage is for training only.
-TRAINING_ONLY = "training_only"
 # So many passages tell the script.
 _FEW = 200
 
@@ -61,9 +59,7 @@ def read_labelled(files: Iterable[str | Path], held_out: Iterable[str | Path]) -
         known.near.add(passage.text)
     known.passages = len(known.texts)
     known.held_out = {source for passage in measured if (source := source_of(passage))}
-    known.targeted = {
-        source for passage in passages if passage.meta.get(TRAINING_ONLY) and (source := source_of(passage))
-    }
+    known.targeted = {source for passage in passages if passage.is_training_only and (source := source_of(passage))}
     return known
 
 

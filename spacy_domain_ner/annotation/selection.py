@@ -25,12 +25,12 @@ from spacy_domain_ner.annotation.choosing import (
     word_of,
 )
 from spacy_domain_ner.annotation.junk import why_junk
-from spacy_domain_ner.annotation.labelled import TRAINING_ONLY, Labelled, read_labelled, source_of
+from spacy_domain_ner.annotation.labelled import Labelled, read_labelled, source_of
 from spacy_domain_ner.annotation.stopping import Gain, expected_gains, labelling_hours, remember
 from spacy_domain_ner.confidence.doubts import read_doubts
 from spacy_domain_ner.confidence.prediction import UNCERTAINTY, expected_entities, recognizer_with
 from spacy_domain_ner.corpus.jsonl import Refusal, to_record
-from spacy_domain_ner.corpus.passage import BLIND, Passage
+from spacy_domain_ner.corpus.passage import BLIND, TRAINING_ONLY, Passage
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.evaluation.gates import GATE
 from spacy_domain_ner.exchange.tasks import stream_to_label

@@ -31,6 +31,9 @@ def evaluate_cli(
     suspects: Path = typer.Option(
         None, help="The annotations that models contradict (JSON lines), if they were looked for"
     ),
+    reference: Path = typer.Option(
+        None, help="Write what `monitor drift` compares live text with to this JSON file: counts, no texts, no names"
+    ),
     gate: float = typer.Option(GATE, help="F1 from which a type is ready for production"),
     fallback: float = typer.Option(FALLBACK, help="F1 below which a type needs another way"),
     fail_under: float = typer.Option(0.0, help="Exit with 1 if a type's F1 is below this (0 to 1)"),
@@ -49,6 +52,7 @@ def evaluate_cli(
         predictions=predictions,
         learning_curve=learning_curve,
         suspects=suspects,
+        reference=reference,
         gate=gate,
         fallback=fallback,
     )

@@ -1,4 +1,4 @@
-"""domain-ner monitor sample, domain-ner monitor estimate"""
+"""domain-ner monitor sample, domain-ner monitor estimate; the other verbs of the group are in `_drift.py`."""
 
 from json import dumps
 from pathlib import Path
@@ -7,22 +7,17 @@ from typing import TYPE_CHECKING
 import typer
 
 import spacy_domain_ner as ner
+from spacy_domain_ner.cli import _drift  # noqa: F401  registers its verbs
 from spacy_domain_ner.cli import _importing as importing
-from spacy_domain_ner.cli._app import verb, verb_group
+from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import msg
+from spacy_domain_ner.cli._monitor import LIVE, MODEL_VERSION, TEXT_KEY, monitor
 from spacy_domain_ner.files import replacing
 
 if TYPE_CHECKING:
     from spacy_domain_ner.monitoring.quality import LiveFigures, LiveQuality
     from spacy_domain_ner.monitoring.sampling import Sample
 
-monitor = verb_group("monitor", "See whether a model at work is still good.")
-
-LIVE = typer.Argument(
-    ..., help="What `extract` has written (with --expected) or the server has logged: files, folders, archives, -"
-)
-MODEL_VERSION = typer.Option(None, help="Leave out the rows of other models: a version, or a digest of the rows")
-TEXT_KEY = typer.Option("text", help="The key of the text in the rows")
 SHOWN = 20
 
 

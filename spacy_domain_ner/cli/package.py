@@ -19,9 +19,13 @@ def package_cli(
     metrics: Path = typer.Option("metrics/metrics.json", help="The scores, as `evaluate` wrote them"),
     counts: Path = typer.Option("metrics/check.json", help="The corpus, as `check` wrote it"),
     about: Path = typer.Option("configs/about.json", help="Title, description, author, licence, url"),
+    reference: Path = typer.Option(
+        "metrics/reference.json", help="What `monitor drift` compares live text with, as `evaluate` wrote it, if it did"
+    ),
 ) -> None:
     """Build a wheel of a trained model, with a model card that has its scores."""
     wheel = ner.package_model(
-        model, output_dir, name=name, version=version, schema=schema, metrics=metrics, counts=counts, about=about
-    )
+        model, output_dir, name=name, version=version, schema=schema, metrics=metrics, counts=counts, about=about,
+        reference=reference,
+    )  # fmt: skip
     msg.good("The package is ready", f"pip install {wheel}")

@@ -35,6 +35,9 @@ def serve_cli(
     ),
     log: Path = typer.Option(None, help="Write a random sample of the passages with their entities to this file"),
     log_share: float = typer.Option(0.05, help="With --log: share of the passages, above 0 up to 1"),
+    log_days: int = typer.Option(
+        None, help="With --log: write a file per day (LOG-2026-11-29.jsonl), and remove those older than so many days"
+    ),
     schema: Path = typer.Option(
         None, help="Entity types, whose definitions are shown; by default those of the package"
     ),
@@ -65,6 +68,7 @@ def serve_cli(
         cors=tuple(cors),
         log=log,
         log_share=log_share,
+        log_days=log_days,
         schema=schema,
         metrics=metrics,
         label_studio=label_studio,

@@ -24,7 +24,7 @@ from spacy_domain_ner.deployment.model_card import ModelCard, one_line
 from spacy_domain_ner.deployment.wheel import build_wheel, find_wheel
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.files import at_work, clear_leftovers, replacing_path
-from spacy_domain_ner.models import load_model
+from spacy_domain_ner.models import REFERENCE, load_model, model_digest
 from spacy_domain_ner.schema import read_schema
 from spacy_domain_ner.training.frameworks import hub_models
 
@@ -42,6 +42,7 @@ def package_model(
     metrics: str | Path = "metrics/metrics.json",
     counts: str | Path = "metrics/check.json",
     about: str | Path = "configs/about.json",
+    reference: str | Path | None = "metrics/reference.json",
 ) -> Path:
     """Build a model's wheel, with a model card.
 
@@ -54,6 +55,8 @@ def package_model(
         metrics: The scores, as `evaluate` wrote them.
         counts: The corpus, as `check` wrote it.
         about: A JSON object with title, description, author, email, url and license, for the package's metadata.
+        reference: What live text is compared with, as `evaluate` wrote it, for the package to carry. A file that does
+            not exist is left out; None carries none.
 
     Returns:
         The wheel. A token classifier that transformers has trained lies beside it as a Hugging Face model's folder,
@@ -70,6 +73,7 @@ def package_model(
     types = read_schema(Path(schema))
     scores = _read_step(metrics, "evaluate", ("micro", "types", "passages", "gates"))
     counted = _read_step(counts, "check", ("passages", "without_entities", "types"))
+    compared = _read_reference(reference, model)
     language_name = f"{trained['lang']}_{name}"
     folder = f"{language_name}-{version}"
     with at_work(output_dir / folder), replacing_path(output_dir / folder, folder=True) as target:
@@ -95,6 +99,8 @@ def package_model(
         card = ModelCard(language_name, meta, told.get("title") or language_name, types, scores, counted)
         srsly.write_json(staged / "meta.json", meta)
         _write(staged / "README.md", card.for_spacy())
+        if compared is not None:
+            _write(staged / REFERENCE, compared)
         if tables:
             _write(staged / "LICENSES_SOURCES", "\n".join(map(_notice, tables)))
         spacy_package(
@@ -147,6 +153,20 @@ def _read_step(path: str | Path, step: str, keys: Iterable[str]) -> dict[str, An
     if missing := [key for key in keys if key not in data]:
         raise UserError(f"{path} lacks {', '.join(missing)}", hint)
     return data
+
+
+def _read_reference(path: str | Path | None, model: Path) -> str | None:
+    """Read what live text is compared with; None where there is none."""
+    if path is None or not Path(path).is_file():
+        return None
+    hint = "Evaluate this model: weasel run evaluate, or `domain-ner evaluate` with --reference"
+    record = _read_object(path, hint)
+    of = record.get("model")
+    if record.get("kind") != "reference" or not isinstance(of, dict):
+        raise UserError(f"{path} is not a reference that `evaluate` has written", hint)
+    if of.get("digest") != model_digest(model):
+        raise UserError(f"{path} is of another model: this one was trained anew or changed since", hint)
+    return Path(path).read_text(encoding="utf8")
 
 
 def _read_about(path: str | Path) -> dict[str, str]:

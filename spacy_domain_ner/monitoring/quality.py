@@ -1,5 +1,6 @@
 """How good a model is on live text: what an estimate gives, and how JSON has it."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -132,7 +133,9 @@ class LiveQuality:
         """Everything as JSON has it."""
         calibration, anchoring = self.calibration, self.anchoring
         return {
+            "kind": "estimate",
             "format_version": FORMAT_VERSION,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "model": self.model,
             "rows": self.rows,
             "sampled": self.sampled,

@@ -90,7 +90,8 @@ class Service:
             UserError: The model can't be loaded, or a file that the settings name can't be read or written.
         """
         self.settings = settings
-        self._log = SampleLog(settings.log, settings.log_share) if settings.log is not None else None
+        log = settings.log
+        self._log = None if log is None else SampleLog(log, settings.log_share, settings.log_days)
         training = Training(settings.train_in, model) if settings.train_in is not None else None
         self.engine = Engine(start(workers), settings)
         self.metrics = Metrics()

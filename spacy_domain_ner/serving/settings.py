@@ -22,6 +22,8 @@ class Settings:
         cors: The origins whose web pages may ask, such as https://example.org, or "*" for all; by default none.
         log: A file that a random sample of the passages is written to, with their entities; None writes nothing.
         log_share: The share of the passages that is written there, above 0 up to 1.
+        log_days: How many days what is written there is kept: each day then has a file of its own, such as
+            sample-2026-11-29.jsonl for sample.jsonl, and older ones are removed. None keeps all in one file.
         schema: The entity types, whose definitions `/model` gives; None takes those of the model's package.
         metrics: The scores, as `evaluate` wrote them, which `/model` gives; None takes those of the model's package.
         label_studio: Whether to be an ML backend of Label Studio, too. The token is the password that Label Studio is
@@ -41,6 +43,7 @@ class Settings:
     cors: tuple[str, ...] = ()
     log: Path | None = None
     log_share: float = 0.05
+    log_days: int | None = None
     schema: Path | None = None
     metrics: Path | None = None
     label_studio: bool = False
@@ -66,6 +69,10 @@ class Settings:
             raise UserError(f"`timeout` is {self.timeout}", "Give a number of seconds above 0.")
         if not 0 < self.log_share <= 1:
             raise UserError(f"`log_share` is {self.log_share}", "Give a share above 0, up to 1.")
+        if self.log_days is not None and self.log_days < 1:
+            raise UserError(f"`log_days` is {self.log_days}", "Give a number of days, 1 or more.")
+        if self.log_days is not None and self.log is None:
+            raise UserError("`log_days` is for a log only", "Give `log`, too.")
         if self.train_in is not None and not self.label_studio:
             raise UserError("`train_in` is for a backend of Label Studio only", "Give `label_studio`, too.")
         # Any page in a browser on this machine can send what begins a training.

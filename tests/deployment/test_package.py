@@ -22,6 +22,7 @@ from spacy_domain_ner.components.biluo_ner import FACTORY
 from spacy_domain_ner.deployment import wheel as wheels
 from spacy_domain_ner.deployment.package import _without_providers, check_name
 from spacy_domain_ner.deployment.wheel import find_wheel
+from spacy_domain_ner.models import model_digest
 
 SCHEMA = """
 entity_types:
@@ -79,10 +80,16 @@ def build(model: Path, told: Callable[..., dict[str, Path]]) -> Build:
     """Build the wheel of the model, or of a model, in a folder."""
 
     def build(output_dir: Path, model: Path = model, about: dict[str, str] = ABOUT, name: str = "billing_ner") -> Path:
-        files = told(SCHEMA, metrics=METRICS, counts=COUNTS, about=about)
+        files = told(SCHEMA, metrics=METRICS, counts=COUNTS, about=about, reference=reference_of(model))
         return package_model(model, output_dir, name=name, version="0.2.0", **files)
 
     return build
+
+
+def reference_of(model: Path) -> dict[str, object]:
+    """What live text will be compared with, as far as a package looks at it."""
+    digest = model_digest(model) if model.is_dir() else ""
+    return {"kind": "reference", "model": {"name": "en_", "version": "0", "digest": digest}}
 
 
 @pytest.fixture(scope="session")
@@ -110,6 +117,7 @@ def test_the_wheel_holds_the_model_and_no_more(wheel: Path) -> None:
                 f"{data}/entity_ruler/cfg",
                 f"{data}/entity_ruler/patterns.jsonl",
                 f"{data}/meta.json",
+                f"{data}/reference.json",
                 f"{data}/tokenizer",
                 f"{data}/vocab/key2row",
                 f"{data}/vocab/lookups.bin",
@@ -128,6 +136,22 @@ def test_the_wheel_holds_the_model_and_no_more(wheel: Path) -> None:
         "MANIFEST.in", "README.md", "dist", "en_billing_ner", "meta.json", "setup.py",
     ]  # fmt: skip
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+@pytest.mark.slow
+def test_a_reference_of_another_model_does_not_travel(
+    model: Path, told: Callable[..., dict[str, Path]], tmp_path: Path
+) -> None:
+    other = {**reference_of(model), "model": {"digest": "00000000"}}
+    for reference, message in ((other, "is of another model"), ({"kind": "drift"}, "is not a reference")):
+        files = told(SCHEMA, metrics=METRICS, counts=COUNTS, about=ABOUT, reference=reference)
+        with pytest.raises(UserError, match=message):
+            package_model(model, tmp_path, name="billing_ner", **files)
+
+
+@pytest.mark.slow
+def test_a_package_keeps_the_digest_of_its_model(model: Path, wheel: Path) -> None:
+    assert model_digest(wheel.parent.parent / "en_billing_ner/en_billing_ner-0.2.0") == model_digest(model)
 
 
 @pytest.mark.slow

@@ -37,7 +37,8 @@ def test_verbs_and_options_of_the_command_line_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
 def test_steps_and_variables_of_a_project_exist(page: Path) -> None:
     project = (TEMPLATE / "project.yml").read_text(encoding="utf8")
-    steps = {"all", *re.findall(r"^  - name: (\S+)", project, re.MULTILINE)}
+    workflows = re.findall(r"^  ([\w-]+):$", project.partition("workflows:")[2].partition("commands:")[0], re.MULTILINE)
+    steps = {*workflows, *re.findall(r"^  - name: (\S+)", project, re.MULTILINE)}
     variables = set(re.findall(r"^  (\w+):", project.partition("vars:")[2].partition("workflows:")[0], re.MULTILINE))
     shown = [
         words[1] for words in commands(page, "weasel") if words[0] == "run" and re.match("[a-z]", "".join(words[1:]))

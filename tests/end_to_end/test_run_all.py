@@ -168,3 +168,31 @@ def test_a_blank_project_stops_at_check_and_says_what_to_do(tmp_path):
     assert "assets/annotations.jsonl" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert " split =" not in done.stdout
+
+
+def test_a_model_at_work_is_watched_and_only_one_that_is_not_worse_takes_its_place(project, tmp_path):
+    copy = shutil.copytree(project, tmp_path / "copy")
+    live = [json.loads(line) for line in (copy / "corpus/dev.jsonl").read_text(encoding="utf8").splitlines()]
+    (copy / "live").mkdir()
+    nlp = spacy.load(copy / "training/model-best")
+    with (copy / "live/monday.jsonl").open("w", encoding="utf8") as rows:
+        for record in live * 2:
+            entities = extract_entities(nlp, record["text"].lower())
+            rows.write(json.dumps({"text": record["text"].lower(), "entities": entities}) + "\n")
+    done = weasel(copy, "monitor")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "words that begin with a capital" in done.stdout
+    assert "passages for review now: the text has changed" in done.stdout
+    assert {path.suffix for path in (copy / "monitor").iterdir()} == {".json", ".jsonl", ".html"}
+
+    (copy / "reviewed").mkdir()
+    reviewed = {**live[0], "text": "Redis, again: " + live[0]["text"], "spans": [], "meta": {"training_only": True}}
+    (copy / "reviewed/export.jsonl").write_text(json.dumps(reviewed) + "\n", encoding="utf8")
+    wheel = next((copy / "packages").glob("*/dist/*.whl"))
+    before = wheel.read_bytes()
+    # An epoch is not enough.
+    done = weasel(copy, "retrain", ".", "--vars.max_epochs", "1")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "The new model is worse" in done.stdout
+    assert wheel.read_bytes() == before
+    assert "Redis, again" in (copy / "corpus/train.jsonl").read_text(encoding="utf8")

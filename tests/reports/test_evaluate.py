@@ -9,6 +9,8 @@ import srsly
 from spacy_domain_ner import evaluate, read_passages, write_passages
 from spacy_domain_ner.corpus.passage import SUSPECTS, Passage, Span
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.monitoring.measures import PLACE
+from spacy_domain_ner.monitoring.reference import find_reference, read_reference
 
 REDIS, KAFKA = Span(0, 5, "INFRA"), Span(0, 5, "INFRA")
 FILES = {
@@ -51,6 +53,20 @@ def test_every_file_that_is_asked_for_is_written_from_the_one_assessment(files):
     assert len(read_passages(Path("errors.jsonl")).passages) == 6
     assert [passage.spans for passage in read_passages(Path("predictions.jsonl")).passages] == [[REDIS], []] * 6
     assert (assessment.progress, assessment.curve, list(assessment.suspects)) == (None, None, [])
+
+
+def test_the_reference_for_live_text_has_counts_and_no_texts(files):
+    evaluate("model", "eval.jsonl", **files, reference="reference.json")
+    said = Path("reference.json").read_text()
+    assert not [word for word in ("Redis", "redis", "Kafka", "down") if word in said]
+    reference = read_reference("reference.json")
+    assert (reference.passages, reference.by, reference.labels) == (12, "passage", ["INFRA"])
+    assert reference.rows[:, PLACE["entities"]].sum() == 6
+    assert reference.rows[:, PLACE["annotated"]].sum() == 12
+    assert reference.rows[:, PLACE["unseen_forms"]].sum() == 0
+    assert find_reference("model", "reference.json").model == reference.model
+    with pytest.raises(UserError, match="`reference` needs the training set"):
+        evaluate("model", "eval.jsonl", reference="reference.json")
 
 
 def test_nothing_is_written_that_is_not_asked_for(files, tmp_path):

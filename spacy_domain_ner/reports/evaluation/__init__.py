@@ -21,6 +21,7 @@ from spacy_domain_ner.experiments.learning_curve import is_curve_of, read_learni
 from spacy_domain_ner.experiments.suspects import read_suspects
 from spacy_domain_ner.files import at_work, write_together
 from spacy_domain_ner.models import load_model
+from spacy_domain_ner.monitoring.reference import make_reference
 from spacy_domain_ner.reports.evaluation.contents import Report
 from spacy_domain_ner.reports.evaluation.markdown import to_markdown
 from spacy_domain_ner.reports.evaluation.page import to_html
@@ -44,6 +45,7 @@ def evaluate(
     predictions: str | Path | None = None,
     learning_curve: str | Path | None = None,
     suspects: str | Path | None = None,
+    reference: str | Path | None = None,
     gate: float = GATE,
     fallback: float = FALLBACK,
 ) -> Assessment:
@@ -63,6 +65,8 @@ def evaluate(
         learning_curve: The file of the learning curve. A file that does not exist is left out, and so is a curve of
             another evaluation set, which the assessment's `notes` say.
         suspects: The file of the suspect annotations. A file that does not exist is left out.
+        reference: Writes what live text is compared with later to this JSON file: counts, no texts and no names. It
+            needs `train`.
         gate: The F1 from which a type is ready for production.
         fallback: The F1 below which a type needs another way.
 
@@ -76,6 +80,10 @@ def evaluate(
     gates = Gates(gate, fallback)
     if report is not None:
         _check_name(Path(report))
+    if reference is not None and train is None:
+        raise UserError(
+            "`reference` needs the training set", "Give it as `train`: what is new in live text is new to it."
+        )
     types = read_schema(Path(schema))
     annotated = read_valid_passages(Path(passages))
     if not annotated:
@@ -110,6 +118,9 @@ def evaluate(
         if errors is not None:
             records = to_records(assessment.passages, assessment.errors)
             contents[Path(errors)] = (srsly.json_dumps(record) + "\n" for record in records)
+        if reference is not None:
+            counted = make_reference(nlp, assessment, trained or [], types)
+            contents[Path(reference)] = [srsly.json_dumps(counted.to_dict()), "\n"]
         if report is not None:
             contents.update(_report_files(Path(report), Report(assessment, TITLE, types.colors)))
         write_together(contents)

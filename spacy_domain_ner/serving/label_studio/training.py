@@ -211,23 +211,10 @@ def run(project: Path, model: Path, number: int) -> Run:
 
 def _compare(project: Path, model: Path) -> tuple[bool, str]:
     """Compare the new model with the served one on today's evaluation set: whether it is worse, and a sentence."""
-    from spacy_domain_ner.corpus.jsonl import read_valid_passages
-    from spacy_domain_ner.corpus.passage import Passage
-    from spacy_domain_ner.evaluation.analysis import analyse, predict
-    from spacy_domain_ner.evaluation.progress import compare_runs, direction, in_words
-    from spacy_domain_ner.models import load_model
-    from spacy_domain_ner.schema import read_schema
+    from spacy_domain_ner.evaluation.successor import compare_successor
 
-    passages = read_valid_passages(project / EVALUATION)
-    labels = read_schema(project / "entity_types.yml").labels
-    served = predict(load_model(model), passages)
-    earlier = [Passage(each.text, sorted(found.spans), each.meta) for each, found in zip(passages, served, strict=True)]
-    progress = compare_runs(analyse(passages, predict(load_model(project / NEW_MODEL), passages), labels), earlier)
-    if progress is None or progress.micro is None:
-        return True, "The evaluation set does not tell which model is better. The old model stays."
-    if direction(progress.micro) == "worse":
-        return True, f"The new model is worse: {in_words(progress.micro)}. The old model stays."
-    return False, f"The new model is not worse: {in_words(progress.micro)}. It is served."
+    found = compare_successor(project / NEW_MODEL, model, project / EVALUATION, project / "entity_types.yml")
+    return found.is_worse, f"{found} {'The old model stays.' if found.is_worse else 'It is served.'}"
 
 
 def _copy_model(new: Path, model: Path) -> None:

@@ -164,7 +164,7 @@ class Engine:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             # One that dies while it waits is replaced at once.
-            reader.when_dead(lambda: loop.call_soon_threadsafe(self._wake, reader))
+            reader.attach(lambda: self._wake(reader))
 
     def add(self, reader: Reader) -> None:
         """Let one more reader work, which has the same model."""

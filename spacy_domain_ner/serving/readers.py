@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,7 +26,7 @@ from spacy_domain_ner.serving.model import Found, KnownModel, ServedModel
 from spacy_domain_ner.serving.settings import Settings
 
 # How long, in seconds, a process that was told to end may take.
-_PATIENCE = 5.0
+PATIENCE = 5.0
 
 
 class DeadReaderError(Exception):
@@ -52,6 +53,13 @@ class Reader:
         self.model, self.pid = served.known, os.getpid()
         self._thread = ThreadPoolExecutor(1, "model")
 
+    def attach(self, died: Callable[[], object]) -> None:
+        """Begin to work in this event loop.
+
+        Args:
+            died: Called when the reader dies.
+        """
+
     async def read(self, texts: Sequence[str], expecting: Sequence[int]) -> list[Found]:
         """Read a batch, as `ServedModel.read` does.
 
@@ -73,18 +81,13 @@ class Reader:
         found: Thresholds = await self._ask("thresholds", min_confidence, precision, keep_unproven)
         return found
 
-    def when_dead(self, tell: Callable[[], object]) -> None:
-        """Name what is called, in another thread, when the process ends without having been told to."""
-
     def close(self) -> None:
-        """End, after the batch that is being read."""
+        """End, after what it is asked at present."""
         self._thread.shutdown(wait=False)
 
-    async def _ask(self, *question: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, *question)
-
-    def _answer(self, what: str, *arguments: Any) -> Any:
-        return getattr(self._served, what)(*arguments)
+    async def _ask(self, what: str, *arguments: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, getattr(self._served, what), *arguments)
 
 
 class ProcessReader(Reader):
@@ -109,7 +112,8 @@ class ProcessReader(Reader):
         theirs.close()
         self.pid = self._process.pid
         self._connection.send((model, settings))
-        self._thread = ThreadPoolExecutor(1, "reader")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._asked: deque[asyncio.Future[Any]] = deque()
 
     def wait(self) -> None:
         """Wait until the model is loaded and warm.
@@ -118,57 +122,80 @@ class ProcessReader(Reader):
             UserError: It can't be loaded.
         """
         try:
-            self.model = self._answer()
-        except DeadReaderError:
-            raise UserError(
+            self.model, problem = self._connection.recv()
+        except (OSError, EOFError):
+            problem = (
                 f"The process that loaded the model has ended (exit code {self._process.wait()})",
                 "If memory is short, start fewer with `workers`.",
-            ) from None
-
-    @property
-    def is_dead(self) -> bool:  # type: ignore[override]
-        """Whether the process has ended."""
-        return self._process.poll() is not None
+            )
+        if problem is not None:
+            raise UserError(*problem)
 
     @property
     def exit_code(self) -> int:
         """How the process has ended."""
         return self._process.wait()
 
-    def when_dead(self, tell: Callable[[], object]) -> None:
-        """Name what is called, in another thread, when the process ends."""
+    def attach(self, died: Callable[[], object]) -> None:
+        """Begin to work in this event loop.
 
-        def wait() -> None:
-            self._process.wait()
-            # A loop that was closed has nobody who wants to know.
-            with suppress(RuntimeError):
-                tell()
-
-        Thread(target=wait, daemon=True).start()
+        Args:
+            died: Called when the process ends.
+        """
+        self._loop, self._died = asyncio.get_running_loop(), died
+        self._loop.add_reader(self._connection.fileno(), self._receive)
+        # uvloop makes it one that does not block, and then half of a message could not be read.
+        os.set_blocking(self._connection.fileno(), True)
 
     def close(self) -> None:
-        """End, after the batch that is being read."""
-        self._thread.submit(self._close)
-        self._thread.shutdown(wait=False)
-
-    def _close(self) -> None:
+        """End, after what it is asked at present."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._connection.fileno())
         self._connection.close()
+        Thread(target=self._end, name="ending").start()
+
+    def _end(self) -> None:
         try:
-            self._process.wait(_PATIENCE)
+            self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
-    def _answer(self, *question: Any) -> Any:
+    async def _ask(self, *question: Any) -> Any:
+        if self.is_dead:
+            raise DeadReaderError
+        answer = asyncio.get_running_loop().create_future()
+        self._asked.append(answer)
+        # A batch is not larger than what the process, which waits for it, takes at once.
         try:
-            if question:
-                self._connection.send(question)
+            self._connection.send(question)
+        except OSError:
+            self._die()
+        return await answer
+
+    def _receive(self) -> None:
+        try:
             answer, problem = self._connection.recv()
         except (OSError, EOFError):
-            raise DeadReaderError from None
-        if problem is not None:
-            raise UserError(*problem)
-        return answer
+            self._die()
+            return
+        asked = self._asked.popleft()
+        if asked.done():
+            return
+        if problem is None:
+            asked.set_result(answer)
+        else:
+            asked.set_exception(UserError(*problem))
+
+    def _die(self) -> None:
+        self.is_dead = True
+        self._process.kill()
+        if self._loop is not None:
+            self._loop.remove_reader(self._connection.fileno())
+        while self._asked:
+            if not (asked := self._asked.popleft()).done():
+                asked.set_exception(DeadReaderError())
+        self._died()
 
 
 def start_processes(model: str | Path, settings: Settings, count: int, processes: int) -> list[Reader]:

@@ -33,13 +33,13 @@ class Reader:
             ([Entity(text, name, 0, len(text))], {name: 1.0} if n in expecting else {}) for n, text in enumerate(texts)
         ]
 
-    def when_dead(self, tell):
-        self.tell = tell
+    def attach(self, died):
+        self.died = died
 
     def die(self):
         """Die while nothing is read."""
         self.is_dead = True
-        self.tell()
+        self.died()
 
     def close(self):
         self.is_closed = True

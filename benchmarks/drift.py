@@ -10,6 +10,7 @@ stackoverflow_ner; the others confirm them.
 
 import argparse
 import json
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,8 @@ SIZES = (100, 300, 1000)
 # How often the live text is divided anew, with two windows each; and windows per change.
 DIVISIONS, CHANGED = 50, 20
 EVALUATION = 500
+# Fewer passages than this are not a text that windows can be drawn from.
+FEWEST_CHANGED = 100
 SEED = 7
 
 
@@ -72,6 +75,9 @@ def measure(data: Path, name: str, other: str, models: Path) -> dict[str, Any]:
     extractor = Extractor(model)
     for change, make in CHANGES.items():
         changed = make(live[evaluation:], training)[:2500]
+        if len(changed) < FEWEST_CHANGED:
+            print(f"  {change}: only {len(changed)} passages", flush=True)
+            continue
         results[change] = of_changed(extractor, measures, reference, changed, rng)
         print(f"  {change}", json.dumps(results[change]), flush=True)
     _, _, foreign = divide(data / other, SEED)
@@ -158,6 +164,33 @@ def lower(live: list[Passage], train: list[Passage]) -> list[Passage]:
     return [Passage(passage.text.lower()) for passage in live]
 
 
+def invented_names(live: list[Passage], train: list[Passage]) -> list[Passage]:
+    """The live passages with another name in the place of each: invented, as long, with its capitals and digits."""
+    rng = random.Random(SEED)
+    made: dict[str, str] = {}
+
+    def invent(name: str) -> str:
+        if name not in made:
+            letters = {True: "bcdfghjklmnprstvwxz", False: "aeiou"}
+            made[name] = "".join(
+                str(rng.randrange(10)) if old.isdigit()
+                else (new.upper() if old.isupper() else new) if old.isalpha() and old.isascii()
+                else old
+                for number, old in enumerate(name)
+                for new in [rng.choice(letters[number % 2 == 0])]
+            )  # fmt: skip
+        return made[name]
+
+    changed = []
+    for passage in live:
+        text, end = "", 0
+        for span in sorted(passage.spans):
+            text += passage.text[end : span.start] + invent(passage.surface(span))
+            end = span.end
+        changed.append(Passage(text + passage.text[end:]))
+    return changed
+
+
 def new_names(live: list[Passage], train: list[Passage]) -> list[Passage]:
     """The live passages with names all of which are new."""
     known = {passage.surface(span).lower() for passage in train for span in passage.spans}
@@ -171,6 +204,7 @@ def new_names(live: list[Passage], train: list[Passage]) -> list[Passage]:
 CHANGES: dict[str, Callable[[list[Passage], list[Passage]], list[Passage]]] = {
     "lower-cased": lower,
     "new names": new_names,
+    "invented names": invented_names,
 }
 
 if __name__ == "__main__":

@@ -70,5 +70,6 @@ def _of_estimate(window: Window) -> dict[str, Any]:
     scores = {score: record["micro"].get(score) for score in _SCORES}
     return {
         "kind": ESTIMATE, "file": window.path.name, "time": window.time, "model": record["model"], "micro": scores,
+        "evaluated": (record["micro"].get("evaluated") or {}).get("f1"),
         "types": {label: {score: found.get(score) for score in _SCORES} for label, found in record["types"].items()},
     }  # fmt: skip

@@ -134,7 +134,7 @@ def _retrain(estimate: Window, gate: float) -> Decision | None:
         now = f"F1 of {name} on live text is {_interval(f1)}"
         then = "" if before is None else f"; in the evaluation it was {percent(before, 1)}"
         if drop is not None and drop >= CERTAIN:
-            reasons.append(f"{now}{then}: it is down by {100 * by:.0f} points or more ({percent(drop)} % certain).")
+            reasons.append(f"{now}{then}: it is down by {100 * by:.0f} points or more ({_certain(drop)} certain).")
         elif before is not None and before >= gate > f1["high"]:
             reasons.append(f"{now}{then}: it has fallen below the gate of {percent(gate)}.")
     if not reasons:
@@ -267,6 +267,10 @@ def _day(moment: str) -> str:
 
 def _interval(f1: Mapping[str, float]) -> str:
     return f"{percent(f1['value'], 1)} ({percent(f1['low'], 1)} to {percent(f1['high'], 1)})"
+
+
+def _certain(probability: float) -> str:
+    return "over 99 %" if probability > 0.99 else f"{percent(probability)} %"
 
 
 def _two(value: float | None) -> str:

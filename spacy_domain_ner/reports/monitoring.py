@@ -254,7 +254,13 @@ class _Quality:
         known = [line for line in estimates if line["micro"].get("f1")]
         self.gate = gate
         self.rows = [
-            (line["time"][:10], [_score(line["micro"].get(score)) for score in ("precision", "recall", "f1")])
+            (
+                line["time"][:10],
+                [
+                    *(_score(line["micro"].get(score)) for score in ("precision", "recall", "f1")),
+                    _score(line.get("evaluated")),
+                ],
+            )
             for line in reversed(known)
         ]
         self.types = [(label, _score(found.get("f1"))) for label, found in known[-1]["types"].items()] if known else []

@@ -151,7 +151,7 @@ def test_the_page_shows_the_charts_and_what_changed_and_stands_alone(folder):
     assert "Let people review a sample now." in page
     assert "in &lt;b&gt;Quilith&lt;/b&gt; now" in page
     assert page.count('class="band" x=') == 3 + 1
-    assert "90.0 (86.0 to 94.0)" in page
+    assert page.count("<span>90.0 (86.0 to 94.0)</span>") == 4
     monitor_status(place, redact=True)
     assert "Quilith" not in (place / "status.html").read_text(encoding="utf8")
 

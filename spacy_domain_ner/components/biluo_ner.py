@@ -120,6 +120,8 @@ class BiluoNER(TrainablePipe):
         self.scorer = scorer
         self.incorrect_spans_key = incorrect_spans_key
         self.cfg: dict[str, Any] = {"labels": [], "calibration": None}
+        # The scores of the docs that were read last, for who asks for `predict` and then `expected`; None keeps none.
+        self.kept_scores: list[tuple[Doc, Floats2d]] | None = None
         # That of the pipeline in which the component was made; None after the warning that texts come from another one.
         self.own_tokenizer: Any = None
 
@@ -218,7 +220,7 @@ class BiluoNER(TrainablePipe):
         results: list[dict[tuple[int, int, str], float]] = [{} for _ in docs]
         if any(len(doc) for doc in docs):
             numbers_of = {label: number for number, label in enumerate(self.labels)}
-            scores = self.model.predict(docs)
+            scores = self._score(docs)
             for numbers in _batches(docs):
                 lattice = self._lattice(docs, scores, numbers, [_taken(docs[n]) for n in numbers])
                 entities = dict.fromkeys(lattice.best())
@@ -251,7 +253,7 @@ class BiluoNER(TrainablePipe):
         results = [dict.fromkeys(self.labels, 0.0) for _ in docs]
         if any(len(doc) for doc in docs):
             factors = (self.calibration or {}).get("expected") or {}
-            scores = self.model.predict(docs)
+            scores = self._score(docs)
             for numbers in _batches(docs):
                 lattice = self._lattice(docs, scores, numbers, [_taken_by_others(docs[n]) for n in numbers])
                 for number, counts in zip(numbers, lattice.expected(), strict=True):
@@ -271,13 +273,26 @@ class BiluoNER(TrainablePipe):
         """
         results = [numpy.zeros((len(doc), 1 + len(self.labels)), "f") for doc in docs]
         if any(len(doc) for doc in docs):
-            scores = self.model.predict(docs)
+            scores = self._score(docs)
             for numbers in _batches(docs):
                 lattice = self._lattice(docs, scores, numbers, [_taken_by_others(docs[n]) for n in numbers])
                 found = lattice.uncertainty()
                 for row, number in enumerate(numbers):
                     results[number][:] = found[: len(docs[number]), row]
         return results
+
+    def _score(self, docs: Sequence[Doc]) -> Sequence[Floats2d]:
+        """Score the tags of each doc's tokens, or take the scores that were kept."""
+        if kept := self.kept_scores:
+            same = len(kept) == len(docs) and all(
+                doc is one and len(doc) == len(scores) for doc, (one, scores) in zip(docs, kept, strict=True)
+            )
+            if same:
+                return [scores for _, scores in kept]
+        found: Sequence[Floats2d] = self.model.predict(docs)
+        if self.kept_scores is not None:
+            self.kept_scores = list(zip(docs, found, strict=True))
+        return found
 
     def _compare_tokens(self, docs: Sequence[Doc]) -> None:
         """Warn once where docs come from a pipeline whose tokenizer divides them in another way than this component's.

@@ -213,7 +213,13 @@ def _described(about: Mapping[str, str]) -> dict[str, str]:
 def _performance(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Scores under the keys that spaCy's own packages use."""
     micro = metrics["micro"]
+    # How certain they are: live figures are compared with them.
+    intervals = {
+        "micro": micro.get("intervals"),
+        "types": {label: result.get("intervals") for label, result in metrics["types"].items()},
+    }
     return {
+        **({"ents_intervals": intervals} if micro.get("intervals") else {}),
         "ents_p": micro["precision"],
         "ents_r": micro["recall"],
         "ents_f": micro["f1"],

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from spacy_domain_ner.confidence import expected_entities, least_confidences, read_calibration
+from spacy_domain_ner.confidence import expected_entities, find_recognizer, least_confidences, read_calibration
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.batches import in_batches, windows
 from spacy_domain_ner.models import load_model, memory_zone, model_identity
@@ -245,6 +245,48 @@ class Extractor:
     def identity(self) -> dict[str, str]:
         """Which model this is: its `name`, `version` and `digest`, as the server's answers have them."""
         return model_identity(self.nlp)
+
+    def with_expected(self, texts: Iterable[str]) -> Iterator[tuple[list[Entity], dict[str, float]]]:
+        """Find the entities in texts, and how many the model expects there: both in one reading where that can be.
+
+        Args:
+            texts: The texts, which may be a stream: they are read a batch at a time.
+
+        Yields:
+            For each text what the extractor and `expected` give.
+
+        Raises:
+            UserError: As for both.
+        """
+        expected_entities(self.nlp, ())
+        entities: list[Entity] = []
+        total: Counter[str] = Counter()
+        for batch in in_batches(self._pieces(texts), self.batch_size, lambda piece: len(piece.text)):
+            for piece, (found, counts) in zip(batch, self._read_twice(batch), strict=True):
+                entities += found
+                for label, count in counts.items():
+                    total[label] += count  # type: ignore[assignment]
+                if piece.is_last:
+                    yield entities, dict(total)
+                    entities, total = [], Counter()
+
+    def _read_twice(self, batch: Sequence["_Piece"]) -> list[tuple[list[Entity], dict[str, float]]]:
+        """Read a batch for its entities and for what is expected; a recognizer that keeps its scores reads it once."""
+        recognizer = find_recognizer(self.nlp)
+        texts = [piece.text for piece in batch]
+        with memory_zone(self.nlp):
+            if not hasattr(recognizer, "kept_scores"):
+                docs = list(self.nlp.pipe(texts, batch_size=len(batch)))
+                counted = list(expected_entities(self.nlp, texts))
+            else:
+                recognizer.kept_scores = []
+                try:
+                    docs = list(self.nlp.pipe(texts, batch_size=len(batch)))
+                    counted = recognizer.expected(docs)
+                finally:
+                    recognizer.kept_scores = None
+            found = [self._entities(doc, piece.start) for piece, doc in zip(batch, docs, strict=True)]
+        return list(zip(found, counted, strict=True))
 
     def _expected(self, texts: Iterable[str]) -> Iterator[dict[str, float]]:
         total: Counter[str] = Counter()

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Any
 
 from spacy_domain_ner.extraction.extractor import Extractor
@@ -51,11 +50,11 @@ def extract_batch(
             result.refusals.append(f"{line.place}: {error.reason}")
     rows = []
     texts = [record[text_key] for record in records]
-    counts = extractor.expected(texts) if expected else repeat(None)
-    for record, entities, of_text in zip(records, extractor(texts), counts, strict=False):
+    found = extractor.with_expected(texts) if expected else ((entities, None) for entities in extractor(texts))
+    for record, (entities, counts) in zip(records, found, strict=True):
         record["entities"] = [entity.to_dict() for entity in entities]
-        if of_text is not None:
-            record["expected"] = {label: share for label, count in of_text.items() if (share := round(count, 3))}
+        if counts is not None:
+            record["expected"] = {label: share for label, count in counts.items() if (share := round(count, 3))}
             record["model"] = extractor.identity
         result.entities += len(entities)
         rows.append(to_json(record) + b"\n")

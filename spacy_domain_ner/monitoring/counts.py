@@ -12,6 +12,10 @@ from spacy_domain_ner.monitoring.intervals import interval
 from spacy_domain_ner.monitoring.reviews import Review
 
 Floats = NDArray[numpy.float64]
+# Errors in so few passages tell little of how many there are.
+FEW_ERRORS = 3
+# How well it is known what an error would add that was not seen, in degrees of freedom.
+UNSEEN_FREEDOM = 8
 
 
 class Counts:
@@ -114,8 +118,8 @@ class Totals:
     stages: Floats
     strata: NDArray[Any]
 
-    def figure(self, name: str) -> tuple[Estimate, float] | None:
-        """Estimate precision, recall or F1; also gives its variance."""
+    def figure(self, name: str) -> "Figure | None":
+        """Estimate precision, recall or F1; None where nothing is counted."""
         right = self.right_rows + float(self.weights @ self.tp_off)
         there = self.expected_rows + float(self.weights @ self.gold_off)
         # Each figure is top / bottom, and both are sums over passages.
@@ -125,17 +129,25 @@ class Totals:
             return None
         value = min(1.0, max(0.0, of_tp * right / bottom))
         off = (of_tp * self.tp_off - value * of_gold * self.gold_off) / bottom
-        whole = (of_tp * self.tp - value * (of_found * self.found + of_gold * self.gold)) / bottom
-        variance = self._variance(off) + float(self.stages @ whole**2)
-        wrong = float((self.found - self.tp).sum() * of_found + (self.gold - self.tp).sum() * of_gold)
-        seen = float((of_found * self.found + of_gold * self.gold).sum()) / (of_found + of_gold)
-        # Where not one error was seen, the variance does not tell how many there may be.
-        at_most = max(1.0, seen) if wrong < 0.5 else None
-        return interval(value, variance, len(self.tp), at_most), variance
+        counted = of_found * self.found + of_gold * self.gold
+        whole = (of_tp * self.tp - value * counted) / bottom
+        errors = of_found * (self.found - self.tp) + of_gold * (self.gold - self.tp)
+        variance, squares = self._variance(off)
+        logged = self.stages * whole**2
+        unseen = self._unseen(counted, int((errors > 0.5).sum())) / bottom**2
+        variance += float(logged.sum()) + unseen
+        squares += float((logged**2).sum()) + 2 * unseen**2 / UNSEEN_FREEDOM
+        size = len(self.tp)
+        freedom = min(size - 1, 2 * variance**2 / max(squares - variance**2 / size, 1e-300))
+        mentions = float(counted.sum()) / (of_found + of_gold)
+        return Figure(interval(value, variance, freedom, mentions), variance, freedom)
 
-    def _variance(self, values: Floats) -> float:
-        """The variance of a weighted sum (J. Hajek's approximation for high entropy), added up over the samples."""
-        variance = 0.0
+    def _variance(self, values: Floats) -> tuple[float, float]:
+        """The variance of a weighted sum (J. Hajek's approximation for high entropy), added up over the samples.
+
+        Also gives the sum of the squares of what each passage adds to it.
+        """
+        variance = squares = 0.0
         expanded = values * self.weights
         for stratum in numpy.unique(self.strata):
             of_it = expanded[self.strata == stratum]
@@ -143,5 +155,34 @@ class Totals:
             if len(of_it) < 2 or open_share.sum() <= 0:
                 continue
             middle = (open_share @ of_it) / open_share.sum()
-            variance += len(of_it) / (len(of_it) - 1) * float(open_share @ (of_it - middle) ** 2)
-        return variance
+            parts = len(of_it) / (len(of_it) - 1) * open_share * (of_it - middle) ** 2
+            variance += float(parts.sum())
+            squares += float((parts**2).sum())
+        return variance, squares
+
+    def _unseen(self, counted: Floats, wrong: int) -> float:
+        """What one more error would add: where errors were seen in few passages, there are others that were not.
+
+        It counts in full up to three passages with errors, and less the more there are.
+        """
+        if counted.sum() <= 0:
+            return 0.0
+        weight = max(1.0, float(counted @ self.weights / counted.sum()))
+        open_share = 1 - float(counted @ self.probabilities / counted.sum())
+        return FEW_ERRORS / max(FEW_ERRORS, wrong) * open_share * weight**2
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of live text.
+
+    Attributes:
+        estimate: With its interval.
+        variance: Its variance.
+        freedom: How well that is known, in degrees of freedom (F. E. Satterthwaite, An Approximate Distribution of
+            Estimates of Variance Components, 1946).
+    """
+
+    estimate: Estimate
+    variance: float
+    freedom: float

@@ -123,13 +123,13 @@ def _figures(
     if mentions < FEWEST_MENTIONS:
         return LiveFigures(None, None, None, mentions, before, None, _more_passages(totals, mentions))
     found = {name: totals.figure(name) for name in FIGURES}
-    estimates = {name: one[0] if one else None for name, one in found.items()}
+    estimates = {name: one.estimate if one else None for name, one in found.items()}
     probability = None
     if (live := found["f1"]) and (reference := before.get("f1")):
-        deviation = math.sqrt(live[1] + ((reference.high - reference.low) / (2 * NORMAL)) ** 2)
-        # With the quantile of few passages.
-        deviation *= student(max(1, len(totals.tp) - 1)) / NORMAL
-        probability = normal_share((reference.value - live[0].value - drop) / max(deviation, 1e-9))
+        # As much wider as Student's distribution is.
+        own = live.variance * (student(live.freedom) / NORMAL) ** 2
+        deviation = math.sqrt(own + ((reference.high - reference.low) / (2 * NORMAL)) ** 2)
+        probability = normal_share((reference.value - live.estimate.value - drop) / max(deviation, 1e-9))
     return LiveFigures(
         estimates["precision"], estimates["recall"], estimates["f1"], mentions, before, drop_probability=probability
     )
@@ -191,7 +191,7 @@ def _anchoring(reviews: Sequence[Review], counts: Counts, labels: Sequence[str])
     totals = _blind_totals(counts, blind, len(labels))
     found = totals.figure("f1")
     return Anchoring(
-        confirmed, int(blind.sum()), int((~blind).sum()), ratios[0], ratios[1], found[0] if found else None
+        confirmed, int(blind.sum()), int((~blind).sum()), ratios[0], ratios[1], found.estimate if found else None
     )
 
 

@@ -43,12 +43,16 @@ def read_evaluated(metrics: str | Path) -> Evaluated:
     path = Path(metrics)
     if path.is_dir():
         path = path / "meta.json"
+    if not path.is_file():
+        raise UserError(f"There is no file {path}", _HINT)
     try:
         values = srsly.read_json(path)
         if "performance" in values:
             return _of_package(path, values)
         types = {label: _figures(scores) for label, scores in values["types"].items()}
         return Evaluated(str(path), _figures(values["micro"]), types)
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(f"Can't read {path}: {error.strerror}", _HINT) from None
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -75,14 +79,21 @@ def _of_package(path: Path, meta: Mapping[str, Any]) -> Evaluated:
             "Give metrics/metrics.json, or a packaged model.",
         )
     of_types = scores["ents_per_type"]
+    intervals = scores.get("ents_intervals") or {"micro": {}, "types": {}}
     keys = dict(zip(FIGURES, "prf", strict=True))
     types = {
-        label: _figures({"support": one["support"], **{name: one[key] for name, key in keys.items()}})
+        label: _figures(
+            {
+                "support": one["support"],
+                "intervals": intervals["types"].get(label),
+                **{name: one[key] for name, key in keys.items()},
+            }
+        )
         for label, one in of_types.items()
     }
+    whole = {name: scores[f"ents_{key}"] for name, key in keys.items()}
     support = sum(one["support"] for one in of_types.values())
-    micro = _figures({"support": support, **{name: scores[f"ents_{key}"] for name, key in keys.items()}})
-    return Evaluated(str(path), micro, types)
+    return Evaluated(str(path), _figures({"support": support, "intervals": intervals["micro"], **whole}), types)
 
 
 def _by_support(value: float, support: int) -> tuple[float, float]:

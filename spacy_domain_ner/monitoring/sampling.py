@@ -141,6 +141,11 @@ def sample_for_review(
     for one in chosen.values():
         for label, count in expectations(one.row).items():
             expected[label] = expected.get(label, 0.0) + count
+    notes += [
+        f"The model neither finds nor expects {label} in the rows: its passages are drawn uniformly (`types`)."
+        for label in budgets
+        if not stream.predicted[label] and not stream.expected[label]
+    ]
     if limit > per_source:
         notes.append(f"The rows have too few sources: up to {limit} passages of one are in the sample (`per_source`).")
     return Sample(

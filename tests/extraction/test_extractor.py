@@ -169,3 +169,38 @@ def test_a_record_that_can_not_be_read_is_an_error_or_is_handed_over(nlp: Langua
     assert refused == [1, 3, 4, 5, 6]
     with pytest.raises(UserError, match="`text_key` is 'entities'"):
         Extractor(nlp).records([], text_key="entities")
+
+
+def test_entities_and_what_is_expected_come_from_one_reading_and_are_those_of_two(knowing: Path) -> None:
+    extractor = Extractor(knowing, batch_size=2, window=40)
+    recognizer = extractor.nlp.get_pipe("ner")
+    texts = [
+        "The billing-api-1 fails since Redis is slow.",
+        "",
+        "3: The billing-api-3 fails since Kafka is slow.",
+        "No",
+    ]
+    separate = list(zip(extractor(texts), extractor.expected(texts), strict=True))
+    times: list[int] = []
+    forward = recognizer.model._func
+
+    def counted(*given: Any, **settings: Any) -> Any:
+        times.append(1)
+        return forward(*given, **settings)
+
+    recognizer.model._func = counted
+    together = list(extractor.with_expected(texts))
+    assert [entities for entities, _ in together] == [entities for entities, _ in separate]
+    for (_, counts), (_, alone) in zip(together, separate, strict=True):
+        assert counts == pytest.approx(alone)
+    assert recognizer.kept_scores is None
+    # Five pieces, two at a time.
+    assert len(times) == 3
+
+
+def test_scores_are_not_kept_for_tokens_that_a_later_component_has_changed(knowing: Path) -> None:
+    nlp = spacy.load(knowing)
+    nlp.add_pipe("merge_entities", last=True)
+    [(entities, counts)] = Extractor(nlp).with_expected(["The billing-api-1 fails since Redis Kafka is slow."])
+    assert [entity.type for entity in entities].count("SERVICE") == 1
+    assert counts["SERVICE"] > 0

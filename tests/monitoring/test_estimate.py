@@ -140,7 +140,7 @@ def test_mentions_of_a_type_that_the_model_does_not_have_count_as_missed_and_are
 
 
 def test_the_interval_is_wilsons_where_passages_are_independent_mentions():
-    found = interval(0.9, 0.9 * 0.1 / 50, 10**9)
+    found = interval(0.9, 0.9 * 0.1 / 50, 1e9, 50)
     assert (found.low, found.high) == pytest.approx((0.7864, 0.9565), abs=1e-3)
 
 

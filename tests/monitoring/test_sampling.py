@@ -86,6 +86,9 @@ def test_a_type_gets_the_passages_that_are_asked_for(tmp_path):
     few = sample_for_review([live], tmp_path / "s.jsonl", size=60)
     many = sample_for_review([live], tmp_path / "s.jsonl", size=60, types=["TEAM=30"])
     assert many.expected["TEAM"] >= 27 > 2 * few.expected["TEAM"]
+    none = sample_for_review([live], tmp_path / "s.jsonl", size=60, types=["PERSON=30"])
+    assert none.size == 60
+    assert "neither finds nor expects PERSON" in none.notes[0]
 
 
 @pytest.mark.parametrize(("sources", "most"), [(100, 1), (10, 3)])

@@ -101,8 +101,7 @@ def _relabel(agreements: Sequence[Window], reference: Reference | None, schema: 
                 f"Relabel: the definitions in entity_types.yml have changed since the model was evaluated: {names}. "
                 "What is annotated does not say what the types mean today, and neither does the model.",
                 next_steps=[
-                    "Correct the annotations of these types, for instance by `domain-ner export label-studio` and "
-                    "`domain-ner import`",
+                    "Correct the annotations of these types, for instance by the verbs `export` and `import`",
                     "Train and evaluate again: `weasel run all`",
                 ],
             )

@@ -101,6 +101,14 @@ _POLICIES: dict[str, tuple[Any, Any]] = {
         KeepOrDrop,
         typer.Option(Policies.predictions, help="A model's spans, where nobody annotated the passage"),
     ),
+    "partial": (
+        KeepOrDrop,
+        typer.Option(
+            Policies.partial,
+            help="Binary answers: keep the accepted spans, learn that the rejected ones are wrong, and nothing from "
+            "the rest of the text; or leave them out",
+        ),
+    ),
     "empty": (
         KeepOrDrop,
         typer.Option(Policies.empty, help="Passages without a span: keep them as having no entity, or drop them"),
@@ -247,6 +255,8 @@ def _print_counts(result: "ImportReport") -> None:
 def _print_advice(result: "ImportReport", unknown_labels: UnknownLabels) -> None:
     for reason, count in result.reasons.most_common():
         msg.info(f"{count} left out: {reason.value}")
+    if result.incorrect:
+        msg.info(f"{result.incorrect} rejected suggestion(s) are known to be wrong: training learns that, and no more")
     for kind, count in result.ignored.most_common():
         msg.info(f"{count} result(s) not read as spans: {kind}")
     for (label, known), count in result.spellings.most_common(10):
@@ -272,5 +282,8 @@ def _why_nothing(result: "ImportReport") -> str:
     if result.reasons[Reason.PREDICTED]:
         return "The file has only predictions: --predictions keep takes them."
     if result.reasons[Reason.PARTIAL]:
-        return "Binary answers don't say what else is in a text: --to-label FILE writes the passages to be completed."
+        return (
+            "Binary answers don't say what else is in a text: --partial keep learns what they say, and --to-label FILE "
+            "writes the passages to be completed."
+        )
     return "See above why."

@@ -4,8 +4,9 @@
      "meta": {"source": "..."}, "format_version": 1}
 
 Offsets are Unicode code points, `end` is exclusive. Everything but `text` may be missing. `unknown` has the parts of
-the text of which nobody knows yet what they are, in the form of spans; their label may be missing. Records that have
-such parts are of the format's version 2, and others of version 1, which earlier versions of the package read, too.
+the text of which nobody knows yet what they are, in the form of spans; their label may be missing. `incorrect` has
+spans that are known not to be entities of their type. Records that have either are of the format's version 2, and
+others of version 1, which earlier versions of the package read, too.
 """
 
 import codecs
@@ -23,12 +24,12 @@ from spacy_domain_ner.files import refuse_newer_format, replacing
 from spacy_domain_ner.reading.records import RefusedError, parse_json, with_text
 from spacy_domain_ner.text import lone_surrogate, shorten
 
-# The newest form of a record that can be read, and the form of one that has no unknown part.
+# The newest form of a record that can be read, and the form of one that is annotated wholly.
 FORMAT_VERSION, PLAIN_FORMAT_VERSION = 2, 1
 SUFFIXES = (".jsonl", ".ndjson")
 # A passage is a few sentences; spaCy refuses texts that are longer than this.
 MAX_LENGTH = 1_000_000
-_READ_KEYS = ("text", "spans", "unknown", "meta", "answer", "format_version")
+_READ_KEYS = ("text", "spans", "unknown", "incorrect", "meta", "answer", "format_version")
 _ANSWERS = (None, "accept", "reject", "ignore")
 
 
@@ -173,9 +174,10 @@ def to_record(passage: Passage, confidences: Mapping[Span, float] | None = None)
             for span in passage.spans
         ],
         **({"unknown": [_unknown_record(part) for part in passage.unknown]} if passage.unknown else {}),
+        **({"incorrect": [_unknown_record(span) for span in passage.incorrect]} if passage.incorrect else {}),
         "answer": "accept",
         "meta": passage.meta,
-        "format_version": FORMAT_VERSION if passage.unknown else PLAIN_FORMAT_VERSION,
+        "format_version": FORMAT_VERSION if passage.unknown or passage.incorrect else PLAIN_FORMAT_VERSION,
         **passage.extra,
     }
 
@@ -262,17 +264,18 @@ def read_line(line: str, file: str, number: int) -> Passage | Refusal:
         if not isinstance(meta, dict):
             raise RefusedError("'meta' must be an object")
         spans, unknown = _spans(record.get("spans")), read_unknown(record.get("unknown"))
+        incorrect = _spans(record.get("incorrect"), "incorrect")
     except RefusedError as error:
         return Refusal(file, number, error.reason, text)
     extra = {key: value for key, value in record.items() if key not in _READ_KEYS}
-    return Passage(text=text, spans=spans, meta=meta, extra=extra, file=file, line=number, unknown=unknown)
+    return Passage(text, spans, meta, extra, file=file, line=number, unknown=unknown, incorrect=incorrect)
 
 
-def _spans(value: Any) -> list[Span]:
+def _spans(value: Any, key: str = "spans") -> list[Span]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise RefusedError("'spans' must be a list")
+        raise RefusedError(f"{key!r} must be a list")
     return [_span(item) for item in value]
 
 

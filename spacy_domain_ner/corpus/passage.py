@@ -10,6 +10,9 @@ from spacy_domain_ner.text import without_invisible
 MODEL_ERRORS = "model_errors"
 # A key beside the text: where models contradict the annotation. An import drops it, too.
 SUSPECTS = "suspects"
+# A key of `meta` in a passage that was chosen for what a model makes of it, not drawn at random. An evaluation on such
+# passages, a calibration, or an early stop by them would tell of the choice: they are for training only.
+TRAINING_ONLY = "training_only"
 # A key beside the text: people label the passage without seeing what a model or a list would fill in.
 BLIND = "blind"
 # A key of `meta` in a passage that was chosen for what a model makes of it, not drawn at random. An evaluation on such
@@ -50,6 +53,8 @@ class Passage:
         unknown: The parts of the text of which nobody knows yet what they are, for instance because two annotators
             differ. Training learns nothing from them, and a prediction that touches one is neither right nor wrong.
             The label is the one that somebody gave the part, "" where there is none.
+        incorrect: Spans that are known not to be entities of their type, for instance since somebody rejected a
+            suggestion. They say nothing else of their place.
     """
 
     text: str
@@ -59,6 +64,7 @@ class Passage:
     file: str = ""
     line: int = 0
     unknown: list[Span] = field(default_factory=list)
+    incorrect: list[Span] = field(default_factory=list)
 
     @property
     def place(self) -> str:

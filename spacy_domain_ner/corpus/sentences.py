@@ -38,7 +38,7 @@ def cut_at_sentences(passage: Passage, key: bytes, meta: Mapping[str, Any] = {})
         The parts, without the white space between them, each with its place in the passage in its `meta`; the passage
         itself where it has one sentence.
     """
-    kept = sorted([*passage.spans, *passage.unknown])
+    kept = sorted([*passage.spans, *passage.unknown, *passage.incorrect])
     parts: list[Passage] = []
     start = 0
     for end in _ends(passage.text, kept):
@@ -89,4 +89,7 @@ def _part(whole: Passage, start: int, end: int, place: Mapping[str, Any]) -> Pas
     meta = {**whole.meta, **place}
     # A split keeps the parts together.
     meta.setdefault("source", f"passage {place[PART_OF][:8]}")
-    return Passage(whole.text[start:end], moved(whole.spans), meta, whole.extra, unknown=moved(whole.unknown))
+    return Passage(
+        whole.text[start:end], moved(whole.spans), meta, whole.extra, unknown=moved(whole.unknown),
+        incorrect=moved(whole.incorrect),
+    )  # fmt: skip

@@ -17,6 +17,9 @@ from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.files import replacing_path
 from spacy_domain_ner.models import needed_factories
 
+# The key in `doc.spans` of what is known not to be an entity, as the configs name it to the recognizer.
+INCORRECT = "incorrect"
+
 
 @dataclass(frozen=True)
 class Converted:
@@ -107,7 +110,8 @@ def to_doc(nlp: Language, passage: Passage) -> Doc:
     """Make an annotated Doc of a passage.
 
     The tokens of a span that misses token boundaries, and those of the passage's unknown parts, are marked as missing,
-    so that training learns nothing from them: left as they were, they would teach that there is no entity.
+    so that training learns nothing from them: left as they were, they would teach that there is no entity. What is
+    known to be wrong is in `doc.spans`, as far as it begins and ends where tokens do.
 
     Args:
         nlp: A pipeline with the tokenizer of the training.
@@ -129,6 +133,9 @@ def to_doc(nlp: Language, passage: Passage) -> Doc:
         missing |= _tokens(doc, part)
     ents = filter_spans(ents)
     missing -= {token.i for ent in ents for token in ent}
+    known_wrong = [_char_span(doc, span) for span in passage.incorrect]
+    if exact_ones := [span for span in known_wrong if span is not None]:
+        doc.spans[INCORRECT] = exact_ones
     doc.set_ents(ents, missing=[doc[i : i + 1] for i in sorted(missing)], default="outside")
     return doc
 

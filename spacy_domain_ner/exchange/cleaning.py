@@ -36,6 +36,7 @@ class CleanVersion:
         version: The version as it was read.
         spans: The spans that were taken, with offsets in code points.
         unknown: The parts of the text of which the version does not say what they are.
+        incorrect: Spans that are known not to be entities of their type.
         changed: What was changed in a span.
         refused: The spans that could not be taken.
         left_out: The spans that the user does not want.
@@ -46,6 +47,7 @@ class CleanVersion:
     version: Version
     spans: list[Span]
     unknown: list[Span] = field(default_factory=list)
+    incorrect: list[Span] = field(default_factory=list)
     changed: list[Note] = field(default_factory=list)
     refused: list[Note] = field(default_factory=list)
     left_out: list[Note] = field(default_factory=list)
@@ -107,6 +109,8 @@ def clean(
     _resolve_overlaps(cleaned, policies.overlaps)
     cleaned.spans.sort()
     cleaned.unknown += version.unknown
+    renamed = (Span(span.start, span.end, policies.rename.get(span.label, span.label)) for span in version.incorrect)
+    cleaned.incorrect = [span for span in renamed if span.label]
     return cleaned
 
 
@@ -151,6 +155,7 @@ def move_onto(cleaned: CleanVersion, text: str) -> Note | None:
     try:
         cleaned.spans = list(rebase(cleaned.spans, cleaned.version.text, text))
         cleaned.unknown = list(rebase(cleaned.unknown, cleaned.version.text, text))
+        cleaned.incorrect = list(rebase(cleaned.incorrect, cleaned.version.text, text))
     except ValueError:
         return Reason.OTHER_UNICODE_FORM.note()
     cleaned.version.text = text

@@ -71,11 +71,13 @@ class Annotation:
         version: The version that it follows.
         spans: The spans.
         unknown: The parts of the text of which nobody knows yet what they are.
+        incorrect: Spans that are known not to be entities of their type.
     """
 
     version: CleanVersion
     spans: list[Span]
     unknown: list[Span]
+    incorrect: list[Span]
 
 
 def combine(versions: list[CleanVersion], policy: Annotators) -> tuple[list[Annotation], Note | None]:
@@ -101,13 +103,39 @@ def combine(versions: list[CleanVersion], policy: Annotators) -> tuple[list[Anno
         return [_annotation(chosen)], _difference(versions, differing, chosen)
     kept, undecided = _majority(found)
     unknown = {*undecided, *(part for version in versions for part in version.unknown)}
-    return [Annotation(versions[-1], kept, _without(unknown, kept))], _difference(
+    wrong = sorted({span for version in versions for span in version.incorrect} - {*kept})
+    return [Annotation(versions[-1], kept, _without(unknown, kept), wrong)], _difference(
         versions, differing, undecided=undecided
     )
 
 
+def combine_answers(
+    accepted: Iterable[Span], rejected: Iterable[Span], length: int
+) -> tuple[list[Span], list[Span], list[Span]]:
+    """Make one annotation of the answers to questions about single spans.
+
+    Of what one answer accepts and another rejects, nobody knows what it is; of spans that overlap, the longest counts.
+
+    Args:
+        accepted: The spans that were accepted.
+        rejected: The spans that were rejected.
+        length: The length of the passage's text.
+
+    Returns:
+        The spans, those that are known to be wrong, and the parts of the text that are unknown.
+    """
+    spans: list[Span] = []
+    for span in sorted({*accepted} - {*rejected}, key=lambda span: (span.start - span.end, span)):
+        if all(span.end <= one.start or one.end <= span.start for one in spans):
+            spans.append(span)
+    spans.sort()
+    wrong = [span for span in sorted({*rejected} - {*accepted}) if _without([span], spans) == [span]]
+    return spans, wrong, _without([Span(0, length, "")], spans)
+
+
 def _annotation(version: CleanVersion) -> Annotation:
-    return Annotation(version, version.spans, _without(version.unknown, version.spans))
+    wrong = [span for span in version.incorrect if span not in version.spans]
+    return Annotation(version, version.spans, _without(version.unknown, version.spans), wrong)
 
 
 def _majority(found: Sequence[frozenset[Span]]) -> tuple[list[Span], list[Span]]:

@@ -73,6 +73,7 @@ class ImportReport:
         unknown_labels: How many spans of each label were refused because the label is not an entity type.
         spellings: How many spans have a label that was taken for an entity type with another spelling, by both.
         undecided: How many passages have places where the annotators differ and nobody decides: those are unknown.
+        incorrect: How many rejected suggestions were kept, as spans that are known to be wrong.
         ignored: How many results that are not spans (relations, choices) there were, by kind.
         offset_units: For each file with other offsets than code points, how many spans count which unit.
         without_spans: How many of the kept passages have no span.
@@ -87,6 +88,7 @@ class ImportReport:
     unknown_labels: Counter[str] = field(default_factory=Counter)
     spellings: Counter[tuple[str, str]] = field(default_factory=Counter)
     undecided: int = 0
+    incorrect: int = 0
     ignored: Counter[str] = field(default_factory=Counter)
     offset_units: dict[str, dict[str, int]] = field(default_factory=dict)
     without_spans: int = 0
@@ -115,6 +117,7 @@ class ImportReport:
             "spellings": {f"{label} -> {known}": count for (label, known), count in self.spellings.items()},
             "left_out": {reason.value: count for reason, count in self.reasons.items()},
             "undecided": self.undecided,
+            "incorrect": self.incorrect,
             "without_spans": self.without_spans,
             "offset_units": self.offset_units,
         }

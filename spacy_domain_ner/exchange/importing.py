@@ -15,12 +15,12 @@ from typing import Any
 
 from spacy_domain_ner.corpus.identity import passage_key
 from spacy_domain_ner.corpus.jsonl import MAX_LENGTH, to_record
-from spacy_domain_ner.corpus.passage import MODEL_ERRORS, SUSPECTS, Passage
+from spacy_domain_ner.corpus.passage import MODEL_ERRORS, SUSPECTS, TRAINING_ONLY, Passage, Span
 from spacy_domain_ner.corpus.sentences import cut_at_sentences
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange import offsets
 from spacy_domain_ner.exchange.cleaning import CleanVersion, clean, move_onto, why_unreadable
-from spacy_domain_ner.exchange.combining import candidates, combine
+from spacy_domain_ner.exchange.combining import candidates, combine, combine_answers
 from spacy_domain_ner.exchange.formats import FORMATS
 from spacy_domain_ner.exchange.formats.label_studio_texts import TextFolder
 from spacy_domain_ner.exchange.formats.recognise import describe, find_exports, read, recognise
@@ -29,7 +29,7 @@ from spacy_domain_ner.exchange.formats.version import Status, Version
 from spacy_domain_ner.exchange.import_progress import ImportProgress
 from spacy_domain_ner.exchange.import_report import ImportLog, ImportReport
 from spacy_domain_ner.exchange.merging import merged_lines
-from spacy_domain_ner.exchange.policies import Annotators, KeepOrDrop, Policies
+from spacy_domain_ner.exchange.policies import Annotators, KeepOrDrop, Overlaps, Policies
 from spacy_domain_ner.exchange.reasons import Note, Reason
 from spacy_domain_ner.exchange.staging import Staging
 from spacy_domain_ner.files import at_work, write_together
@@ -282,6 +282,9 @@ class _Import:
             version.meta.pop(MODEL_ERRORS, None)
             version.extra.pop(SUSPECTS, None)
             report.spans["read"] += len(version.spans) + len(version.refused)
+            if version.rejected and self._policies.partial is KeepOrDrop.keep:
+                # They are known to be wrong, and counted as such.
+                version.ignored.pop("rejected suggestion", None)
             report.ignored.update(version.ignored)
             problem = why_unreadable(version, cut_later=self._sentences)
         else:
@@ -306,6 +309,10 @@ class _Import:
         report = self._log.report
         for versions in groups:
             counting, left_out = candidates(versions, self._policies)
+            if not counting and self._policies.partial is KeepOrDrop.keep:
+                partial = [version for version, reason in left_out if reason is Reason.PARTIAL]
+                if self._keep_answers(partial):
+                    left_out = [one for one in left_out if one[1] is not Reason.PARTIAL]
             for version, _ in left_out:
                 report.spans["left out"] += len(version.spans) + len(version.refused)
             taken = []
@@ -361,12 +368,14 @@ class _Import:
                 named[version.annotator] += 1
                 again = f" ({named[version.annotator]})" if named[version.annotator] > 1 else ""
                 meta = {**meta, "annotator": (version.annotator or "unknown") + again}
-            passage = Passage(version.text, spans, meta, version.extra, unknown=annotation.unknown)
+            passage = Passage(
+                version.text, spans, meta, version.extra, unknown=annotation.unknown, incorrect=annotation.incorrect
+            )
             self._add(passage, version, each)
             report.passages["kept"] += 1
             report.spans["kept"] += len(spans)
             report.labels.update(span.label for span in spans)
-            report.without_spans += not spans
+            report.without_spans += not spans and not annotation.incorrect
             spans_left -= len(spans)
         report.spans["left out"] += spans_left
         if others := len(versions) - len(annotations):
@@ -374,6 +383,41 @@ class _Import:
             report.passages["left out"] += others - (not annotations)
             if annotations:
                 report.reasons[Reason.COMBINED] += others
+
+    def _keep_answers(self, versions: list[Version]) -> bool:
+        """Keep what binary answers say of a passage. The rest of it is unknown, so nothing can be measured by it.
+
+        Returns:
+            Whether they say anything.
+        """
+        if not any(version.spans or version.rejected for version in versions):
+            return False
+        report, first, loose = self._log.report, versions[0], replace(self._policies, overlaps=Overlaps.keep)
+        accepted: list[Span] = []
+        rejected: list[Span] = []
+        for version in versions:
+            for raw, found in ((version.spans, accepted), (version.rejected, rejected)):
+                cleaned = clean(replace(version, spans=raw), loose, self._schema, self._votes.get(version.file))
+                if found is rejected:
+                    # Only what can't be taken counts as spans that were read.
+                    report.spans["read"] += len(raw) - len(cleaned.spans)
+                    cleaned.refused = [note for note in cleaned.refused if note.reason is not Reason.IN_WORDS]
+                self._log_spans(cleaned)
+                # Texts of one passage may differ in white space.
+                if move_onto(cleaned, first.text) is None:
+                    found += cleaned.spans
+                elif found is accepted:
+                    report.spans["left out"] += len(cleaned.spans)
+        spans, wrong, unknown = combine_answers(accepted, rejected, len(first.text))
+        meta = {**first.meta, TRAINING_ONLY: True}
+        self._add(Passage(first.text, spans, meta, first.extra, unknown=unknown, incorrect=wrong), first, False)
+        report.passages["kept"] += 1
+        report.passages["left out"] += len(versions) - 1
+        report.spans["kept"] += len(spans)
+        report.spans["left out"] += len(accepted) - len(spans)
+        report.incorrect += len(wrong)
+        report.labels.update(span.label for span in spans)
+        return True
 
     def _add(self, passage: Passage, version: Version, with_annotator: bool) -> None:
         """Put a passage into the database, in parts where the user wants that."""

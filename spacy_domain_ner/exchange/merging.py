@@ -74,17 +74,21 @@ def _updated(old: Passage, new: Passage, version: Version, log: ImportLog) -> st
         # The text that was there stays, whatever white space a tool made of it.
         text, spans = old.text, list(rebase(new.spans, new.text, old.text))
         unknown = list(rebase(new.unknown, new.text, old.text))
+        incorrect = list(rebase(new.incorrect, new.text, old.text))
     except ValueError:
-        text, spans, unknown = new.text, new.spans, new.unknown
+        text, spans, unknown, incorrect = new.text, new.spans, new.unknown, new.incorrect
     before, after = set(old.spans), set(spans)
     meta = {**old.meta, **new.meta}
-    if before == after and set(old.unknown) == set(unknown) and meta == old.meta and text == old.text:
+    same = set(old.unknown) == set(unknown) and set(old.incorrect) == set(incorrect)
+    if before == after and same and meta == old.meta and text == old.text:
         counts["unchanged"] += 1
         return None
     changes = [f"+{span.label} {text[span.start : span.end]!r}" for span in sorted(after - before)]
     changes += [f"-{span.label} {old.surface(span)!r}" for span in sorted(before - after)]
     if set(old.unknown) != set(unknown):
         changes.append("its unknown parts")
+    if set(old.incorrect) != set(incorrect):
+        changes.append("what is known to be wrong")
     log.add_passage("updated", version, Reason.UPDATED.note(changes=", ".join(changes) or "its meta"), text)
-    updated = Passage(text, spans, meta, {**old.extra, **new.extra}, unknown=unknown)
+    updated = Passage(text, spans, meta, {**old.extra, **new.extra}, unknown=unknown, incorrect=incorrect)
     return json.dumps(to_record(updated), ensure_ascii=False)

@@ -194,7 +194,10 @@ def run_record(
 
 def bare(passages: Sequence[Passage]) -> list[Passage]:
     """What a model sees of passages: metadata that changes needs no new training."""
-    return [Passage(passage.text, passage.spans, unknown=passage.unknown) for passage in passages]
+    return [
+        Passage(passage.text, passage.spans, unknown=passage.unknown, incorrect=passage.incorrect)
+        for passage in passages
+    ]
 
 
 def identity_of(passages: Sequence[Passage]) -> str:
@@ -205,7 +208,12 @@ def identity_of(passages: Sequence[Passage]) -> str:
 
     return digest(
         [
-            [passage.text, rows(passage.spans), *([rows(passage.unknown)] if passage.unknown else [])]
+            [
+                passage.text,
+                rows(passage.spans),
+                *([rows(passage.unknown)] if passage.unknown or passage.incorrect else []),
+                *([rows(passage.incorrect)] if passage.incorrect else []),
+            ]
             for passage in passages
         ]
     )

@@ -14,6 +14,7 @@ from spacy_domain_ner.corpus.checks import no_entities
 from spacy_domain_ner.corpus.docbin import read_docs
 from spacy_domain_ner.corpus.jsonl import read_valid_passages
 from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.corpus.spacy_docs import INCORRECT
 from spacy_domain_ner.errors import UserError, reason
 
 # The two files of a set, side by side: `split` writes its passages as .jsonl, `convert` its tokens as .spacy.
@@ -140,6 +141,7 @@ def _read_docs(path: Path) -> list[Passage]:
             doc.text,
             [Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents],
             unknown=[Span(token.idx, token.idx + len(token), "") for token in doc if not token.ent_iob],
+            incorrect=[Span(one.start_char, one.end_char, one.label_) for one in doc.spans.get(INCORRECT, ())],
         )
         for doc in read_docs(data, str(path), hint)
     ]

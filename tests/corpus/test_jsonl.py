@@ -27,9 +27,12 @@ PASSAGES = st.builds(
     spans=st.lists(st.builds(Span, st.integers(-5, 2**70), st.integers(-5, 2**70), STRINGS.filter(bool)), max_size=4),
     meta=st.dictionaries(STRINGS, JSON, max_size=3),
     extra=st.dictionaries(
-        STRINGS.filter(lambda key: key not in ("text", "spans", "unknown", "meta", "answer")), JSON, max_size=3
+        STRINGS.filter(lambda key: key not in ("text", "spans", "unknown", "incorrect", "meta", "answer")),
+        JSON,
+        max_size=3,
     ),
     unknown=st.lists(st.builds(Span, st.integers(0, 9), st.integers(0, 9), STRINGS), max_size=2),
+    incorrect=st.lists(st.builds(Span, st.integers(0, 9), st.integers(0, 9), STRINGS.filter(bool)), max_size=2),
 )
 
 
@@ -126,6 +129,7 @@ def test_a_passage_is_read_in_any_dress(tmp_path, content):
         pytest.param('{"text": "a", "n": ' + "[" * 100_000 + "}", "nested too deeply", id="nested too deeply"),
         pytest.param("\0\0\0", "not valid JSON", id="null bytes"),
         pytest.param(line(unknown=[[0, 4]]), "'unknown' must be a list of objects", id="unknown parts as lists"),
+        pytest.param(line(incorrect={}), "'incorrect' must be a list", id="no list of wrong spans"),
         pytest.param(line(unknown=[{"start": 0}]), "an unknown part's 'start' and 'end'", id="half an unknown part"),
         pytest.param(line(format_version=0), "'format_version' must be 1 or 2, not 0", id="format version 0"),
         pytest.param(

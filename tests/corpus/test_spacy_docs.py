@@ -10,6 +10,7 @@ from spacy_domain_ner.corpus import Passage, Span, write_passages
 from spacy_domain_ner.corpus.spacy_docs import convert, load_tokenizing_pipeline, misaligned_spans, to_doc, write_docs
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.models import load_model
+from spacy_domain_ner.training.recipe import read_set
 
 NLP = spacy.blank("en")
 TEXT = "Redis and Kafka-based queues"
@@ -171,3 +172,15 @@ def test_a_model_that_is_not_there_is_named(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="can't be loaded"):
         load_model(name)
+
+
+def test_what_is_known_to_be_wrong_is_in_the_spans_of_the_doc_and_comes_back(tmp_path):
+    nlp = spacy.blank("en")
+    passage = Passage(
+        "Redis is down again", unknown=[Span(0, 19, "")], incorrect=[Span(0, 5, "INFRA"), Span(9, 12, "INFRA")]
+    )
+    doc = to_doc(nlp, passage)
+    assert [(span.text, span.label_) for span in doc.spans["incorrect"]] == [("Redis", "INFRA")]
+    write_docs(nlp, [passage, Passage("Kafka", [Span(0, 5, "INFRA")])], tmp_path / "train.spacy")
+    first, second = read_set(tmp_path / "train.spacy")
+    assert (first.incorrect, second.incorrect) == ([Span(0, 5, "INFRA")], [])

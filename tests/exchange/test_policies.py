@@ -120,6 +120,7 @@ POLICIES = st.builds(
     Policies, st.sampled_from(Annotators), st.sampled_from(GroundTruth), st.sampled_from(Overlaps),
     st.sampled_from(UnknownLabels), *[st.sampled_from(KeepOrDrop)] * 3,
     st.sampled_from([{}, {"JUNK": ""}, {"SERVICE": "INFRA"}]), st.sampled_from([(), ("ann",), ("1", "2")]),
+    partial=st.sampled_from(KeepOrDrop),
 )  # fmt: skip
 
 
@@ -147,7 +148,8 @@ def test_under_every_policy_all_that_is_read_is_kept_refused_merged_or_left_out(
     written = [json.loads(line) for line in output.read_text(encoding="utf8").splitlines()]
     assert len(written) == passages["kept"] == passages["added"]
     assert sum(len(record["spans"]) for record in written) == spans["kept"] == sum(report.labels.values())
-    assert sum(not record["spans"] for record in written) == report.without_spans
+    without = sum(not record["spans"] and "training_only" not in record["meta"] for record in written)
+    assert without == report.without_spans
     entries = json.loads(report_path.read_text(encoding="utf8"))["entries"]
     for of, counts in (("passage", passages), ("span", spans)):
         assert sum(entry["of"] == of and entry["kind"] == "refused" for entry in entries) == counts["refused"]

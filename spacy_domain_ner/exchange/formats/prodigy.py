@@ -15,7 +15,7 @@ from spacy_domain_ner.exchange.formats.version import Status, Version, name_of, 
 from spacy_domain_ner.reading.records import RefusedError
 
 _OWN_KEYS = (
-    "text", "spans", "unknown", "tokens", "answer", "meta", "relations", "html", "options", "accept",
+    "text", "spans", "unknown", "incorrect", "tokens", "answer", "meta", "relations", "html", "options", "accept",
     "view_id", "versions", "sessions", "config", "format_version",
 )  # fmt: skip
 _ANSWERS = ("accept", "reject", "ignore")
@@ -65,7 +65,7 @@ def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
         meta=dict(meta),
         extra={key: value for key, value in row.items() if key not in _OWN_KEYS and not key.startswith("_")},
     )
-    version.unknown = read_unknown(row.get("unknown"))
+    version.unknown, version.incorrect = read_unknown(row.get("unknown")), read_unknown(row.get("incorrect"))
     for span in spans or []:
         if not isinstance(span, dict):
             version.refused.append(("", f"a span must be an object, not {shown(span)}"))
@@ -77,7 +77,7 @@ def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
     if version.status is Status.PARTIAL and answer == "reject":
         # The suggestion was wrong: none of its spans is an entity of that type.
         version.ignored["rejected suggestion"] = len(spans or [])
-        version.spans = []
+        version.spans, version.rejected = [], version.spans
     if isinstance(relations := row.get("relations"), list) and relations:
         version.ignored["relation"] = len(relations)
     yield version

@@ -56,6 +56,8 @@ class Version:
         meta: What the source says of the passage.
         extra: The record's other keys.
         unknown: The parts of the text of which the annotator did not say what they are, in code points.
+        incorrect: Spans that are known not to be entities of their type, in code points.
+        rejected: Suggestions that the annotator has rejected, where that is all that was asked.
         notes: What the reader had to repair, for the report.
         refused: What could not be read as a span: its text, and the reason.
         ignored: The number of results of other kinds (relations, choices), by kind.
@@ -73,6 +75,8 @@ class Version:
     meta: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
     unknown: list[Span] = field(default_factory=list)
+    incorrect: list[Span] = field(default_factory=list)
+    rejected: list[RawSpan] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     ignored: dict[str, int] = field(default_factory=dict)

@@ -150,6 +150,35 @@ def test_binary_answers_are_written_to_be_completed(imported, tmp_path):
     assert "answer" not in record
 
 
+def test_binary_answers_can_be_learned_from_and_say_nothing_of_the_rest(imported):
+    down = {"start": 9, "end": 13, "label": "INFRA", "rank": 2}
+    rows = [
+        {**TEACH, "answer": "accept"},
+        {**TEACH, "spans": [down], "answer": "reject"},
+        {**TEACH, "spans": [{**OTHER, "rank": 1}], "answer": "accept"},
+        {**TEACH, "spans": [{**OTHER, "rank": 1}], "answer": "reject"},
+        {**TEACH, "spans": [{**SPAN, "end": 8, "rank": 1}], "answer": "reject"},
+        {**TEACH, "answer": "ignore"},
+    ]
+    result = imported(as_lines(*rows), policies=Policies(partial=KeepOrDrop.keep))
+    (passage,) = result.passages
+    assert result.mentions == [[REDIS]]
+    assert passage.incorrect == [Span(9, 13, "INFRA")]
+    assert passage.unknown == [Span(5, len(TEXT), "")]
+    assert passage.meta["training_only"] is True
+    assert (result.report.passages["read"], result.report.passages["kept"]) == (6, 1)
+    assert result.report.incorrect == 1
+    spans = result.report.spans
+    assert spans["read"] == spans["kept"] + spans["left out"] + spans["merged"] + spans["refused"]
+
+
+def test_a_complete_annotation_counts_alone_beside_binary_answers_that_are_kept(imported):
+    rows = [MANUAL, {**TEACH, "spans": [OTHER], "answer": "reject"}]
+    result = imported(as_lines(*rows), policies=Policies(partial=KeepOrDrop.keep))
+    assert result.mentions == [[REDIS, KAFKA]]
+    assert result.passages[0].incorrect == []
+
+
 def test_rejected_spans_are_left_out_and_counted(imported):
     result = imported(as_lines({**MANUAL, "spans": [{**SPAN, "answer": "reject"}, {**OTHER, "answer": "accept"}]}))
     assert result.mentions == [[KAFKA]]

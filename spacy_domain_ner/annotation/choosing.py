@@ -102,7 +102,7 @@ def by_vocabulary(candidates: Iterable[Candidate], counts: WordCounts, accepts: 
     for one in candidates:
         often = counts.of(one.lower)
         pairs = zip(one.lower.tolist(), often.tolist(), strict=True)
-        prepared.append((one, list({str(word): log1p(count) for word, count in pairs if count > 1}.items()), one.words))
+        prepared.append((one, list({str(word): log1p(count) for word, count in pairs}.items()), one.words))
     return _greedy(prepared, accepts)
 
 

@@ -8,7 +8,7 @@ from spacy_domain_ner.annotation.candidates import key_of
 from spacy_domain_ner.annotation.junk import script_of
 from spacy_domain_ner.annotation.near_duplicates import NearDuplicates
 from spacy_domain_ner.corpus.jsonl import read_valid_passages
-from spacy_domain_ner.corpus.passage import TRAINING_ONLY, Passage
+from spacy_domain_ner.corpus.passage import Passage
 
 # So many passages tell the script.
 _FEW = 200

@@ -195,7 +195,7 @@ def select_passages(
         reader.refuse(Refusal(name, 0, why) for name, why in texts.left_out)
         passages = reader.good(stream_to_label(texts, text_key))
         reader.read(passages, nlp)
-    _choose(found, reader, known, nlp, size, round(size * share), per_source)
+    _choose(found, reader, known, nlp, size, share, per_source)
     if not found.chosen:
         raise _nothing(found, pool)
     if nlp is not None:
@@ -306,7 +306,9 @@ class _PoolReader:
             self.counts.add(doubts.lower)
             candidate = Candidate(passage, key_of(passage.text), doubts.words, doubts.doubts, doubts.lower)
             score = score_of(doubts.gain, doubts.words)
-            if score > 0 and self.best.takes(score, candidate.key):
+            if score <= 0:
+                self._found.left_out["the model is sure of each word"] += 1
+            elif self.best.takes(score, candidate.key):
                 most = max(doubts.doubts, key=lambda doubt: doubt.gain)
                 self.best.add(score, word_of(passage.text, most), candidate)
             self._draw(replace(candidate, key=key_of(passage.text, self._seed), doubts=()))
@@ -336,13 +338,14 @@ def _choose(
     known: Labelled,
     nlp: "Language | None",
     size: int,
-    at_random: int,
+    share: float,
     per_source: int,
 ) -> None:
     """Choose among the candidates: at random first, then those that teach most."""
     accepting = _Accepting(found, known, per_source)
     drawn = reader.drawn.best()
-    stratified = _by_length(drawn, min(at_random, len(drawn))) if nlp is None else drawn
+    at_random = round(min(size, len(drawn)) * share)
+    stratified = _by_length(drawn, at_random) if nlp is None else drawn
     random: list[Candidate] = []
     for one in stratified:
         if len(random) < at_random and accepting.random(one):
@@ -387,9 +390,12 @@ class _Accepting:
 
     def targeted(self, one: Candidate) -> bool:
         source = source_of(one.passage)
-        if source and (source in self._known.held_out or source in self._random_sources):
-            self._found.left_out["its source is held out for the evaluation"] += 1
+        if key_of(one.passage.text) in self._texts:
             return False
+        for sources, why in ((self._known.held_out, "is held out"), (self._random_sources, "was drawn from at random")):
+            if source and source in sources:
+                self._found.left_out[f"its source {why}, for the evaluation"] += 1
+                return False
         return self._take(one, source)
 
     def _take(self, one: Candidate, source: str) -> bool:
@@ -418,7 +424,7 @@ def _by_length(candidates: Sequence[Candidate], wanted: int) -> list[Candidate]:
 
 def _note_size(found: Selection, size: int, per_source: int) -> None:
     if 0 < len(found.chosen) < size:
-        found.notes.append(f"{len(found.chosen)} passages were chosen, not {size}: the pool has no more that fit.")
+        found.notes.append(f"{len(found.chosen)} passage(s) were chosen, not {size}: the pool has no more that fit.")
         if found.left_out[f"{per_source} of its source are chosen"]:
             found.notes.append("Passages of the same source were left out: `per_source` takes more of them.")
 
@@ -445,6 +451,8 @@ def _nothing(found: Selection, pool: Sequence[str | Path]) -> UserError:
     reasons += [f"Not read: {refusal}" for refusal in found.refusals[:5]]
     if any(why.startswith("longer than") for why in found.left_out):
         reasons.append("`max_words` takes longer ones; or cut the passages.")
+    if not reasons:
+        reasons.append("Give texts that nobody has labelled yet.")
     named = ", ".join(map(str, pool))
     return UserError(f"{named} has no passage to label", "\n".join(reasons))
 

@@ -85,7 +85,7 @@ def select_cli(
     for why, count in found.left_out.most_common():
         msg.plain(f"{count:,} left out: {why}")
     for note in found.notes:
-        msg.warn(note)
+        msg.warn(note.replace("`per_source`", "--per-source"))
     rows = [(one.reason, shorten(one.passage.text, 70)) for one in found.chosen if not one.is_random][:SHOWN]
     if rows:
         msg.table(rows, header=("why", "passage"), divider=True, max_col=72)

@@ -10,9 +10,6 @@ from spacy_domain_ner.text import without_invisible
 MODEL_ERRORS = "model_errors"
 # A key beside the text: where models contradict the annotation. An import drops it, too.
 SUSPECTS = "suspects"
-# A key of `meta` in a passage that was chosen for what a model makes of it, not drawn at random. An evaluation on such
-# passages, a calibration, or an early stop by them would tell of the choice: they are for training only.
-TRAINING_ONLY = "training_only"
 # A key beside the text: people label the passage without seeing what a model or a list would fill in.
 BLIND = "blind"
 # A key of `meta` in a passage that was chosen for what a model makes of it, not drawn at random. An evaluation on such

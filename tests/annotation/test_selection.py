@@ -15,6 +15,7 @@ from spacy_domain_ner.annotation.near_duplicates import NearDuplicates
 from spacy_domain_ner.annotation.selection import select_passages, type_weights
 from spacy_domain_ner.components.biluo_ner import FACTORY
 from spacy_domain_ner.corpus import Passage, write_passages
+from spacy_domain_ner.corpus.split import split
 from spacy_domain_ner.errors import UserError
 
 VERBS = ("restarts", "stops", "calls", "reads", "needs", "blocks")
@@ -117,7 +118,7 @@ def test_what_is_labelled_or_like_it_or_of_a_source_that_is_held_out_is_left_out
     assert not {lines[0], near, lines[2]} & {one.passage.text for one in found.chosen}
     assert sum(one.passage.meta.get("source") == "page 2" for one in found.chosen) == 2
     assert {
-        "labelled already": 1, "nearly the same as another one": 1, "its source is held out for the evaluation": 1,
+        "labelled already": 1, "nearly the same as another one": 1, "its source is held out, for the evaluation": 1,
         "2 of its source are chosen": 35,
     }.items() <= found.left_out.items()  # fmt: skip
     assert len(found.notes) == 2
@@ -212,3 +213,22 @@ def test_the_output_can_not_be_the_pool(nlp, pool):
     with pytest.raises(UserError, match="is in the pool"):
         select_passages([pool], pool, model=nlp)
     assert pool.read_text() == before
+
+
+def test_what_was_chosen_is_trained_on_and_what_was_drawn_is_divided(nlp, tmp_path):
+    labelled = [Passage(text, meta={"source": f"page {number // 2}"}) for number, text in enumerate(texts(90))]
+    write_passages(tmp_path / "annotations.jsonl", labelled)
+    before = split(tmp_path / "annotations.jsonl", tmp_path, tmp_path / "split.json")
+    # Pages that are held out go on in the pool.
+    pool = [Passage(text, meta={"source": f"page {number}"}) for number, text in enumerate(texts(300)[90:])]
+    write_passages(tmp_path / "pool.jsonl", pool)
+    found = select_passages(
+        [tmp_path / "pool.jsonl"], tmp_path / "next.jsonl", model=nlp, size=60, random_share=0.5,
+        labelled=[tmp_path / "annotations.jsonl"], held_out=[tmp_path / "dev.jsonl", tmp_path / "eval.jsonl"],
+    )  # fmt: skip
+    write_passages(tmp_path / "annotations.jsonl", [*labelled, *(one.passage for one in found.chosen)])
+    after = split(tmp_path / "annotations.jsonl", tmp_path, tmp_path / "split.json")
+    assert after.held_back == []
+    chosen = {one.passage.text for one in found.chosen if not one.is_random}
+    assert chosen <= {passage.text for passage in after.train}
+    assert len(after.eval) > len(before.eval)

@@ -36,6 +36,7 @@ SIZES = (100, 300, 1000)
 # How often the live text is divided anew, with two windows each; and windows per change.
 DIVISIONS, CHANGED = 50, 20
 EVALUATION = 500
+FEWEST_HELD = 200
 # Fewer passages than this are not a text that windows can be drawn from.
 FEWEST_CHANGED = 100
 SEED = 7
@@ -69,8 +70,9 @@ def measure(data: Path, name: str, other: str, models: Path) -> dict[str, Any]:
     everything = counts(measures, rows)
     rng = numpy.random.default_rng(SEED)
     for size in SIZES:
-        if size + evaluation <= len(live):
-            results[f"unchanged {size}"] = unchanged(reference, everything, evaluation, size, rng)
+        # Of a small corpus, what a window leaves is the evaluation set.
+        if (held := min(evaluation, len(live) - size)) >= FEWEST_HELD:
+            results[f"unchanged {size}"] = unchanged(reference, everything, held, size, rng)
             print(f"  unchanged {size}", json.dumps(results[f"unchanged {size}"]), flush=True)
     extractor = Extractor(model)
     for change, make in CHANGES.items():

@@ -1,7 +1,8 @@
 """Measure the HTTP server: python benchmarks/serving.py MODEL
 
-Each repetition measures all ways once, one after the other, with the same passages; a ratio is the median of the ratios
-within a repetition. The clients are a process of their own on the same machine, so they take a part of its cores.
+Each repetition measures all ways once, one after the other, with the same passages, each of which every way has read
+once before; a ratio is the median of the ratios within a repetition. The clients are a process of their own on the same
+machine, so they take a part of its cores.
 
 - speed: 32 clients that send one passage after the other, against `extract` with one worker, and against the
   application that people write by hand (an async function around `nlp.pipe`, below).
@@ -109,12 +110,16 @@ def main() -> None:
         arguments.output.write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n", encoding="utf8")
 
 
-def passages() -> Iterator[str]:
-    """Passages of 25 words of the starter corpus, in an order that does not end."""
+def distinct() -> list[str]:
+    """Passages of 25 words of the starter corpus."""
     lines = STARTER.read_text(encoding="utf8").splitlines()
     words = [word for line in lines for word in json.loads(line)["text"].split()]
-    texts = [" ".join(words[start : start + WORDS]) for start in range(0, len(words) - WORDS, WORDS)]
-    draw = random.Random(0)
+    return [" ".join(words[start : start + WORDS]) for start in range(0, len(words) - WORDS, WORDS)]
+
+
+def passages() -> Iterator[str]:
+    """These passages in an order that does not end."""
+    texts, draw = distinct(), random.Random(0)
     while True:
         yield draw.choice(texts)
 
@@ -125,8 +130,10 @@ def measure_speed(model: str, seconds: float, repetitions: int) -> dict[str, Any
     for _ in range(repetitions):
         found: dict[str, float] = {"extract": in_process(model, seconds)}
         with by_hand(model) as port:
+            asyncio.run(ask_each(port))
             found["by hand"] = asyncio.run(ask_all(port, seconds)).speed
         with served(model) as (port, _):
+            asyncio.run(ask_each(port))
             load = asyncio.run(ask_all(port, seconds, health=True))
             found["served"] = load.speed
             found["health"] = load.percentile(0.99, load.health)
@@ -151,10 +158,12 @@ def in_process(model: str, seconds: float) -> float:
     code = f"""
 import sys, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from serving import passages
+from serving import distinct, passages
 from spacy_domain_ner import Extractor
+extractor = Extractor({model!r})
+list(extractor(distinct()))
 done, start = 0, None
-for _ in Extractor({model!r})(passages()):
+for _ in extractor(passages()):
     now = time.perf_counter()
     if start is None:
         begin = start = now
@@ -173,6 +182,7 @@ print(done / (time.perf_counter() - start))
 def one_by_one(model: str) -> float:
     """The median time of one passage in one process, in milliseconds."""
     extractor, times = Extractor(model), []
+    list(extractor(distinct()))
     for _, text in zip(range(300), passages(), strict=False):
         start = time.perf_counter()
         list(extractor([text]))
@@ -273,6 +283,19 @@ class Client:
         if self.writer is not None:
             self.writer.close()
         self.reader = self.writer = None
+
+
+async def ask_each(port: int) -> None:
+    """Let clients ask each passage once."""
+    texts = iter(distinct())
+
+    async def run() -> None:
+        client = Client(port)
+        for text in texts:
+            await client.ask("POST", "/extract", json.dumps({"text": text}).encode())
+        client.close()
+
+    await asyncio.gather(*(run() for _ in range(CLIENTS)))
 
 
 async def ask_all(port: int, seconds: float, *, health: bool = False, clients: int = CLIENTS) -> Load:

@@ -54,12 +54,19 @@ def label_studio_page(told: dict[str, Any]) -> Response:
     Args:
         told: What there is to say.
     """
-    return _page(page_environment(__package__).get_template("label_studio.html.jinja").render(told=told))
+    environment = page_environment(__package__)
+    environment.filters["tags"] = _with_tags
+    return _page(environment.get_template("label_studio.html.jinja").render(told=told))
 
 
 def _with_code(text: str) -> Markup:
     """A text of HTML, in which what stands in backticks is code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+def _with_tags(text: str) -> Markup:
+    """A text of HTML, in which the tags that the text quotes are code."""
+    return Markup(re.sub(r"&lt;.+?&gt;", r"<code>\g<0></code>", str(escape(text))))
 
 
 def _fields(body: dict[str, Any]) -> list[dict[str, Any]]:

@@ -129,7 +129,7 @@ def counts(measures: Measures, rows: list[dict[str, Any]]) -> Sums:
 
 def window(reference: Reference, rows: Sums) -> list[tuple[str, str, float]]:
     """Compare a window, and return what is not usual."""
-    found = compare(rows.sum(axis=0), reference.rows, reference.labels)
+    found = compare(rows.sum(axis=0), reference.rows, reference.labels, rows=rows)
     return [(one.statistic.name, one.state, round(one.score, 1)) for one in found if one.state != "usual"]
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.extractor import Extractor
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.monitoring.changes import Grown, Kept, examples_of, grown_words, new_forms
-from spacy_domain_ner.monitoring.live import Live, open_live
+from spacy_domain_ner.monitoring.live import Live, LiveRow, open_live
 from spacy_domain_ner.monitoring.measures import PLACE, Measures, Sums
 from spacy_domain_ner.monitoring.reference import Reference, find_reference
 from spacy_domain_ner.monitoring.statistics import BINS, Compared, Statistic, compare
@@ -161,11 +161,15 @@ def measure_drift(
     enough = passages >= FEWEST_PASSAGES
     if not enough:
         notes.append(f"{passages} passages are too few to say anything: a window needs {FEWEST_PASSAGES} at least.")
+    counted = _count_kept(kept, measures)
     found = (
-        compare(window.sums, known.rows, known.labels, distinct=window.distinct, asked=asked, without=without)
+        compare(
+            window.sums, known.rows, known.labels, rows=numpy.array([row for _, row in counted]),
+            distinct=window.distinct, asked=asked, without=without,
+        )
         if enough
         else []
-    )
+    )  # fmt: skip
     path = None if output is None else _file(Path(output), window.last or time.strftime(ISO, time.gmtime(now)))
     twice = _twice(found, path, rows.model or "")
     alarming = [one.statistic.name for one in found if one.state == "far out" or one.statistic.name in twice]
@@ -175,7 +179,7 @@ def measure_drift(
         int(window.sums[PLACE["entities"]]), window.first, window.last, found, alarming, twice,
         grown_words(kept.rows, known.vocabulary) if alarming else [],
         new_forms(kept.rows, known.vocabulary) if alarming else [],
-        _examples(found, alarming, kept, measures),
+        _examples(found, alarming, counted),
         {"passages": known.passages, "rows": len(known.rows), "by": known.by},
         time.strftime(ISO, time.gmtime(now)), notes,
     )  # fmt: skip
@@ -264,7 +268,8 @@ def _ask(model: str | Path, kept: Kept, measures: Measures, sums: Sums, notes: l
         notes.append(f"What the model says of its misses is not compared: {error.what}.")
         return 0
     places = [PLACE["expected"], PLACE["found_confidence"]]
-    counted = [measures.count(row.text, row.found, of_row) for row, of_row in zip(asked, expected, strict=True)]
+    kept.rows[: len(asked)] = [replace(row, expected=told) for row, told in zip(asked, expected, strict=True)]
+    counted = [measures.count(row.text, row.found, row.expected) for row in kept.rows[: len(asked)]]
     sums[places] = numpy.array(counted).sum(axis=0)[places]
     return len(asked)
 
@@ -308,12 +313,17 @@ def _is_unusual(one: Compared) -> bool:
     return one.state != "usual"
 
 
-def _examples(found: Iterable[Compared], alarming: list[str], kept: Kept, measures: Measures) -> dict[str, list[str]]:
-    if not alarming:
-        return {}
-    rows = [(row, numpy.array(measures.count(row.text, row.found, row.expected))) for row in kept.rows]
+def _count_kept(kept: Kept, measures: Measures) -> list[tuple[LiveRow, Sums]]:
+    """The rows that were kept, each text once, with their counts."""
+    rows = {row.text: row for row in kept.rows}.values()
+    return [(row, numpy.array(measures.count(row.text, row.found, row.expected))) for row in rows]
+
+
+def _examples(
+    found: Iterable[Compared], alarming: list[str], counted: Sequence[tuple[LiveRow, Sums]]
+) -> dict[str, list[str]]:
     return {
-        one.statistic.name: examples_of(rows, one.statistic, one.value > one.reference)
+        one.statistic.name: examples_of(counted, one.statistic, one.value > one.reference)
         for one in found
         if one.statistic.name in alarming
     }

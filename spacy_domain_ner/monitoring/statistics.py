@@ -1,7 +1,8 @@
 """The statistics that a window of live text is compared by, and how far each moves without a change.
 
 How far is found by drawing (the bootstrap): windows of the same size and as many reference sets are drawn from the
-sources of the evaluation set, a few thousand times, and compared as the live window is compared. A rule of thumb can't
+sources of the evaluation set and the passages of the window, which are alike where nothing has changed, a few thousand
+times, and compared as the live window is compared. A rule of thumb can't
 do this: how far a statistic moves depends on the window's size, the reference's size, and how much sources differ.
 """
 
@@ -20,6 +21,8 @@ SEED = 0
 UNUSUAL, FAR_OUT = 0.01, 0.001
 # What a statistic needs before anything is said of it: what it is a share of, and entities of a type.
 FEWEST, FEWEST_ENTITIES = 20, 10
+# Rows of the reference that are of more passages than this, on average, are not like the window's, which are of one.
+MOST_PER_ROW = 1.5
 # A window of more sources than this many times those of the reference adds nothing to its uncertainty.
 MOST_TIMES = 50
 BINS = slice(PLACE["bin_0"], PLACE["bin_9"] + 1)
@@ -164,6 +167,7 @@ def compare(
     reference: Sums,
     labels: Sequence[str],
     *,
+    rows: Sums | None = None,
     distinct: int | None = None,
     asked: int | None = None,
     without: Sequence[str] = (),
@@ -174,6 +178,8 @@ def compare(
         window: The sums of the window's rows.
         reference: The rows of the reference, one per source or passage.
         labels: The entity types, in the order of their columns.
+        rows: Rows of the window, or of a part of it. Without a change they are like those of the reference, so both are
+            drawn from: a small reference does not know how much passages differ. None draws from the reference only.
         distinct: How many different passages the window has, where it has some several times: they say no more than
             one; None where all differ.
         asked: In how many of the window's passages the expected entities are known; None for all.
@@ -185,13 +191,17 @@ def compare(
     total = reference.sum(axis=0)
     per_row = total[0] / len(reference)
     rng = numpy.random.default_rng(SEED)
-    again = _draw(rng, reference, len(reference))
+    pool = reference
+    if rows is not None and per_row < MOST_PER_ROW:
+        pool = numpy.concatenate([reference, rows])
+        per_row = float(pool[:, 0].sum()) / len(pool)
+    again = _draw(rng, pool, total[0] / per_row)
     size = window[0] if distinct is None else min(window[0], distinct)
-    drawn = _draw(rng, reference, size / per_row)
+    drawn = _draw(rng, pool, size / per_row)
     if asked is not None and asked < size:
         # The model was asked about a part of the window only, and that part moves more.
         part = [PLACE["expected"], PLACE["found_confidence"]]
-        drawn[:, part] = _draw(rng, reference, asked / per_row)[:, part]
+        drawn[:, part] = _draw(rng, pool, asked / per_row)[:, part]
     kept, distances, drawn_distances = [], [], []
     for statistic in statistics(labels):
         if statistic.name in without or not _enough(statistic, window, total):

@@ -14,7 +14,8 @@ error.
 
 The design and the kind of interval were chosen on bc5cdr and stackoverflow_ner. On fin_sec, where the model makes few
 errors that come together in a few passages, intervals were too narrow then: what is added for few errors, and the
-degrees of freedom, were chosen on it. wnut17 and indian_legal_ner were looked at afterwards.
+degrees of freedom, were chosen on it, with an eye on those two and wnut17. Only indian_legal_ner was looked at
+afterwards.
 """
 
 import argparse

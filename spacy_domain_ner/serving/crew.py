@@ -1,9 +1,10 @@
-"""The readers of a server: replacing one that has died, and all of them by those of a new model."""
+"""The readers of a server: replacing one that has died or is worn, and all of them by those of a new model."""
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.serving.engine import Engine
@@ -50,7 +51,9 @@ class Crew:
         self._count = count
         self._busy = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        engine.died = self._died
+        # Those that are being replaced while they read.
+        self._leaving: set[Reader] = set()
+        engine.died, engine.worn = self._died, self._worn
 
     async def reload(self) -> Reloaded:
         """Load the model again in new readers, while the old ones read, and exchange them between two batches."""
@@ -68,9 +71,29 @@ class Crew:
     def _died(self, reader: Reader) -> None:
         code = reader.exit_code if isinstance(reader, ProcessReader) else None
         _say(f"A process ended (exit code {code}); another one is started.")
-        task = asyncio.get_running_loop().create_task(self._replace())
+        self._begin(self._replace())
+
+    def _worn(self, reader: Reader) -> None:
+        if reader not in self._leaving:
+            self._leaving.add(reader)
+            self._begin(self._renew(reader))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _renew(self, worn: Reader) -> None:
+        """Start a reader in the place of one that has met many words, which reads until then."""
+        async with self._busy:
+            try:
+                if worn in self._engine.readers:
+                    await self._fill(worn)
+            except UserError as error:
+                _say(f"A process that takes much memory could not be started anew: {error.what}")
+        if worn in self._engine.readers:
+            await asyncio.sleep(LONGEST_PAUSE)
+        self._leaving.discard(worn)
 
     async def _replace(self) -> None:
         """Start a reader in place of one that has died."""
@@ -87,10 +110,13 @@ class Crew:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def _fill(self) -> None:
+    async def _fill(self, worn: Reader | None = None) -> None:
         [reader] = await asyncio.to_thread(self._start, 1)
         if reader.model == self._engine.model:
-            self._engine.add(reader)
+            if worn is not None and worn in self._engine.readers:
+                self._engine.replace(worn, reader)
+            else:
+                self._engine.add(reader)
             return
         # There is another model by now, and all readers are to have the same.
         reader.close()

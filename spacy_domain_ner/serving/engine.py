@@ -95,6 +95,7 @@ class Engine:
         batches: How many batches were read.
         waiting: How many passages wait for a reader.
         died: Called with a reader that has died; what it was reading goes to another one.
+        worn: Called after each batch of a reader in whose place a new one is to work.
     """
 
     def __init__(self, readers: Sequence[Reader], settings: Settings) -> None:
@@ -116,6 +117,7 @@ class Engine:
         self._ends = False
         self.is_ending = False
         self.died: Callable[[Reader], object] = lambda _: None
+        self.worn: Callable[[Reader], object] = lambda _: None
         # Seconds per passage, for what a full queue says.
         self._pace = 0.001
         self.batches = 0
@@ -171,6 +173,12 @@ class Engine:
         self.readers.append(reader)
         self._employ(reader)
 
+    def replace(self, old: Reader, new: Reader) -> None:
+        """Let a reader work that has the same model, in the place of one that closes after the batch that it reads."""
+        self.readers.remove(old)
+        self._wake(old)
+        self.add(new)
+
     def exchange(self, readers: Sequence[Reader]) -> None:
         """Let other readers read what comes next. A request of which they would read only the rest is begun again.
 
@@ -220,6 +228,8 @@ class Engine:
                 self._pace += 0.1 * (pace - self._pace)
                 self.batches += 1
                 batch = []
+                if reader.is_worn:
+                    self.worn(reader)
         except DeadReaderError:
             self._take_back(batch)
             if reader in self.readers:

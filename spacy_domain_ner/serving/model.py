@@ -20,6 +20,9 @@ from spacy_domain_ner.serving.settings import Settings
 WARM_UP = "The first passage takes longer than the others."
 # The precisions for which `/model` gives thresholds.
 PRECISIONS = (0.8, 0.9, 0.95)
+# spaCy's vocabulary keeps a place in a table for each word that it has met, also when a memory zone has forgotten it,
+# and the table doubles again and again.
+WORN_WORDS = 400_000
 
 
 # What a model found in a text, or why it failed on it; and the expected number of entities by type, where it was asked.
@@ -74,6 +77,11 @@ class ServedModel:
                 f"The model {self.known} can be loaded, but fails on a passage: {type(error).__name__}",
                 "Try it first: domain-ner extract MODEL FILE",
             ) from error
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether the model takes much more memory than at first, and loading it again is cheaper."""
+        return len(self._extractor.nlp.vocab) > WORN_WORDS
 
     def read(self, texts: Sequence[str], expecting: Sequence[int]) -> list[Found]:
         """Read a batch of texts. One on which the model fails does not harm the others.

@@ -40,11 +40,13 @@ class Reader:
         model: What is known of the model.
         pid: The process in which it is.
         is_dead: Whether that process has ended.
+        is_worn: Whether that process has met so many words that a new one is to take its place.
     """
 
     model: KnownModel
     pid: int
     is_dead = False
+    is_worn = False
 
     def __init__(self, served: ServedModel) -> None:
         """Take a model, which belongs to the reader from now on: neither spaCy's vocabulary nor its memory zones take
@@ -175,7 +177,7 @@ class ProcessReader(Reader):
 
     def _receive(self) -> None:
         try:
-            answer, problem = self._connection.recv()
+            answer, problem, self.is_worn = self._connection.recv()
         except (OSError, EOFError):
             self._die()
             return
@@ -247,6 +249,6 @@ def _work(handle: int) -> None:
                 answer = getattr(served, what)(*arguments), None
             except UserError as error:
                 answer = None, (error.what, error.hint)
-            connection.send(answer)
+            connection.send((*answer, served.is_worn))
     # All is done, and taking the interpreter apart takes seconds.
     os._exit(0)

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.extractor import Entity
 from spacy_domain_ner.serving.crew import Crew
 from spacy_domain_ner.serving.engine import Engine, QueueFullError
@@ -20,7 +21,7 @@ class Reader:
         self.batches: list[list[str]] = []
         self.may_read = asyncio.Event()
         self.may_read.set()
-        self.is_closed = self.is_dead = False
+        self.is_closed = self.is_dead = self.is_worn = False
 
     async def read(self, texts, expecting):
         self.batches.append(texts)
@@ -225,6 +226,45 @@ def test_a_reader_that_dies_while_it_waits_is_replaced_and_another_model_goes_to
     run(model, work)
     assert same.is_closed
     assert new[0].is_closed
+
+
+def test_a_worn_reader_reads_until_another_one_takes_its_place(model):
+    model.is_worn = True
+    same, new = Reader(), Reader("b")
+    started = [[same], [Reader("b")], [new]]
+
+    async def work(engine):
+        crew = Crew(engine, lambda count: started.pop(0), 1)
+        assert (await engine.submit(["a"]).answer).model == model.model
+        while engine.readers != [same]:
+            await engine.submit(["b"]).answer
+        assert (await engine.submit(["c"]).answer).model == model.model
+        assert same.batches[-1] == ["c"]
+        same.is_worn = True
+        while engine.readers != [new]:
+            await engine.submit(["d"]).answer
+        assert (await engine.submit(["e"]).answer).model == new.model
+        assert crew is not None
+
+    run(model, work)
+    assert [reader.is_closed for reader in (model, same)] == [True, True]
+    assert not started
+
+
+def test_a_worn_reader_stays_where_none_can_be_started(model):
+    model.is_worn = True
+
+    def start(count):
+        raise UserError("The model is gone", "Put it back.")
+
+    async def work(engine):
+        crew = Crew(engine, start, 1)
+        for _ in range(3):
+            assert (await engine.submit(["a"]).answer).found[0][0].name == "a"
+        assert crew is not None
+
+    run(model, work)
+    assert len(model.batches) == 3
 
 
 def test_what_waits_at_the_end_is_read_and_nothing_is_taken_after_it(model):

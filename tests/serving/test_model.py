@@ -6,6 +6,7 @@ import spacy
 from spacy.language import Language
 
 from spacy_domain_ner.extraction.extractor import Entity
+from spacy_domain_ner.serving import model
 from spacy_domain_ner.serving.model import ServedModel
 from spacy_domain_ner.serving.settings import Settings
 
@@ -27,6 +28,14 @@ def test_a_text_on_which_the_model_fails_does_not_harm_the_others():
         0, "the model failed on this passage (ValueError)", 2
     ]  # fmt: skip
     assert [expected for _, expected in found] == [{}] * 3
+
+
+def test_after_many_words_a_model_is_worn(monkeypatch):
+    served = ServedModel(spacy.blank("en"), Settings())
+    monkeypatch.setattr(model, "WORN_WORDS", 2_000)
+    assert not served.is_worn
+    served.read([" ".join(f"word{number}" for number in range(2_000))], [])
+    assert served.is_worn
 
 
 def test_entities_and_what_is_known_of_a_model_go_from_process_to_process():

@@ -86,7 +86,9 @@ class Vocabulary:
             passages += 1
             counts.update(words_of(passage.text))
             forms.update(form_key(span.label, passage.name(span)) for span in passage.spans)
-        frequent = [(word, count) for word, count in counts.most_common(FREQUENT) if count > 1]
+        # The order of a set is another one in each process; that of words that are as frequent must not be.
+        by_count = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        frequent = [(word, count) for word, count in by_count[:FREQUENT] if count > 1]
         return cls(Filter.of(counts), Filter.of(forms), passages, {word_key(word): count for word, count in frequent})
 
     def to_dict(self) -> dict[str, Any]:

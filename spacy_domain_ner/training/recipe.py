@@ -37,7 +37,7 @@ class Recipe:
         max_epochs: The most passes over the training set. Where the learning rate falls to zero, as it does for
             transformers, it falls over the config's own number of epochs, and that is not exceeded.
         patience_epochs: Training stops after this many epochs without a better F1, but not while the learning rate
-            falls, and with spaCy not before 500 steps without one.
+            falls.
         seed: The seed of everything random.
         gpu_id: The GPU's number, or -1 for the CPU; `auto` takes a GPU for a transformer, if there is one.
         overrides: Further values of the config by their dotted names, for instance `training.dropout`.

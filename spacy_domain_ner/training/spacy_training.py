@@ -25,9 +25,6 @@ BATCH_WORDS = "training.batcher.size"
 # With more steps than this per epoch, a step takes more words, at most twice as many: large sets lose nothing by it,
 # and a word then costs less.
 MANY_STEPS = 600
-# Training goes on for at least so many steps without a better F1. Of a small set that is more epochs than the recipe
-# says: there the early-stopping set is small, too, and its F1 rises and falls by chance.
-LEAST_PATIENCE = 500
 
 
 class Spacy:
@@ -148,7 +145,7 @@ def _values(recipe: Recipe, gpu: int) -> dict[str, Any]:
         # Twice per epoch: the best model of a small corpus is often between two. A transformer takes too long for that.
         # spaCy counts from 0: the last epoch is scored only if that is a step before its end.
         "training.eval_frequency": max(1, steps - 1 if transformers else steps // 2),
-        "training.patience": max(patience_epochs * steps, LEAST_PATIENCE),
+        "training.patience": patience_epochs * steps,
         **larger,
         **schedule,
         **_logged(config, steps),

@@ -38,3 +38,9 @@ def test_a_vocabulary_counts_a_word_once_per_passage():
 )
 def test_words_are_told_in_any_script(text, words):
     assert words_of(text) == words
+
+
+def test_words_that_are_as_frequent_are_in_one_order_in_each_process():
+    words = [f"word{number}" for number in range(50)]
+    vocabulary = Vocabulary.of([Passage(" ".join(words)), Passage(" ".join(reversed(words)))])
+    assert [*vocabulary.frequent] == [word_key(word) for word in sorted(words)]

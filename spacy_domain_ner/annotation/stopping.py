@@ -136,7 +136,7 @@ def remember(path: Path, labelled: int, figures: Mapping[str, Any]) -> list[dict
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """Read what `remember` has kept; nothing where there is no such file, or it is damaged."""
+    """Read what `remember` has kept. A missing or damaged file gives an empty list."""
     try:
         kept = json.loads(path.read_bytes())
         return [one for one in kept if isinstance(one["labelled"], int) and isinstance(one["f1"], dict)]

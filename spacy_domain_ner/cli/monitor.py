@@ -77,6 +77,7 @@ def estimate_cli(
     schema: Path = importing.SCHEMA,
     output: Path = typer.Option(None, "--output", "-o", help="JSON file to write"),
     json: bool = typer.Option(False, "--json", help="Print JSON in place of a table"),
+    file_format: str = importing.FILE_FORMAT,
     model_version: str = MODEL_VERSION,
     text_key: str = TEXT_KEY,
 ) -> None:
@@ -90,7 +91,8 @@ def estimate_cli(
     own = Path("metrics/metrics.json")
     quality = ner.estimate_quality(
         [path for path in reviewed if path not in live], live, metrics=metrics or (own if own.is_file() else None),
-        drop=drop, schema=importing.default_schema(schema), model_version=model_version, text_key=text_key,
+        drop=drop, schema=importing.default_schema(schema), file_format=file_format, model_version=model_version,
+        text_key=text_key,
     )  # fmt: skip
     text = dumps(quality.to_dict(), indent=2, ensure_ascii=False) + "\n"
     if output is not None:

@@ -110,8 +110,8 @@ def to_doc(nlp: Language, passage: Passage) -> Doc:
     """Make an annotated Doc of a passage.
 
     The tokens of a span that misses token boundaries, and those of the passage's unknown parts, are marked as missing,
-    so that training learns nothing from them: left as they were, they would teach that there is no entity. What is
-    known to be wrong is in `doc.spans`, as far as it begins and ends where tokens do.
+    so that training learns nothing from them. Unmarked, they would teach that no entity is there. What is known to be
+    wrong is in `doc.spans`, as far as it begins and ends where tokens do.
 
     Args:
         nlp: A pipeline with the tokenizer of the training.

@@ -114,7 +114,7 @@ def combine_answers(
 ) -> tuple[list[Span], list[Span], list[Span]]:
     """Make one annotation of the answers to questions about single spans.
 
-    Of what one answer accepts and another rejects, nobody knows what it is; of spans that overlap, the longest counts.
+    A span that one answer accepts and another rejects is unknown. The longest of the spans that overlap counts.
 
     Args:
         accepted: The spans that were accepted.

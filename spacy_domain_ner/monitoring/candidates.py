@@ -1,9 +1,9 @@
 """From a stream of live rows to the passages that a sample is drawn from, in memory that does not grow with the stream.
 
-Each text is one passage, however often it comes. As long as there are no more than `MOST` of them, all are candidates.
-Of more, a random part is kept: each row gets a random number, and the passages with the smallest ones stay. So a
-passage stays with the probability 1 - exp(-t w), where w is the weight of its rows and t the smallest number that went
-(bottom-k sampling; E. Cohen and H. Kaplan, Summarizing Data Using Bottom-k Sketches, 2007).
+Each text is one passage, however often it comes. Up to `MOST` of them are all candidates. If there are more, a random
+part is kept: each row gets a random number, and the passages with the smallest ones stay. So a passage stays with the
+probability 1 - exp(-t w), where w is the weight of its rows and t the smallest number that went (bottom-k sampling;
+E. Cohen and H. Kaplan, Summarizing Data Using Bottom-k Sketches, 2007).
 """
 
 import random

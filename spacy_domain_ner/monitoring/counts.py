@@ -22,7 +22,7 @@ class Counts:
     """What reviewed passages have of each type, and what the model says of them and of all live rows.
 
     Attributes:
-        tp, found, gold: Of each passage and type the entities that are right, that were found, and that are there.
+        tp, found, gold: The number of entities that are right, that were found, and that exist, by passage and type.
         right, expected: What the model says: how many are right, and how many there are.
         weights: How many live rows a passage stands for, divided by the probability with which it came back.
         probabilities: That probability.

@@ -36,6 +36,7 @@ def estimate_quality(
     metrics: str | Path | None = None,
     drop: float = 0.05,
     schema: "EntitySchema | str | Path | None" = None,
+    file_format: str | None = None,
     text_key: str = "text",
     model_version: str | None = None,
 ) -> LiveQuality:
@@ -50,6 +51,7 @@ def estimate_quality(
             compares with nothing.
         drop: The drop of F1, between 0 and 1, whose probability is given.
         schema: The entity types; None takes every label that reviewers used.
+        file_format: The form of the exports, as for `import_annotations`; None recognises it.
         text_key: The key of the text in the live rows.
         model_version: As for `open_live`.
 
@@ -68,7 +70,7 @@ def estimate_quality(
             "No reviewed passages are named", "Give what the labelling tool exports of the passages that were sampled."
         )
     evaluated = None if metrics is None else read_evaluated(metrics)
-    read = read_reviews(reviewed, schema=schema)
+    read = read_reviews(reviewed, schema=schema, file_format=file_format)
     notes = list(read.notes)
     model = _one_model(read.reviews)
     if places := [str(path) for path in live]:
@@ -103,8 +105,10 @@ def estimate_reviews(
     anchoring = _anchoring(reviews, counts, labels)
     if anchoring and anchoring.is_certain and anchoring.confirmed:
         notes.append(
-            f"Reviewers confirmed {100 * anchoring.confirmed.value:.0f} % of the model's errors where they saw them: "
-            "the figures are too good. Those of the blind passages alone are not (`blind` of the next sample: 1)."
+            f"Reviewers confirmed {100 * anchoring.confirmed.value:.0f} % "
+            f"({100 * anchoring.confirmed.low:.0f} to {100 * anchoring.confirmed.high:.0f} %) of the model's errors where "
+            "they saw them: the figures are likely too good. Those of the blind passages alone are not (`blind` of the "
+            "next sample: 1)."
         )
     return LiveQuality(
         reviews[0].mark.model, sum(totals.rows for totals in samples.values()), sampled, len(reviews), drop, micro,

@@ -62,7 +62,11 @@ class Reviews:
 
 
 def read_reviews(
-    paths: Sequence[str | Path], *, schema: "EntitySchema | str | Path | None" = None, text_key: str | None = None
+    paths: Sequence[str | Path],
+    *,
+    schema: "EntitySchema | str | Path | None" = None,
+    file_format: str | None = None,
+    text_key: str | None = None,
 ) -> Reviews:
     """Read reviewed passages.
 
@@ -70,6 +74,7 @@ def read_reviews(
         paths: Exports of labelling tools, or annotation files. Passages that several people reviewed have the spans
             that more than half of them marked; where they differ and no majority decides, nothing counts.
         schema: The entity types; spans with other labels do not count, and neither does their place.
+        file_format: The form of the exports, as for `import_annotations`; None recognises it.
         text_key: The key of the text in the exports; None finds it.
 
     Returns:
@@ -83,7 +88,9 @@ def read_reviews(
     policies = Policies(overlaps=Overlaps.keep, unknown_labels=UnknownLabels.unknown)
     with scratch_folder() as scratch:
         imported = scratch / "reviewed.jsonl"
-        report = import_annotations(paths, imported, policies, schema=schema, text_key=text_key)
+        report = import_annotations(
+            paths, imported, policies, schema=schema, file_format=file_format, text_key=text_key
+        )
         passages = read_passages(imported)
     reviews = Reviews()
     reviews.notes += _import_notes(report)

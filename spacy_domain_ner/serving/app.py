@@ -59,7 +59,7 @@ def create_app(model: str | Path | Language, settings: Settings | None = None) -
         if started and isinstance(model, Language):
             raise UserError("The model was given as a pipeline, and not as the name of a folder or package")
         started.append(True)
-        return [Reader(ServedModel(model, settings))]
+        return [Reader(ServedModel(model, settings), settings)]
 
     started: list[bool] = []
     return Service(model, settings, start).app

@@ -1,17 +1,19 @@
 """The queue in which requests wait for the model, and share its batches."""
 
 import asyncio
+import itertools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from spacy_domain_ner.extraction.extractor import Entity
-from spacy_domain_ner.serving.model import KnownModel
-from spacy_domain_ner.serving.readers import DeadReaderError, Reader
+from spacy_domain_ner.serving.batches import BATCH_CHARACTERS, Asked
+from spacy_domain_ner.serving.model import Found, KnownModel
+from spacy_domain_ner.serving.readers import Answers, DeadReaderError, Reader
 from spacy_domain_ner.serving.settings import Settings
 
-# A batch ends after so many characters, however few passages it has: others wait while the model reads it.
-BATCH_CHARACTERS = 25_000
+# Passages that wait at a reader while it reads as many as a batch may have, so that it need not wait for the next ones.
+AHEAD = 32
 # A request during which so many processes have died gets no other one.
 DEATHS = 2
 
@@ -55,7 +57,6 @@ class Job:
         self.texts = texts
         self.expects = expects
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self.arrived = asyncio.get_running_loop().time()
         self.deaths = 0
         # One model reads all passages: if it is replaced meanwhile, the next one begins again.
         self.attempt = 0
@@ -69,6 +70,13 @@ class Job:
         self.found: list[list[Entity] | str] = [[] for _ in self.texts]
         self.expected: list[dict[str, float]] = [{} for _ in self.texts]
 
+    def note(self, number: int, found: Found, model: KnownModel) -> None:
+        """Take what a model has found in a passage; with the last one the job is answered."""
+        self.found[number], self.expected[number] = found
+        self.left -= 1
+        if not self.left and not self.answer.done():
+            self.answer.set_result(Answer(model, self.found, self.expected if self.expects else []))
+
     def give_up(self, error: Exception) -> None:
         """Wait no longer: what the model has not read yet is left out."""
         if not self.answer.done():
@@ -76,25 +84,65 @@ class Job:
 
 
 class _Item(NamedTuple):
-    """A passage of a batch: that of a job with a number, in the attempt in which it was taken."""
+    """A passage: that of a job with a number, in the attempt in which it was taken."""
 
     job: Job
     number: int
     attempt: int
 
+    @property
+    def text(self) -> str:
+        return self.job.texts[self.number]
+
+
+class _Held:
+    """The passages that a reader has, by their numbers."""
+
+    def __init__(self) -> None:
+        self.items: dict[int, _Item] = {}
+        self.characters = 0
+        # When it began to have some, or last gave some back.
+        self.since = 0.0
+
+    @property
+    def job(self) -> Job | None:
+        """The job of the first passage."""
+        return next((item.job for item in self.items.values()), None)
+
+    def has_room(self, item: _Item, most: int) -> bool:
+        """Whether the reader may have a passage, too. What may be the death of a reader is read alone."""
+        if (job := self.job) is None:
+            return True
+        if (item.job.deaths or job.deaths) and item.job is not job:
+            return False
+        return len(self.items) < most and self.characters + len(item.text) <= BATCH_CHARACTERS
+
+    def add(self, number: int, item: _Item, now: float) -> None:
+        if not self.items:
+            self.since = now
+        self.items[number] = item
+        self.characters += len(item.text)
+
+    def take(self, number: int) -> _Item | None:
+        if (item := self.items.pop(number, None)) is not None:
+            self.characters -= len(item.text)
+        return item
+
 
 class Engine:
-    """Lets readers do the work of all requests, a batch at a time.
+    """Lets readers do the work of all requests.
 
-    A reader takes what waits: the passages of different requests in turn, so that a large request does not make the
-    small ones wait for its end. While it reads a batch, the next one gathers. All of this happens in the event loop.
+    A reader gets passages as they come, as many as it can read next, and makes batches of what is there. The rest waits
+    here: the passages of different requests go to it in turn, so that a large request does not make the small ones wait
+    for its end. All of this happens in the event loop.
 
     Attributes:
         readers: What reads the requests that come next; all of them with the same model.
+        model: The model.
         is_ending: Whether the server is about to end; what comes is still read.
         batches: How many batches were read.
-        waiting: How many passages wait for a reader.
-        died: Called with a reader that has died; what it was reading goes to another one.
+        waiting: How many passages wait here; readers hold others.
+        died: Called with a reader that has died; what it held goes to another one.
         worn: Called after each batch of a reader in whose place a new one is to work.
     """
 
@@ -110,11 +158,14 @@ class Engine:
         self._settings = settings
         self._jobs: deque[Job] = deque()
         self.waiting = 0
-        # Readers that wait for passages: what wakes each, and how many it waits for.
-        self._idle: dict[Reader, tuple[asyncio.Future[None], int]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        # Also of readers that leave: they are closed when they hold nothing.
+        self._held: dict[Reader, _Held] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._numbers = itertools.count()
+        # Whether passages will be given to readers in a moment.
+        self._feeds = False
         self._ends = False
+        self._ended: asyncio.Future[None] | None = None
         self.is_ending = False
         self.died: Callable[[Reader], object] = lambda _: None
         self.worn: Callable[[Reader], object] = lambda _: None
@@ -141,32 +192,24 @@ class Engine:
             raise QueueFullError(self.waiting * self._pace)
         job = Job(texts, expects)
         self._jobs.append(job)
-        is_first = not self.waiting
         self.waiting += len(texts)
-        for wake, wanted in self._idle.values():
-            if is_first or self.waiting >= wanted:
-                _set(wake)
-                break
+        self._feed_soon()
         return job
 
     def _begin(self) -> None:
         """Begin the work in this event loop; whoever waited in another one, such as a test's, has gone with it."""
         self._loop = asyncio.get_running_loop()
         self._jobs.clear()
-        self._idle.clear()
-        self._tasks.clear()
+        self._feeds = False
         self.waiting = 0
         for reader in self.readers:
             self._employ(reader)
 
     def _employ(self, reader: Reader) -> None:
-        loop = asyncio.get_running_loop()
-        if self._loop is loop:
-            task = loop.create_task(self._work(reader))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-            # One that dies while it waits is replaced at once.
-            reader.attach(lambda: self._wake(reader))
+        if self._loop is asyncio.get_running_loop():
+            self._held[reader] = _Held()
+            reader.attach(lambda answers: self._note(reader, answers), lambda: self._lose(reader))
+            self._feed_soon()
 
     def add(self, reader: Reader) -> None:
         """Let one more reader work, which has the same model."""
@@ -174,83 +217,105 @@ class Engine:
         self._employ(reader)
 
     def replace(self, old: Reader, new: Reader) -> None:
-        """Let a reader work that has the same model, in the place of one that closes after the batch that it reads."""
+        """Let a reader work that has the same model, in the place of one that closes after what it holds."""
         self.readers.remove(old)
-        self._wake(old)
+        self._dismiss([old])
         self.add(new)
 
     def exchange(self, readers: Sequence[Reader]) -> None:
         """Let other readers read what comes next. A request of which they would read only the rest is begun again.
 
         Args:
-            readers: The others. Those that were there close after the batch that they read.
+            readers: The others. Those that were there close after what they hold.
         """
         before, self.readers, self.model = self.readers, list(readers), readers[0].model
         for job in self._jobs:
             if job.taken:
                 self.waiting += job.taken
                 job.begin()
-        if not self._tasks:
-            for reader in before:
-                reader.close()
+        self._dismiss(before)
         for reader in readers:
             self._employ(reader)
-        self._wake_all()
+
+    def _dismiss(self, readers: Iterable[Reader]) -> None:
+        """Close the readers that are to leave and hold nothing."""
+        for reader in readers:
+            if reader not in self.readers and not (reader in self._held and self._held[reader].items):
+                self._held.pop(reader, None)
+                reader.close()
 
     async def close(self) -> None:
         """Finish what waits, and close the readers."""
         self._ends = True
-        self._wake_all()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        for reader in self.readers:
-            reader.close()
+        if self._loop is asyncio.get_running_loop():
+            self._ended = self._loop.create_future()
+            self._end_if_done()
+            await self._ended
+        while self.readers:
+            self.readers.pop().close()
 
-    def _wake_all(self) -> None:
-        for reader in self._idle:
-            self._wake(reader)
+    def _end_if_done(self) -> None:
+        is_done = not self._jobs and not any(held.items for held in self._held.values())
+        if self._ended is not None and not self._ended.done() and (is_done or not self._held):
+            self._ended.set_result(None)
 
-    def _wake(self, reader: Reader) -> None:
-        if reader in self._idle:
-            _set(self._idle[reader][0])
+    def _feed_soon(self) -> None:
+        """Give passages to the readers when all that has arrived at once is here: one message takes them all."""
+        if not self._feeds and self._loop is not None:
+            self._feeds = True
+            self._loop.call_soon(self._feed)
 
-    async def _work(self, reader: Reader) -> None:
-        loop = asyncio.get_running_loop()
-        batch, read = [], 0
-        try:
-            while batch := await self._gather(reader, read):
-                started, read = loop.time(), len(batch)
-                texts = [item.job.texts[item.number] for item in batch]
-                found = await reader.read(texts, [place for place, item in enumerate(batch) if item.job.expects])
-                for item, (entities, expected) in zip(batch, found, strict=True):
-                    self._note(reader, item, entities, expected)
-                pace = (loop.time() - started) / len(batch) / max(1, len(self.readers))
-                self._pace += 0.1 * (pace - self._pace)
-                self.batches += 1
-                batch = []
-                if reader.is_worn:
-                    self.worn(reader)
-        except DeadReaderError:
-            self._take_back(batch)
-            if reader in self.readers:
-                self.readers.remove(reader)
-                self.died(reader)
-        if reader not in self.readers:
-            reader.close()
+    def _feed(self) -> None:
+        self._feeds = False
+        now = asyncio.get_running_loop().time()
+        given: dict[Reader, list[Asked]] = {}
+        while self._jobs:
+            job = self._jobs[0]
+            if job.answer.done():
+                self._jobs.popleft()
+                self.waiting -= len(job.texts) - job.taken
+                continue
+            item = _Item(job, job.taken, job.attempt)
+            if (reader := self._reader_for(item)) is None:
+                break
+            number = next(self._numbers)
+            self._held[reader].add(number, item, now)
+            given.setdefault(reader, []).append(Asked(number, item.text, job.expects))
+            self._jobs.popleft()
+            job.taken += 1
+            self.waiting -= 1
+            if job.taken < len(job.texts):
+                self._jobs.append(job)
+        for reader, passages in given.items():
+            reader.send(passages)
+        self._end_if_done()
 
-    def _note(self, reader: Reader, item: _Item, entities: list[Entity] | str, expected: dict[str, float]) -> None:
-        job = item.job
-        if item.attempt != job.attempt:
-            return
-        job.found[item.number] = entities
-        job.expected[item.number] = expected
-        job.left -= 1
-        if not job.left and not job.answer.done():
-            job.answer.set_result(Answer(reader.model, job.found, job.expected if job.expects else []))
+    def _reader_for(self, item: _Item) -> Reader | None:
+        """The reader with the least to do that has room for a passage."""
+        most = self._settings.max_batch + AHEAD
+        free = [reader for reader in self.readers if not reader.is_dead and self._held[reader].has_room(item, most)]
+        return min(free, key=lambda reader: len(self._held[reader].items), default=None)
 
-    def _take_back(self, batch: Sequence[_Item]) -> None:
-        """Let others read what a reader that has died was reading."""
-        for job in dict.fromkeys(item.job for item in batch):
+    def _note(self, reader: Reader, answers: Answers) -> None:
+        """Take what a reader has found in a batch."""
+        if (held := self._held.get(reader)) is None:
+            return  # they were asked in another event loop
+        now = asyncio.get_running_loop().time()
+        pace = (now - held.since) / len(answers) / max(1, len(self.readers))
+        self._pace += 0.1 * (pace - self._pace)
+        held.since = now
+        self.batches += 1
+        for number, found in answers:
+            if (item := held.take(number)) is not None and item.attempt == item.job.attempt:
+                item.job.note(item.number, found, reader.model)
+        if reader.is_worn:
+            self.worn(reader)
+        self._dismiss([reader])
+        self._feed_soon()
+
+    def _lose(self, reader: Reader) -> None:
+        """Let others read what a reader that has died held."""
+        for job in dict.fromkeys(item.job for item in self._held.pop(reader, _Held()).items.values()):
             job.deaths += 1
             if job in self._jobs:
                 self._jobs.remove(job)
@@ -261,57 +326,8 @@ class Engine:
                 job.begin()
                 self._jobs.appendleft(job)
                 self.waiting += len(job.texts)
-        self._wake_all()
-
-    async def _gather(self, reader: Reader, read: int) -> list[_Item]:
-        """Wait for passages and take a batch of them; an empty one means that the reader is to end.
-
-        Where many requests have just been answered, the next ones of some clients are under way: the reader waits until
-        half as many passages are there as it has `read` last, for a while.
-        """
-        loop = asyncio.get_running_loop()
-        wanted, free = (read + 1) // 2, loop.time()
-        while reader in self.readers:
-            if reader.is_dead:
-                raise DeadReaderError
-            if self._jobs:
-                ready = max(self._jobs[0].arrived, free) + self._settings.max_wait_ms / 1_000
-                left = ready - loop.time()
-                if self.waiting >= wanted or left <= 0 or self._ends:
-                    if batch := self._take():
-                        return batch
-                    continue
-            elif self._ends:
-                break
-            wake: asyncio.Future[None] = loop.create_future()
-            self._idle[reader] = wake, wanted
-            timer = loop.call_later(left, _set, wake) if self._jobs else None
-            await wake
-            del self._idle[reader]
-            if timer is not None:
-                timer.cancel()
-        return []
-
-    def _take(self) -> list[_Item]:
-        batch: list[_Item] = []
-        characters, most = 0, self._settings.max_batch
-        while self._jobs and len(batch) < most and characters < BATCH_CHARACTERS:
-            job = self._jobs[0]
-            if batch and (job.deaths or batch[0].job.deaths) and job is not batch[0].job:
-                break  # what may be the death of a reader is read alone
-            self._jobs.popleft()
-            if job.answer.done():
-                self.waiting -= len(job.texts) - job.taken
-                continue
-            batch.append(_Item(job, job.taken, job.attempt))
-            characters += len(job.texts[job.taken])
-            job.taken += 1
-            self.waiting -= 1
-            if job.taken < len(job.texts):
-                self._jobs.append(job)
-        return batch
-
-
-def _set(wake: "asyncio.Future[None]") -> None:
-    if not wake.done():
-        wake.set_result(None)
+        reader.close()
+        if reader in self.readers:
+            self.readers.remove(reader)
+            self.died(reader)
+        self._feed_soon()

@@ -6,8 +6,9 @@ import pytest
 
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.extractor import Entity
+from spacy_domain_ner.serving.batches import Asked
 from spacy_domain_ner.serving.crew import Crew
-from spacy_domain_ner.serving.engine import Engine, QueueFullError
+from spacy_domain_ner.serving.engine import AHEAD, Engine, QueueFullError
 from spacy_domain_ner.serving.model import KnownModel
 from spacy_domain_ner.serving.readers import DeadReaderError
 from spacy_domain_ner.serving.settings import Settings
@@ -22,27 +23,41 @@ class Reader:
         self.may_read = asyncio.Event()
         self.may_read.set()
         self.is_closed = self.is_dead = self.is_worn = False
+        self.waiting: list[Asked] = []
+        self.task = None
 
-    async def read(self, texts, expecting):
-        self.batches.append(texts)
-        await self.may_read.wait()
-        if "deadly" in texts:
-            self.is_dead = True
-            raise DeadReaderError
-        name = self.model.identity["name"]
-        return [
-            ([Entity(text, name, 0, len(text))], {name: 1.0} if n in expecting else {}) for n, text in enumerate(texts)
-        ]
+    def attach(self, found, died):
+        self.found, self.died = found, died
 
-    def attach(self, died):
-        self.died = died
+    def send(self, passages):
+        self.waiting += passages
+        if self.task is None or self.task.done():
+            self.task = asyncio.ensure_future(self.read())
+
+    async def read(self):
+        while self.waiting:
+            batch, self.waiting = self.waiting, []
+            texts = [passage.text for passage in batch]
+            self.batches.append(texts)
+            await self.may_read.wait()
+            if "deadly" in texts:
+                self.die()
+                return
+            name = self.model.identity["name"]
+            self.found(
+                [
+                    (number, ([Entity(text, name, 0, len(text))], {name: 1.0} if expects else {}))
+                    for number, text, expects in batch
+                ]
+            )
 
     def die(self):
-        """Die while nothing is read."""
+        """Die, whatever is read."""
         self.is_dead = True
         self.died()
 
     def close(self):
+        assert not self.is_closed
         self.is_closed = True
 
 
@@ -71,46 +86,42 @@ async def taken(engine: Engine, waiting: int = 0) -> None:
         await asyncio.sleep(0.01)
 
 
-def test_requests_that_come_together_are_read_in_one_batch(model):
+def test_a_reader_gets_what_comes_while_it_reads_up_to_some_passages_and_characters(model):
     async def work(engine):
         model.may_read.clear()
-        first = engine.submit(["first"])
+        jobs = [engine.submit([text]) for text in ("first", *"abc")]
         await taken(engine)
-        jobs = [engine.submit([f"t{number}"]) for number in range(20)]
+        jobs += [engine.submit(["x"] * 100), engine.submit(["y" * 20_000] * 3)]
+        await taken(engine, 103 - 1)
         model.may_read.set()
-        answers = await asyncio.gather(first.answer, *(job.answer for job in jobs))
-        assert [answer.found[0][0].name for answer in answers] == ["first", *(f"t{number}" for number in range(20))]
+        answers = await asyncio.gather(*(job.answer for job in jobs))
+        assert [answer.found[0][0].name[:5] for answer in answers] == ["first", "a", "b", "c", "x", "yyyyy"]
+        assert [len(answer.found) for answer in answers[4:]] == [100, 3]
 
-    run(model, work)
-    assert [len(batch) for batch in model.batches] == [1, 20]
+    run(model, work, max_batch=10)
+    assert model.batches[0] == ["first", *"abc"]
+    assert 10 < max(map(len, model.batches)) <= 10 + AHEAD
+    assert max(sum(map(len, batch)) for batch in model.batches) <= 25_000
 
 
-def test_after_many_answers_half_as_many_requests_are_waited_for(model):
+def test_of_several_readers_the_one_with_the_least_to_do_gets_a_passage(model):
+    other = Reader()
+
     async def work(engine):
+        engine.add(other)
         model.may_read.clear()
-        first = engine.submit(["first"])
+        other.may_read.clear()
+        jobs = [engine.submit([f"t{number}"]) for number in range(5)]
         await taken(engine)
-        jobs = [engine.submit(["a"]) for _ in range(20)]
+        other.may_read.set()
+        await jobs[1].answer
+        jobs += [engine.submit(["later"]) for _ in range(2)]
+        await taken(engine)
         model.may_read.set()
-        await asyncio.gather(first.answer, *(job.answer for job in jobs))
-        jobs = [engine.submit(["b"]) for _ in range(5)]
-        for _ in range(5):
-            await asyncio.sleep(0)
-        assert engine.waiting == 5
-        jobs += [engine.submit(["b"]) for _ in range(5)]
         await asyncio.gather(*(job.answer for job in jobs))
 
-    run(model, work, max_wait_ms=1000)
-    assert [len(batch) for batch in model.batches] == [1, 20, 10]
-
-
-def test_a_batch_has_so_many_passages_and_characters_at_most(model):
-    async def work(engine):
-        await engine.submit([f"t{number}" for number in range(100)]).answer
-        await engine.submit(["x" * 20_000] * 5).answer
-
-    run(model, work, max_batch=30)
-    assert [len(batch) for batch in model.batches] == [30, 30, 30, 10, 2, 2, 1]
+    run(model, work)
+    assert (model.batches, other.batches) == ([["t0", "t2", "t4"]], [["t1", "t3"], ["later", "later"]])
 
 
 def test_a_large_request_does_not_make_a_small_one_wait_for_its_end(model):

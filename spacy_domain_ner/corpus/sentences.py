@@ -3,9 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spacy_domain_ner.corpus.passage import PART_OF, PART_START, Passage, Span
+
+if TYPE_CHECKING:
+    from spacy.tokenizer import Tokenizer
 
 # A cut is at the end of the match.
 SENTENCE_END = re.compile(
@@ -17,6 +20,9 @@ SENTENCE_END = re.compile(
     r"|[。！？｡][」』”’）]*\s*"
 )
 LINE_END = re.compile(r"\n\s*")
+_WHITE_SPACE = re.compile(r"\s+")
+# Characters before a cut in a run without white space that are read to find where a token begins.
+_TOKENIZED = 1_000
 # Characters of a sentence from which its line ends count as sentence ends: it is a list, a table or a log.
 _LONG_SENTENCE = 1_000
 # What a capital letter or a number often follows within a sentence, and the number of a heading or of an item.
@@ -57,6 +63,28 @@ def cut_at_sentences(passage: Passage, key: bytes, meta: Mapping[str, Any] = {})
     return parts
 
 
+def windows(text: str, longest: int, tokenizer: "Tokenizer | None" = None) -> Iterator[tuple[int, str]]:
+    """Cut a text in windows that do not overlap and leave nothing out.
+
+    A cut is at the last sentence end in the second half of a window; where there is none, at the last line end there;
+    else at the last white space of the window; else before its last token. A token that is longer than a window is cut.
+
+    Args:
+        text: The text.
+        longest: The most characters of a window.
+        tokenizer: The pipeline's tokenizer, which tells where tokens begin; None cuts there where the window ends.
+
+    Yields:
+        The offset at which a window begins, in code points, and its text. A text that is not too long is one window.
+    """
+    start = 0
+    while len(text) - start > longest:
+        end = _find_cut(text, start, start + longest, tokenizer)
+        yield start, text[start:end]
+        start = end
+    yield start, text[start:]
+
+
 def _ends(text: str, spans: list[Span]) -> Iterator[int]:
     """The ends of the text's sentences that no span crosses, the last of them the text's."""
     number = furthest = 0
@@ -93,3 +121,16 @@ def _part(whole: Passage, start: int, end: int, place: Mapping[str, Any]) -> Pas
         whole.text[start:end], moved(whole.spans), meta, whole.extra, unknown=moved(whole.unknown),
         incorrect=moved(whole.incorrect),
     )  # fmt: skip
+
+
+def _find_cut(text: str, start: int, end: int, tokenizer: "Tokenizer | None" = None) -> int:
+    middle = (start + end) // 2
+    for place, first in ((SENTENCE_END, middle), (LINE_END, middle), (_WHITE_SPACE, start)):
+        cuts = [found.end() for found in place.finditer(text, first, end)]
+        if cuts:
+            return cuts[-1]
+    if tokenizer is None:
+        return end
+    first = max(start, end - _TOKENIZED)
+    last_token = tokenizer(text[first:end])[-1]
+    return first + last_token.idx if last_token.idx else end

@@ -12,8 +12,9 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_domain_ner.confidence import expected_entities, find_recognizer, least_confidences, read_calibration
+from spacy_domain_ner.corpus.sentences import windows
 from spacy_domain_ner.errors import UserError
-from spacy_domain_ner.extraction.batches import in_batches, windows
+from spacy_domain_ner.extraction.batches import in_batches
 from spacy_domain_ner.models import load_model, memory_zone, model_identity
 from spacy_domain_ner.reading.records import RefusedError, parse_record, with_text
 from spacy_domain_ner.text import lone_surrogate, trimmed

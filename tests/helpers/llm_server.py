@@ -8,16 +8,20 @@ with LLMServer(script) as server:
 """
 
 import json
+import random
+import re
 import socket
 import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from spacy_domain_ner.corpus import Passage
+from spacy_domain_ner.llm.alignment import words_before
 from spacy_domain_ner.llm.settings import LLMSettings
 
 
@@ -193,3 +197,47 @@ def _handler(server: LLMServer) -> type[BaseHTTPRequestHandler]:
             """Nothing is logged."""
 
     return Handler
+
+
+class Oracle:
+    """A script that answers from gold annotation, with set error rates: it is the same for the same passage.
+
+    A mention is left out with the probability `misses`; with the probability `wrong`, each mention gets a false one
+    beside it: a word of the passage that is not annotated, of the same type. So recall is 1 - misses, and precision
+    (1 - misses) / (1 - misses + wrong).
+    """
+
+    def __init__(
+        self, passages: Iterable[Passage], misses: float = 0.0, wrong: float = 0.0, labels: Iterable[str] = ()
+    ) -> None:
+        self._passages = {passage.text: passage for passage in passages}
+        self._misses, self._wrong, self._labels = misses, wrong, set(labels)
+
+    def __call__(self, asked: Asked) -> Reply:
+        """Answer for the passage that is asked about."""
+        return says({"entities": self.entities(json.loads(asked.user)["passage"])})
+
+    def entities(self, text: str) -> list[dict[str, str]]:
+        """What is answered for a passage; nothing for one that is not known."""
+        passage = self._passages.get(text)
+        if passage is None:
+            return []
+        chance = random.Random(text)
+        items = []
+        free = [
+            (word.start(), word[0])
+            for word in re.finditer(r"\w+", text)
+            if not any(span.start < word.end() and word.start() < span.end for span in passage.spans)
+        ]
+        for span in sorted(passage.spans):
+            if self._labels and span.label not in self._labels:
+                continue
+            if chance.random() >= self._misses:
+                items.append((span.start, span.label, passage.surface(span)))
+            if chance.random() < self._wrong and free:
+                start, word = free.pop(chance.randrange(len(free)))
+                items.append((start, span.label, word))
+        return [
+            {"type": label, "quote": quote, "before": words_before(text, start)}
+            for start, label, quote in sorted(items)
+        ]

@@ -105,8 +105,8 @@ _POLICIES: dict[str, tuple[Any, Any]] = {
         KeepOrDrop,
         typer.Option(
             Policies.partial,
-            help="Binary answers: keep the accepted spans, learn that the rejected ones are wrong, and nothing from "
-            "the rest of the text; or leave them out",
+            help="Binary answers and drafts: keep the accepted spans, learn that the rejected ones are wrong, and "
+            "nothing from the rest of the text; or leave them out",
         ),
     ),
     "empty": (

@@ -63,6 +63,25 @@ def candidates(versions: Sequence[Version], policies: Policies) -> tuple[list[Ve
     return [version for version in counting if latest.get(version.annotator, version) is version], left_out
 
 
+def answers(
+    left_out: Iterable[tuple[Version, Reason]],
+) -> tuple[list[Version], list[tuple[Version, Reason]]]:
+    """Find the versions that say something of single spans, where no version says what the whole passage is.
+
+    Args:
+        left_out: The versions that do not count, each with the reason.
+
+    Returns:
+        The versions of which only a part of the text was judged, with the skipped ones in which suggestions had been
+        removed before; and the others.
+    """
+
+    def judged(version: Version) -> bool:
+        return version.status is Status.PARTIAL or (version.status is Status.SKIPPED and bool(version.rejected))
+
+    return [one for one, _ in left_out if judged(one)], [one for one in left_out if not judged(one[0])]
+
+
 @dataclass(frozen=True)
 class Annotation:
     """What was made of a passage's versions.
@@ -103,7 +122,7 @@ def combine(versions: list[CleanVersion], policy: Annotators) -> tuple[list[Anno
         return [_annotation(chosen)], _difference(versions, differing, chosen)
     kept, undecided = _majority(found)
     unknown = {*undecided, *(part for version in versions for part in version.unknown)}
-    wrong = sorted({span for version in versions for span in version.incorrect} - {*kept})
+    wrong = sorted({span for version in versions for span in version.incorrect}.difference(*found))
     return [Annotation(versions[-1], kept, _without(unknown, kept), wrong)], _difference(
         versions, differing, undecided=undecided
     )

@@ -20,7 +20,7 @@ from spacy_domain_ner.corpus.sentences import cut_at_sentences
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange import offsets
 from spacy_domain_ner.exchange.cleaning import CleanVersion, clean, move_onto, why_unreadable
-from spacy_domain_ner.exchange.combining import candidates, combine, combine_answers
+from spacy_domain_ner.exchange.combining import answers, candidates, combine, combine_answers
 from spacy_domain_ner.exchange.formats import FORMATS
 from spacy_domain_ner.exchange.formats.label_studio_texts import TextFolder
 from spacy_domain_ner.exchange.formats.recognise import describe, find_exports, read, recognise
@@ -310,9 +310,9 @@ class _Import:
         for versions in groups:
             counting, left_out = candidates(versions, self._policies)
             if not counting and self._policies.partial is KeepOrDrop.keep:
-                partial = [version for version, reason in left_out if reason is Reason.PARTIAL]
+                partial, others = answers(left_out)
                 if self._keep_answers(partial):
-                    left_out = [one for one in left_out if one[1] is not Reason.PARTIAL]
+                    left_out = others
             for version, _ in left_out:
                 report.spans["left out"] += len(version.spans) + len(version.refused)
             taken = []
@@ -396,6 +396,10 @@ class _Import:
         accepted: list[Span] = []
         rejected: list[Span] = []
         for version in versions:
+            if version.status is Status.SKIPPED:
+                # What was removed before is wrong; what was left in a skipped passage, nobody has confirmed.
+                report.spans["left out"] += len(version.spans) + len(version.refused)
+                version = replace(version, spans=[], refused=[])
             for raw, found in ((version.spans, accepted), (version.rejected, rejected)):
                 cleaned = clean(replace(version, spans=raw), loose, self._schema, self._votes.get(version.file))
                 if found is rejected:

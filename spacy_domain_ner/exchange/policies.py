@@ -96,8 +96,9 @@ class Policies:
         only_annotators: The people whose versions count; empty for all.
         offset_unit: What the offsets count: "code-points", "utf-16", "utf-8" or "newlines-as-one"; "auto" finds it for
             each span.
-        partial: Passages of which people have judged single spans only, as in Prodigy's binary answers: "keep" or
-            "drop"; kept, the accepted spans are annotated, the rejected ones known to be wrong, and the rest unknown.
+        partial: Passages of which people have judged single spans only, as in Prodigy's binary answers and Label
+            Studio's drafts: "keep" or "drop"; kept, the accepted spans are annotated, the rejected ones known to be
+            wrong, and the rest unknown.
 
     Raises:
         UserError: If a choice does not exist.

@@ -81,8 +81,13 @@ class HuggingFace:
             )
         _check_packages()
         passages = [read_set(path) for path in recipe.sets(JSONL)]
+        if unheard := sum(map(_unheard, passages[0])):
+            print(
+                f"{unheard} rejected suggestion(s) in text of which nothing else is known: this framework does not "
+                "learn from them, as the recognizer of the other configs does"
+            )
         tokenizer, model = _load_base_model(section, _tags(passages), recipe.seed)
-        tagged_sets = [_tagged_windows(tokenizer, model, side, section) for side in passages]
+        tagged_sets = [tagged_windows(tokenizer, model.config.label2id, side, section) for side in passages]
         trainer = _make_trainer(recipe, section, tokenizer, model, tagged_sets, folder, gpu)
         _run(trainer, recipe.config)
         # load_best_model_at_end: by now the trainer's model is the best one.
@@ -94,6 +99,30 @@ class HuggingFace:
         """The token classifier's folder in a trained model."""
         configs = (path for path in model.glob("*/config.json") if (path.parent / "model.safetensors").is_file())
         return next((path.parent for path in configs), None)
+
+
+def tagged_windows(
+    tokenizer: Any, numbers: Mapping[str, int], passages: Sequence[Passage], section: Section
+) -> list[dict[str, Any]]:
+    """Cut passages into windows of word pieces, and tag these.
+
+    Args:
+        tokenizer: The base model's tokenizer.
+        numbers: The number of each tag.
+        passages: The passages.
+        section: The config's section.
+
+    Returns:
+        The windows, as `tagged` gives them, without those that have no tag.
+    """
+    from spacy_domain_ner.components.huggingface_ner import encode
+
+    passages = [_visible(passage) for passage in passages]
+    windows = encode(tokenizer, [passage.text for passage in passages], section.max_length, section.overlap)
+    sides = ((window, passages[window["text"]]) for window in windows)
+    found = [tagged(window, passage.spans, numbers, passage.unknown) for window, passage in sides]
+    # A batch in which no word piece has a tag has a loss that is not a number, which would spoil the model.
+    return [window for window in found if any(label != NO_TAG for label in window["labels"])]
 
 
 def tagged(
@@ -182,14 +211,11 @@ def _load_base_model(section: Section, tags: list[str], seed: int) -> tuple[Any,
     return tokenizer, model
 
 
-def _tagged_windows(tokenizer: Any, model: Any, passages: Sequence[Passage], section: Section) -> list[dict[str, Any]]:
-    from spacy_domain_ner.components.huggingface_ner import encode
-
-    passages = [_visible(passage) for passage in passages]
-    windows = encode(tokenizer, [passage.text for passage in passages], section.max_length, section.overlap)
-    numbers = model.config.label2id
-    sides = ((window, passages[window["text"]]) for window in windows)
-    return [tagged(window, passage.spans, numbers, passage.unknown) for window, passage in sides]
+def _unheard(passage: Passage) -> int:
+    """How many spans are known to be wrong where the tags say nothing: elsewhere, the tags say it."""
+    return sum(
+        any(span.start < part.end and part.start < span.end for part in passage.unknown) for span in passage.incorrect
+    )
 
 
 def _visible(passage: Passage) -> Passage:

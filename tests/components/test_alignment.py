@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from spacy_domain_ner.components.huggingface_ner import HuggingFaceNER, decode, encode, first_pieces
-from spacy_domain_ner.corpus import Span
+from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.text import without_invisible
 from spacy_domain_ner.tokenization import create_customize_tokenizer
-from spacy_domain_ner.training.huggingface import tagged
+from spacy_domain_ner.training.huggingface import Section, tagged, tagged_windows
 
 REASON = "the transformers extra is not installed"
 torch = pytest.importorskip("torch", reason=REASON)
@@ -244,6 +244,17 @@ def test_a_span_that_misses_tokens_is_tagged_by_its_characters(tokenizers, kind)
     ]
     assert [labels[number] for number in touched] == [1, *[2] * (len(touched) - 1)]
     assert {label for number, label in enumerate(labels) if number not in touched} == {0, -100}
+
+
+def test_passages_of_which_nothing_but_rejected_suggestions_is_known_make_no_windows(tokenizers):
+    text = "see checkout now"
+    passages = [
+        Passage(text, unknown=[Span(0, len(text), "")], incorrect=[Span(4, 12, "A")]),
+        Passage(text, [Span(4, 12, "A")], unknown=[Span(0, 3, "")]),
+    ]
+    section = Section(name="tiny", max_length=32, overlap=4)
+    [window] = tagged_windows(tokenizers[KINDS[0]], numbers_of_labels(), passages, section)
+    assert 1 in window["labels"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

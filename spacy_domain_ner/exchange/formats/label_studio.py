@@ -16,6 +16,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.exchange.formats.label_studio_suggestions import changes, suggested_to
 from spacy_domain_ner.exchange.formats.label_studio_texts import (
     Roles,
     TextFolder,
@@ -89,8 +90,9 @@ def read_task(
         texts: Where texts are that the task only refers to.
 
     Yields:
-        Every annotator's version of each text; if there is none, the latest prediction; if there is none either, the
-        text as not annotated. And why a text is refused, beside others that are read.
+        Every annotator's version of each text; if there is none, what the drafts say; if they say nothing, the latest
+        prediction; if there is none either, the text as not annotated. And why a text is refused, beside others that
+        are read.
 
     Raises:
         RefusedError: There is no text.
@@ -120,7 +122,18 @@ def read_task(
 
         for item in annotations:
             skipped = item.get("was_cancelled") is True or item.get("skipped") is True
-            yield version(item, Status.SKIPPED if skipped else Status.COMPLETE)
+            made = version(item, Status.SKIPPED if skipped else Status.COMPLETE)
+            if skipped:
+                _, removed = changes(_results(item), suggested_to(item, predictions))
+                _reject(made, removed, passage)
+            yield made
+        drafts = [] if annotations else _drafts(task, predictions)
+        for draft, removed in drafts:
+            made = version(draft, Status.PARTIAL)
+            _reject(made, removed, passage)
+            if made.spans or made.rejected or made.refused:
+                yield made
+                annotations = [*annotations, draft]
         if not annotations and predictions:
             latest = max(predictions, key=_time) if all(map(_time, predictions)) else predictions[-1]
             yield version(latest, Status.PREDICTED)
@@ -307,7 +320,8 @@ def _strings(data: dict[str, Any], groups: dict[str, list[dict]], folder: TextFo
 
 def _task_parts(task: dict[str, Any]) -> _Parts:
     groups: dict[str, list[dict]] = {}
-    for item in _annotations(task) + _dicts(_list(task, "predictions")):
+    annotations = _annotations(task) or _dicts(_list(task, "drafts"))
+    for item in annotations + _dicts(_list(task, "predictions")):
         for region in filter(_is_span, _results(item)):
             groups.setdefault(_object_of(region), []).append(_value(region))
     # In an annotated dialogue, the turns without a span were read, too.
@@ -325,6 +339,27 @@ def _annotations(task: dict[str, Any]) -> list[dict]:
     annotations = _dicts(_list(task, "annotations", "completions"))
     # In an export of single annotations, the task itself is the annotation.
     return [task] if not annotations and isinstance(task.get("result"), list) else annotations
+
+
+def _drafts(task: dict[str, Any], predictions: list[dict]) -> list[tuple[dict, list[dict]]]:
+    """The drafts of a task, each with only what somebody drew or changed, and the suggestions that are gone from it."""
+    found = []
+    for draft in _dicts(_list(task, "drafts")):
+        if draft.get("annotation") is None:
+            made, removed = changes(_results(draft), suggested_to(draft, predictions))
+            found.append(
+                ({**draft, "result": made, "completed_by": draft.get("user", draft.get("completed_by"))}, removed)
+            )
+    return found
+
+
+def _reject(version: Version, removed: list[dict], passage: _Text) -> None:
+    """Add the suggestions that an annotator has removed."""
+    apart = Version(version.text)
+    _add_regions(apart, removed, passage)
+    version.rejected = apart.spans
+    if apart.spans:
+        version.ignored["rejected suggestion"] = len(apart.spans)
 
 
 def _object_of(region: dict) -> str:

@@ -21,6 +21,7 @@ from spacy_domain_ner.text import trimmed
 TEXT = "Redis is down since Kafka restarted"
 REDIS, KAFKA = ("Redis", "INFRA"), ("Kafka", "INFRA")
 ADDRESS = "https://example.org/" + "a" * 80
+PARTLY = "annotated in part only: the rest of the text is unknown"
 REST = {"annotator": 1, "annotation_id": 7, "created_at": "2026-03-01T10:00:00Z", "lead_time": 2.5}
 REST["updated_at"] = REST["created_at"]
 
@@ -209,7 +210,10 @@ def test_a_task_without_a_text_is_refused_with_its_id(imported, data, reason):
     [
         pytest.param(task(), "not annotated", id="no annotation"),
         pytest.param(task(predictions=[3]), "not annotated", id="predictions as numbers"),
-        pytest.param(task(drafts=[annotation(region(0, 5))]), "not annotated", id="a draft only"),
+        pytest.param(task(drafts=[annotation(region(0, 5))]), PARTLY, id="a draft only"),
+        pytest.param(task(drafts=[annotation()]), "not annotated", id="an empty draft"),
+        pytest.param(task(drafts=[annotation(region(0, 5), annotation=4)]), "not annotated", id="a draft of a change"),
+        pytest.param(task(drafts=[3]), "not annotated", id="drafts as numbers"),
         pytest.param(task(annotation(region(0, 5), was_cancelled=True)), "skipped by the annotator", id="skipped"),
         pytest.param(
             {"id": 1, "data": {"text": TEXT}, "completions": [annotation(skipped=True)]}, "skipped by the annotator",
@@ -222,6 +226,82 @@ def test_what_nobody_annotated_is_left_out_and_counted(imported, content, status
     result = imported([content])
     assert result.passages == []
     assert result.report.reasons == {status: 1}
+
+
+DOWN = region(9, 13)
+SUGGESTED = {"id": 5, "model_version": "m", "result": [region(0, 5), DOWN, region(20, 25)]}
+
+
+@pytest.mark.parametrize(
+    ("content", "mentions", "incorrect"),
+    [
+        pytest.param(
+            task(drafts=[annotation(region(0, 5), region(20, 25))], predictions=[SUGGESTED]),
+            [], [Span(9, 13, "INFRA")], id="one is gone from a draft, the others may be unread",
+        ),
+        pytest.param(
+            task(drafts=[annotation(region(0, 5), {**DOWN, "value": {**DOWN["value"], "start": 6}})],
+                 predictions=[{**SUGGESTED, "result": [region(0, 5), DOWN]}]),
+            [("is down", "INFRA")], [], id="a suggestion was made longer: what overlaps it is wrong anyway",
+        ),
+        pytest.param(
+            task(drafts=[annotation(region(0, 5, "SERVICE"))], predictions=[{**SUGGESTED, "result": [region(0, 5)]}]),
+            [("Redis", "SERVICE")], [], id="a suggestion was given another type: only that the new one is right",
+        ),
+        pytest.param(
+            task(drafts=[annotation(parent_prediction=5)],
+                 predictions=[SUGGESTED, {"id": 6, "result": [region(0, 8)]}]),
+            [], [Span(0, 5, "INFRA"), Span(9, 13, "INFRA"), Span(20, 25, "INFRA")], id="all were removed",
+        ),
+        pytest.param(
+            task(annotation(region(0, 5), was_cancelled=True), predictions=[SUGGESTED]), [],
+            [Span(9, 13, "INFRA"), Span(20, 25, "INFRA")], id="a skipped task confirms nothing",
+        ),
+        pytest.param(
+            task(annotation(region(0, 5), was_cancelled=True, prediction=SUGGESTED), predictions=[5]), [],
+            [Span(9, 13, "INFRA"), Span(20, 25, "INFRA")], id="the annotation brings what had been filled in",
+        ),
+        pytest.param(
+            task(drafts=[annotation(region(6, 8), region(20, 25))]), [("is", "INFRA"), KAFKA], [],
+            id="a draft in which nothing had been filled in",
+        ),
+    ],
+)  # fmt: skip
+def test_what_was_done_to_suggestions_is_learned_from_though_the_task_is_not_finished(
+    imported, content, mentions, incorrect
+):
+    result = imported([content], policies=Policies(partial=KeepOrDrop.keep))
+    (passage,) = result.passages
+    assert (*result.mentions, passage.incorrect) == (mentions, incorrect)
+    assert passage.is_training_only
+    assert sum(part.end - part.start for part in passage.unknown) == len(TEXT) - sum(len(name) for name, _ in mentions)
+    spans = result.report.spans
+    assert spans["read"] == spans["kept"] + spans["left out"] + spans["merged"] + spans["refused"]
+    assert result.report.reasons == {}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(task(annotation(was_cancelled=True), predictions=[SUGGESTED]), id="skipped, and never begun"),
+        pytest.param(task(annotation(region(30, 34), was_cancelled=True)), id="skipped, without suggestions"),
+        pytest.param(
+            task(drafts=[annotation(*SUGGESTED["result"])], predictions=[SUGGESTED]), id="nothing was changed"
+        ),
+        pytest.param(task(drafts=[annotation()], predictions=[SUGGESTED]), id="an empty draft of somebody's own"),
+    ],
+)
+def test_suggestions_that_nobody_touched_are_not_learned_from(imported, content):
+    result = imported([content], policies=Policies(partial=KeepOrDrop.keep))
+    assert result.passages == []
+
+
+def test_a_finished_annotation_counts_alone_and_says_what_the_whole_text_is(imported):
+    content = task(annotation(region(0, 5), parent_prediction=5), predictions=[SUGGESTED])
+    content["drafts"] = [annotation(region(20, 25))]
+    result = imported([content], policies=Policies(partial=KeepOrDrop.keep))
+    (passage,) = result.passages
+    assert (result.mentions, passage.unknown, passage.incorrect) == ([[REDIS]], [], [])
 
 
 def test_an_annotation_without_a_span_says_that_there_is_no_entity(imported):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from spacy.attrs import IS_SPACE, LOWER
 from spacy.language import Language
 
-from spacy_domain_ner.confidence.prediction import UNCERTAINTY, before_recognizer, recognizer_with
+from spacy_domain_ner.confidence.prediction import UNCERTAINTY, before_recognizer, present, recognizer_with
 from spacy_domain_ner.models import memory_zone
 
 # A word counts as doubtful from this entropy, in nats: 0.05 is a chance of one in a hundred to be wrong.
@@ -83,7 +83,7 @@ def read_doubts(
 def _read(
     nlp: Language, name: str, texts: Iterator[str], weights: Mapping[str, float], batch_size: int
 ) -> Iterator[Doubts]:
-    recognizer: Any = nlp.get_pipe(name)
+    recognizer = present(nlp, name, UNCERTAINTY)
     worth = numpy.array([weights.get(label, 1.0) for label in recognizer.labels])
     while batch := list(islice(texts, batch_size)):
         # The whole batch before anything is given away: the zone must not stay open while a caller works.

@@ -99,13 +99,34 @@ def recognizer_with(nlp: Language, method: str) -> str:
         UserError: There is none.
     """
     name = _recognizer(nlp)
-    if name is None or not hasattr(nlp.get_pipe(name), method):
+    if name is None or not hasattr(present(nlp, name, method), method):
         raise UserError(*_can_not_tell(nlp, name, method))
     return name
 
 
-def _expected_entities(nlp: Language, name: str, texts: Iterator[str]) -> Iterator[dict[str, float]]:
+def present(nlp: Language, name: str, method: str) -> Any:
+    """Give a recognizer, in the form that this version has.
+
+    A package brings a copy of its recognizer's class, which may lack methods that came later. What the model has
+    learned is the same.
+
+    Args:
+        nlp: The model.
+        name: The recognizer's name.
+        method: The method that it must have.
+    """
     recognizer: Any = nlp.get_pipe(name)
+    if hasattr(recognizer, method) or nlp.get_pipe_meta(name).factory != OWN_FACTORY:
+        return recognizer
+    from spacy_domain_ner.components.biluo_ner import BiluoNER
+
+    made = BiluoNER(nlp.vocab, recognizer.model, name)
+    made.cfg = recognizer.cfg
+    return made
+
+
+def _expected_entities(nlp: Language, name: str, texts: Iterator[str]) -> Iterator[dict[str, float]]:
+    recognizer = present(nlp, name, EXPECTED)
     while batch := list(islice(texts, BATCH)):
         yield from recognizer.expected(before_recognizer(nlp, name, batch))
 
@@ -122,7 +143,7 @@ def _can_not_tell(nlp: Language, name: str | None, method: str) -> tuple[str, st
         )
     return (
         f"This model was packaged by an earlier version, whose recognizer does not say {what}",
-        "Package it again with this version.",
+        f"Name the model's folder and not its package: {nlp.path}",
     )
 
 

@@ -4,8 +4,9 @@ import pytest
 import spacy
 from helpers.memorized import memorized
 
-from spacy_domain_ner.components.biluo_ner import FACTORY
+from spacy_domain_ner.components.biluo_ner import FACTORY, BiluoNER
 from spacy_domain_ner.confidence.doubts import read_doubts
+from spacy_domain_ner.confidence.prediction import expected_entities
 from spacy_domain_ner.errors import UserError
 
 
@@ -24,6 +25,26 @@ def test_a_doubtful_word_has_its_place_and_type_and_counts_by_the_type(make_pass
         0,
         0,
     ]
+
+
+def test_a_package_of_an_earlier_version_tells_what_it_is_unsure_of_too(make_passages, monkeypatch):
+    nlp = memorized(FACTORY, make_passages(), steps=2)
+    text = "Redis and checkout-api"
+    [now], expected = read_doubts(nlp, [text]), [*expected_entities(nlp, [text])]
+
+    class Earlier(BiluoNER):
+        """The class that such a package brings."""
+
+        @property
+        def uncertainty(self):
+            raise AttributeError
+
+        expected = uncertainty
+
+    monkeypatch.setattr(nlp.get_pipe("ner"), "__class__", Earlier)
+    [before] = read_doubts(nlp, [text])
+    assert before.doubts == now.doubts
+    assert [*expected_entities(nlp, [text])] == expected
 
 
 @pytest.mark.parametrize(("factory", "message"), [("ner", "how unsure it is"), ("entity_ruler", "no recognizer that")])

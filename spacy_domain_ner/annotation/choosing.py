@@ -19,10 +19,12 @@ from spacy_domain_ner.annotation.candidates import Candidate
 from spacy_domain_ner.annotation.labelled import Labelled
 from spacy_domain_ner.confidence.doubts import Doubt
 from spacy_domain_ner.confidence.learning import WORDS_PER_PASSAGE
-from spacy_domain_ner.text import without_invisible
+from spacy_domain_ner.text import shorten, without_invisible
 
 # A form counts as unsure in the reason from this entropy of one of its words: one chance in ten to be wrong.
 UNSURE = 0.3
+# So many forms of a type are named in the reason, each shortened to so many characters.
+NAMED, LONGEST_FORM = 3, 40
 # How often the pool must have a word for it to be one that the model will meet again.
 OFTEN = 3
 # Pools with fewer passages do not tell which words are frequent.
@@ -129,30 +131,35 @@ def _greedy(prepared: Sequence[Prepared], accepts: Accepts) -> Iterator[Scored]:
 
 
 def reason_of(candidate: Candidate, known: Labelled, wanted: Callable[[str], bool] = lambda label: True) -> str:
-    """Say in words why a passage was chosen: "3 unsure SERVICE, 2 forms never seen".
+    """Say in words why a passage was chosen: "2 unsure SERVICE (Kafka, mail-job), 1 form never seen".
 
     Args:
         candidate: The passage, with its doubts.
         known: The labelled passages, whose names are those that were seen.
-        wanted: Whether a type was aimed at; the others are not told.
+        wanted: Whether a type was aimed at; the others are told only where no form is likeliest of such a type.
     """
-    forms = [form for form in _forms(candidate) if wanted(form[1])]
+    forms = [*_forms(candidate)]
+    # What has letters or digits, where anything has.
+    forms = [form for form in forms if any(map(str.isalnum, form[0]))] or forms
+    forms = [form for form in forms if wanted(form[1])] or forms
     unsure = [form for form in forms if form[2] >= UNSURE] or forms
-    counts = Counter(label for _, label, _ in unsure)
-    parts = [f"{count} unsure {label}" for label, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+    of_type: dict[str, dict[str, str]] = {}
+    for form, label, _ in unsure:
+        of_type.setdefault(label, {}).setdefault(form.lower(), shorten(form, LONGEST_FORM))
+    parts = []
+    for label, named in sorted(of_type.items(), key=lambda item: (-len(item[1]), item[0])):
+        more = ", ..." if len(named) > NAMED else ""
+        parts.append(f"{len(named)} unsure {label} ({', '.join([*named.values()][:NAMED])}{more})")
     if known.names:
-        new = len({name for name, _, _ in unsure if name not in known.names})
+        new = len({form for named in of_type.values() for form in named} - known.names)
         parts += [f"{new} form{'s' if new > 1 else ''} never seen"] if new else []
     return ", ".join(parts)
 
 
 def _forms(candidate: Candidate) -> Iterator[tuple[str, str, float]]:
-    """The runs of doubtful words: the form in lower case, its likeliest type, and its highest entropy."""
+    """The runs of doubtful words: the form, its likeliest type, and its highest entropy."""
     numbered = enumerate(candidate.doubts)
     for _, run in groupby(numbered, key=lambda item: item[1].token - item[0]):
         doubts = [doubt for _, doubt in run]
-        if not any(character.isalnum() for character in candidate.passage.text[doubts[0].start : doubts[-1].end]):
-            continue
         most = max(doubts, key=lambda doubt: doubt.entropy)
-        form = without_invisible(candidate.passage.text[doubts[0].start : doubts[-1].end])
-        yield form.lower(), most.label, most.entropy
+        yield without_invisible(candidate.passage.text[doubts[0].start : doubts[-1].end]), most.label, most.entropy

@@ -7,31 +7,23 @@ labelled blind, and are what the next model is measured by.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import tee
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy
-
-from spacy_domain_ner.annotation.candidates import Best, Candidate, key_of
-from spacy_domain_ner.annotation.choosing import (
-    WordCounts,
-    by_doubts,
-    by_vocabulary,
-    reason_of,
-    score_of,
-    word_of,
-)
-from spacy_domain_ner.annotation.junk import why_junk
-from spacy_domain_ner.annotation.labelled import Labelled, read_labelled, source_of
-from spacy_domain_ner.annotation.stopping import Gain, expected_gains, labelling_hours, remember
-from spacy_domain_ner.confidence.doubts import read_doubts
-from spacy_domain_ner.confidence.prediction import UNCERTAINTY, expected_entities, recognizer_with
+from spacy_domain_ner.annotation.accepting import Accepting
+from spacy_domain_ner.annotation.candidates import Candidate
+from spacy_domain_ner.annotation.choosing import by_doubts, by_vocabulary, reason_of
+from spacy_domain_ner.annotation.labelled import Labelled, read_labelled
+from spacy_domain_ner.annotation.pool import PoolReader
+from spacy_domain_ner.annotation.selected import SELECTED, Selected, Selection
+from spacy_domain_ner.annotation.stopping import expected_gains, labelling_hours, remember
+from spacy_domain_ner.annotation.type_weights import read_metrics, type_weights
+from spacy_domain_ner.confidence.prediction import expected_entities
 from spacy_domain_ner.corpus.jsonl import Refusal, to_record
-from spacy_domain_ner.corpus.passage import BLIND, TRAINING_ONLY, Passage
-from spacy_domain_ner.errors import UserError, reason
+from spacy_domain_ner.corpus.passage import BLIND, TRAINING_ONLY
+from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.gates import GATE
 from spacy_domain_ner.exchange.tasks import stream_to_label
 from spacy_domain_ner.files import at_work, replacing
@@ -41,72 +33,9 @@ from spacy_domain_ner.reading.texts import find_texts
 if TYPE_CHECKING:
     from spacy.language import Language
 
-# The key of `meta` that says why a passage was chosen.
-SELECTED = "selected"
 RANDOM_SHARE, PER_SOURCE, MAX_WORDS = 0.1, 2, 300
 # Without a model, half of the passages are drawn at random: something has to be measured by.
 FIRST_RANDOM_SHARE = 0.5
-# The pool's best passages that are kept for the choice: so many times those that are wanted, and at least so many.
-CANDIDATES, FEWEST_CANDIDATES = 20, 2_000
-# Passages with the same leading word that are kept: each one chosen halves what the word is worth.
-PER_LEAD = 20
-# A type that has reached its gate counts this much of one that has no F1 at all.
-LEAST_WEIGHT = 0.1
-# What `extract` adds to a record.
-_OF_EXTRACT = ("entities", "expected", "model")
-# Passages that are read without a model at a time.
-_BATCH = 256
-
-
-@dataclass(frozen=True)
-class Selected:
-    """A passage to label next.
-
-    Attributes:
-        passage: The passage, as it is written.
-        reason: Why it was chosen, in words; "" where it was drawn at random.
-        score: How much there is to be learned from it, for each word that is read; 0 where it was drawn at random.
-        words: How many words it has.
-    """
-
-    passage: Passage
-    reason: str
-    score: float
-    words: int
-
-    @property
-    def is_random(self) -> bool:
-        """Whether it was drawn at random, to be labelled blind."""
-        return not self.reason
-
-
-@dataclass
-class Selection:
-    """What was chosen from a pool.
-
-    Attributes:
-        chosen: The passages, those that teach most first, then those drawn at random.
-        read: How many passages the pool has.
-        left_out: How many of them can't be chosen, by the reason.
-        refusals: The lines and files that could not be read; the first ones of them.
-        refused: How many there are.
-        weights: What it counts to learn each type, 1 for the weakest one.
-        mentions: How many mentions of each type the model expects in the chosen passages.
-        hours: How long they take to label, as an estimate.
-        gains: What they are likely to gain for each type of which enough is known.
-        notes: What the user should know, a sentence each.
-    """
-
-    chosen: list[Selected] = field(default_factory=list)
-    read: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
-    refusals: list[Refusal] = field(default_factory=list)
-    refused: int = 0
-    weights: dict[str, float] = field(default_factory=dict)
-    mentions: dict[str, float] = field(default_factory=dict)
-    hours: float = 0.0
-    gains: list[Gain] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 def select_passages(
@@ -177,7 +106,7 @@ def select_passages(
     elif [*types]:
         raise UserError("Without a `model` nobody knows where the types are", "Name a `model`, or leave out `types`.")
     share = random_share if random_share is not None else FIRST_RANDOM_SHARE if nlp is None else RANDOM_SHARE
-    reader = _PoolReader(found, known, language or (nlp.lang if nlp is not None else "en"), max_words, seed, size)
+    reader = PoolReader(found, known, language or (nlp.lang if nlp is not None else "en"), max_words, seed, size)
     total, done = 0, 0
 
     def advance(read: int) -> None:
@@ -205,136 +134,9 @@ def select_passages(
     return found
 
 
-def type_weights(
-    nlp: "Language", types: Iterable[str] = (), metrics: str | Path | None = None, gate: float = GATE
-) -> dict[str, float]:
-    """Say what it counts to learn each type of a model.
-
-    Args:
-        nlp: The model.
-        types: The types to learn, which count 1; the others count 0. None are named: all count.
-        metrics: The figures of the last evaluation. A type counts by what its F1 lacks to the gate, and a little where
-            it has reached it; the weakest one counts 1. None: all count 1.
-        gate: The F1 to reach.
-
-    Raises:
-        UserError: The model does not have a type, or the figures can't be read.
-    """
-    labels, wanted = labels_of(nlp), [*types]
-    if unknown := [label for label in wanted if label not in labels]:
-        raise UserError(
-            f"The model does not know the type {unknown[0]!r} in `types`", f"It knows: {', '.join(sorted(labels))}"
-        )
-    if wanted:
-        return {label: float(label in wanted) for label in labels}
-    if metrics is None:
-        return dict.fromkeys(labels, 1.0)
-    of_types = read_metrics(metrics)["types"]
-    lacks = {label: max(0.0, gate - (of_types.get(label, {}).get("f1") or 0.0)) for label in labels}
-    most = max(lacks.values(), default=0.0) or 1.0
-    return {label: round(max(LEAST_WEIGHT, lack / most), 3) for label, lack in lacks.items()}
-
-
-def labels_of(nlp: "Language") -> tuple[str, ...]:
-    """The types that a model's recognizer finds."""
-    labels: tuple[str, ...] = nlp.get_pipe(recognizer_with(nlp, UNCERTAINTY)).labels
-    return labels
-
-
-def read_metrics(path: str | Path) -> dict[str, Any]:
-    """Read the figures of an evaluation.
-
-    Raises:
-        UserError: The file is missing or is something else.
-    """
-    try:
-        figures = json.loads(Path(path).read_bytes())
-        if all(isinstance(one, dict) for one in figures["types"].values()):
-            return figures
-    except OSError as error:
-        raise UserError(f"Can't read `metrics` {path}: {reason(error)}", "`domain-ner evaluate` writes it.") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        pass
-    raise UserError(f"{path} does not hold the figures of an evaluation", "`domain-ner evaluate` writes `metrics`.")
-
-
-class _PoolReader:
-    """Reads a pool once: the best passages, some random ones, how often it has each word, and what is left out."""
-
-    def __init__(self, found: Selection, known: Labelled, language: str, max_words: int, seed: int, size: int) -> None:
-        self._found, self._known = found, known
-        self._language, self._max_words, self._seed = language, max_words, seed
-        most = max(FEWEST_CANDIDATES, CANDIDATES * size)
-        self.counts = WordCounts()
-        self.best = Best(most, PER_LEAD)
-        # The order of a hash is a random one.
-        self.drawn = Best(most)
-
-    def refuse(self, refusals: Iterable[Refusal]) -> None:
-        for refusal in refusals:
-            self._found.refused += not refusal.skipped
-            if not refusal.skipped and len(self._found.refusals) < _BATCH:
-                self._found.refusals.append(refusal)
-            elif refusal.skipped:
-                self._found.left_out["rejected or skipped by an annotator"] += 1
-
-    def good(self, lines: Iterable[Passage | Refusal]) -> Iterator[Passage]:
-        """The passages that may be chosen."""
-        for line in lines:
-            if isinstance(line, Refusal):
-                self.refuse([line])
-                continue
-            self._found.read += 1
-            why = why_junk(line.text, self._language, self._known.script, self._max_words)
-            if not why and key_of(line.text) in self._known.texts:
-                why = "labelled already"
-            if why:
-                self._found.left_out[why] += 1
-            else:
-                yield _as_passage(line)
-
-    def read(self, passages: Iterator[Passage], nlp: "Language | None") -> None:
-        if nlp is None:
-            for passage in passages:
-                lower = _hashes(passage.text)
-                self.counts.add(lower)
-                self._draw(Candidate(passage, key_of(passage.text, self._seed), len(lower), (), lower))
-            return
-        passages, read = tee(passages)
-        found = read_doubts(nlp, (passage.text for passage in read), self._found.weights)
-        for passage, doubts in zip(passages, found, strict=True):
-            self.counts.add(doubts.lower)
-            candidate = Candidate(passage, key_of(passage.text), doubts.words, doubts.doubts, doubts.lower)
-            score = score_of(doubts.gain, doubts.words)
-            if score <= 0:
-                self._found.left_out["the model is sure of each word"] += 1
-            elif self.best.takes(score, candidate.key):
-                most = max(doubts.doubts, key=lambda doubt: doubt.gain)
-                self.best.add(score, word_of(passage.text, most), candidate)
-            self._draw(replace(candidate, key=key_of(passage.text, self._seed), doubts=()))
-
-    def _draw(self, candidate: Candidate) -> None:
-        self.drawn.add(0.0, "", candidate)
-
-
-def _as_passage(passage: Passage) -> Passage:
-    """A passage of the pool without what `extract` has added; its source is the line where `extract` read one."""
-    extra = {key: value for key, value in passage.extra.items() if key not in _OF_EXTRACT}
-    meta = dict(passage.meta)
-    if "entities" in passage.extra and "source" in meta and isinstance(meta.get("line"), int):
-        meta["source"] = f"{Path(str(meta['source'])).name}:{meta.pop('line')}"
-    return replace(passage, meta=meta, extra=extra)
-
-
-def _hashes(text: str) -> Any:
-    from spacy.strings import get_string_id
-
-    return numpy.array([get_string_id(word.lower()) for word in text.split()], "u8")
-
-
 def _choose(
     found: Selection,
-    reader: _PoolReader,
+    reader: PoolReader,
     known: Labelled,
     nlp: "Language | None",
     size: int,
@@ -342,7 +144,7 @@ def _choose(
     per_source: int,
 ) -> None:
     """Choose among the candidates: at random first, then those that teach most."""
-    accepting = _Accepting(found, known, per_source)
+    accepting = Accepting(found, known, per_source)
     drawn = reader.drawn.best()
     at_random = round(min(size, len(drawn)) * share)
     stratified = _by_length(drawn, at_random) if nlp is None else drawn
@@ -369,49 +171,6 @@ def _choose(
     if copies:
         found.left_out["the same text again"] += copies
     _note_size(found, size, per_source)
-
-
-class _Accepting:
-    """Says whether a candidate can be chosen beside those that were."""
-
-    def __init__(self, found: Selection, known: Labelled, per_source: int) -> None:
-        self._found, self._known, self._per_source = found, known, per_source
-        self._of_source: Counter[str] = Counter()
-        self._texts: set[bytes] = set()
-        self._random_sources: set[str] = set()
-
-    def random(self, one: Candidate) -> bool:
-        source = source_of(one.passage)
-        # Passages of a source stay together: those for training only could not be trained on any more.
-        if source in self._known.targeted or not self._take(one, source):
-            return False
-        self._random_sources.add(source)
-        return True
-
-    def targeted(self, one: Candidate) -> bool:
-        source = source_of(one.passage)
-        if key_of(one.passage.text) in self._texts:
-            return False
-        for sources, why in ((self._known.held_out, "is held out"), (self._random_sources, "was drawn from at random")):
-            if source and source in sources:
-                self._found.left_out[f"its source {why}, for the evaluation"] += 1
-                return False
-        return self._take(one, source)
-
-    def _take(self, one: Candidate, source: str) -> bool:
-        key = key_of(one.passage.text)
-        if key in self._texts:
-            return False
-        if source and self._of_source[source] >= self._per_source:
-            self._found.left_out[f"{self._per_source} of its source are chosen"] += 1
-            return False
-        if self._known.near.has_like(one.passage.text):
-            self._found.left_out["nearly the same as another one"] += 1
-            return False
-        self._known.near.add(one.passage.text)
-        self._texts.add(key)
-        self._of_source[source] += 1
-        return True
 
 
 def _by_length(candidates: Sequence[Candidate], wanted: int) -> list[Candidate]:

@@ -13,7 +13,7 @@ from spacy_domain_ner.cli._progress import progress_bar
 from spacy_domain_ner.text import shorten
 
 if TYPE_CHECKING:
-    from spacy_domain_ner.annotation.selection import Selection
+    from spacy_domain_ner.annotation.selected import Selection
 
 SHOWN = 10
 LABELLED, METRICS = Path("assets/annotations.jsonl"), Path("metrics/metrics.json")

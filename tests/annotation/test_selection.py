@@ -8,11 +8,12 @@ import pytest
 from helpers.memorized import memorized
 from spacy.language import Language
 
-from spacy_domain_ner.annotation import selection as selection_module
+from spacy_domain_ner.annotation import pool as pool_module
 from spacy_domain_ner.annotation.candidates import Best, Candidate, key_of
 from spacy_domain_ner.annotation.junk import why_junk
 from spacy_domain_ner.annotation.near_duplicates import NearDuplicates
-from spacy_domain_ner.annotation.selection import select_passages, type_weights
+from spacy_domain_ner.annotation.selection import select_passages
+from spacy_domain_ner.annotation.type_weights import type_weights
 from spacy_domain_ner.components.biluo_ner import FACTORY
 from spacy_domain_ner.corpus import Passage, write_passages
 from spacy_domain_ner.corpus.split import split
@@ -69,8 +70,8 @@ def test_chosen_passages_say_why_and_are_for_training_and_random_ones_are_blind(
 @pytest.mark.parametrize("with_model", [True, False])
 def test_the_choice_does_not_depend_on_the_order_of_the_pool(nlp, tmp_path, with_model, monkeypatch):
     # So few that candidates are put out.
-    monkeypatch.setattr(selection_module, "FEWEST_CANDIDATES", 20)
-    monkeypatch.setattr(selection_module, "CANDIDATES", 2)
+    monkeypatch.setattr(pool_module, "FEWEST_CANDIDATES", 20)
+    monkeypatch.setattr(pool_module, "CANDIDATES", 2)
     lines = texts(300)
     records = [json.dumps({"text": text, "id": number}) + "\n" for number, text in enumerate([*lines, *lines[:50]])]
     chosen = []

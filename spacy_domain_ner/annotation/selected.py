@@ -3,9 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from spacy_domain_ner.annotation.stopping import Gain
 from spacy_domain_ner.corpus.jsonl import Refusal
 from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.evaluation.gains import Gain
 
 # The key of `meta` that says why a passage was chosen.
 SELECTED = "selected"

@@ -18,12 +18,13 @@ from spacy_domain_ner.annotation.choosing import by_doubts, by_vocabulary, reaso
 from spacy_domain_ner.annotation.labelled import Labelled, read_labelled
 from spacy_domain_ner.annotation.pool import PoolReader
 from spacy_domain_ner.annotation.selected import SELECTED, Selected, Selection
-from spacy_domain_ner.annotation.stopping import expected_gains, labelling_hours, remember
+from spacy_domain_ner.annotation.stopping import expected_gains, remember
 from spacy_domain_ner.annotation.type_weights import read_metrics, type_weights
 from spacy_domain_ner.confidence.prediction import expected_entities
 from spacy_domain_ner.corpus.jsonl import Refusal, to_record
 from spacy_domain_ner.corpus.passage import BLIND, TRAINING_ONLY
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.evaluation.gains import labelling_hours
 from spacy_domain_ner.evaluation.gates import GATE
 from spacy_domain_ner.exchange.tasks import stream_to_label
 from spacy_domain_ner.files import at_work, replacing

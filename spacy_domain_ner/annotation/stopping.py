@@ -7,59 +7,17 @@ enough of them, else off the learning curve.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import exp, log, log2
+from math import log2
 from pathlib import Path
 from typing import Any
 
+from spacy_domain_ner.evaluation.gains import Gain, errors, points_after
 from spacy_domain_ner.files import replacing
 
-# An estimate of the time in seconds: to open a passage, to read a word, to mark a mention.
-SECONDS_PER_PASSAGE, SECONDS_PER_WORD, SECONDS_PER_MENTION = 3.0, 0.25, 3.0
 # Fewer points of F1 by the next passages, for each type, and it is time to stop.
 WORTH_IT = 0.5
 # So many evaluations, each after further passages, tell how F1 grows.
 FEWEST_RUNS = 3
-_HIGHEST = 0.995
-
-
-@dataclass(frozen=True)
-class Gain:
-    """What the next passages are likely to gain for a type.
-
-    Attributes:
-        label: The type.
-        f1: Its F1 today.
-        points: By how many points, hundredths of F1, it is likely to rise.
-        hours: How long the passages take to label.
-        by_batches: Whether the batches before say so; else it is the learning curve.
-    """
-
-    label: str
-    f1: float
-    points: float
-    hours: float
-    by_batches: bool
-
-    @property
-    def per_hour(self) -> float:
-        """Points for an hour of labelling."""
-        return self.points / self.hours if self.hours else 0.0
-
-    def __str__(self) -> str:
-        return f"{self.label}: {self.points:.1f} points of F1 ({self.f1:.2f} today), {self.per_hour:.1f} for an hour"
-
-
-def labelling_hours(passages: int, words: int, mentions: float) -> float:
-    """Estimate how long labelling takes.
-
-    Args:
-        passages: How many passages there are.
-        words: How many words they have.
-        mentions: How many mentions there are to mark.
-    """
-    seconds = SECONDS_PER_PASSAGE * passages + SECONDS_PER_WORD * words + SECONDS_PER_MENTION * mentions
-    return seconds / 3600
 
 
 def expected_gains(
@@ -86,16 +44,14 @@ def expected_gains(
             continue
         points = [(one["labelled"], one["f1"][label]) for one in history if label in one["f1"]]
         if len(points) >= FEWEST_RUNS:
-            rise, before = _rise_per_doubling(points), points[-1][0]
-            doublings = log2((before + passages) / before)
+            before, more, rise = points[-1][0], float(passages), _rise_per_doubling(points)
         elif label in forecasts and forecasts[label]["mentions"] > 0:
             one = forecasts[label]
-            rise = _errors(one["doubled"][0]) - _errors(one["f1"])
-            doublings = log2((one["mentions"] + mentions[label]) / one["mentions"])
+            before, more, rise = one["mentions"], mentions[label], errors(one["doubled"][0]) - errors(one["f1"])
         else:
             continue
-        after = 1 - exp(-(_errors(today) + max(0.0, rise) * doublings))
-        found.append(Gain(label, today, 100 * max(0.0, after - today), hours, len(points) >= FEWEST_RUNS))
+        points_more = points_after(today, rise, before, more)
+        found.append(Gain(label, today, points_more, hours, len(points) >= FEWEST_RUNS))
     return found
 
 
@@ -147,11 +103,7 @@ def read_history(path: Path) -> list[dict[str, Any]]:
 def _rise_per_doubling(points: Sequence[tuple[int, float]]) -> float:
     """The slope of the line through the last points: by how much -log(1 - F1) rises with each doubling."""
     last = points[-FEWEST_RUNS:]
-    xs, ys = [log2(count) for count, _ in last], [_errors(f1) for _, f1 in last]
+    xs, ys = [log2(count) for count, _ in last], [errors(f1) for _, f1 in last]
     mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
     spread = sum((x - mean_x) ** 2 for x in xs)
     return sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / spread if spread else 0.0
-
-
-def _errors(f1: float) -> float:
-    return -log(1 - min(f1, _HIGHEST))

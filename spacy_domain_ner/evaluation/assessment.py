@@ -15,6 +15,7 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.analysis import Analysis, Predicted, Result, analyse, predict
 from spacy_domain_ner.evaluation.bootstrap import Estimate
 from spacy_domain_ner.evaluation.forecasts import Forecast, LearningCurve
+from spacy_domain_ner.evaluation.gains import BATCH, Gain, gains_at_random
 from spacy_domain_ner.evaluation.gates import Gates
 from spacy_domain_ner.evaluation.label_issues import Inconsistency, Suspect
 from spacy_domain_ner.evaluation.progress import Progress, compare_runs, in_words
@@ -65,6 +66,8 @@ class Assessment(Analysis):
         groups: The score of each value of a `meta` key, for the keys that divide the passages into a few groups.
         gates: The F1 values that a type is judged by.
         curve: How F1 grows with the number of examples; None where it was not measured.
+        gains: What the next 100 passages, drawn at random, are likely to gain for each type, by the curve; empty
+            where it, or the training set, is not known.
         progress: The difference to an earlier run; None without one.
         suspects: Annotations of the training side that models contradict, the most doubtful first.
         inconsistencies: Surface forms of the training side that are annotated in different ways.
@@ -74,6 +77,7 @@ class Assessment(Analysis):
     types: Mapping[str, TypeResult]
     gates: Gates
     curve: LearningCurve | None
+    gains: Sequence[Gain]
     progress: Progress | None
     suspects: Sequence[Suspect]
     inconsistencies: Sequence[Inconsistency]
@@ -94,6 +98,7 @@ class Assessment(Analysis):
             "gates": {"production": self.gates.production, "fallback": self.gates.fallback},
             **super().to_dict(),
             "learning_curve": self.curve.to_dict() if self.curve else None,
+            "next_passages": _next_passages(self.gains),
             "progress": self.progress.to_dict() if self.progress else None,
         }
 
@@ -190,7 +195,8 @@ def assess_predictions(
             f"{chosen} of the {len(passages)} passages are for training only (meta.training_only): they were chosen, "
             "not drawn at random, so the scores are not those of the text at large.",
         ]
-    analysis = analyse(passages, predicted, labels, train)
+    trained = None if train is None else list(train)
+    analysis = analyse(passages, predicted, labels, trained)
     forecasts = curve.forecasts if curve else {}
     types = {
         label: TypeResult(
@@ -205,11 +211,19 @@ def assess_predictions(
         **{**_fields(analysis), "types": types},
         gates=gates,
         curve=curve,
+        gains=gains_at_random(curve, trained) if curve and trained else [],
         progress=compare_runs(analysis, earlier),
         suspects=suspects,
         inconsistencies=inconsistencies,
         notes=notes,
     )
+
+
+def _next_passages(gains: Sequence[Gain]) -> dict[str, Any] | None:
+    if not gains:
+        return None
+    points = {gain.label: {"points": round(gain.points, 2), "per_hour": round(gain.per_hour, 2)} for gain in gains}
+    return {"passages": BATCH, "hours": round(gains[0].hours, 2), "types": points}
 
 
 def _fields(record: Result | Analysis) -> dict[str, Any]:
@@ -234,6 +248,9 @@ def _summary(assessment: Assessment) -> str:
         verdict = result.verdict
         lines.append(f"\n{label}: {verdict.name}" + (f" ({verdict.certainty})" if verdict.certainty else ""))
         lines += [f"  {number}. {step.text}" for number, step in enumerate(verdict.steps, 1)]
+    if gains := assessment.gains:
+        lines.append(f"\nThe next {BATCH} passages at random take about {gains[0].hours:.1f} hours to label, and gain:")
+        lines += [f"  {gain}" for gain in gains]
     return "\n".join(lines)
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from spacy_domain_ner.annotation.stopping import advice, expected_gains, labelling_hours, read_history, remember
+from spacy_domain_ner.annotation.stopping import advice, expected_gains, read_history, remember
 
 FORECAST = {"mentions": 100, "f1": 0.6, "doubled": [0.7, 0.6, 0.8]}
 
@@ -40,10 +40,6 @@ def test_the_gain_is_that_of_the_batches_before_or_of_the_curve(known, before, p
     assert gain.points == pytest.approx(points, abs=0.1)
     assert gain.per_hour == pytest.approx(points / 2, abs=0.1)
     assert ("Stop" in advice(gains, 100)) is (points < 0.5)
-
-
-def test_labelling_takes_time_for_passages_words_and_mentions():
-    assert labelling_hours(100, 2_400, 200) == pytest.approx((300 + 600 + 600) / 3600)
 
 
 def test_what_was_known_before_is_kept_once_for_each_number_of_passages(tmp_path):

@@ -206,7 +206,9 @@ def test_all_figures_are_there(tmp_path):
     assert "More of NAME." in page.text
     assert "confidence 90 %" in page.text
     assert f"| {assessment.micro.f1.value:.3f} (" in short
-    assert short.count("\n- ") == 2 + 10
+    assert "Points per hour" in page.text
+    assert "The next 100 passages at random" in short
+    assert short.count("\n- ") == 2 + 1 + 10
     assert "10 of 15 errors:" in short
 
 

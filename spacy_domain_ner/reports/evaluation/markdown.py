@@ -2,6 +2,7 @@
 
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.evaluation.bootstrap import points, with_interval
+from spacy_domain_ner.evaluation.gains import BATCH
 from spacy_domain_ner.evaluation.mistakes import Mistake
 from spacy_domain_ner.evaluation.verdict import Verdict
 from spacy_domain_ner.rendering import escape_markdown, markdown_table, to_code
@@ -35,7 +36,7 @@ def to_markdown(report: Report) -> str:
     ]
     if report.progress_in_words:
         lines += [escape_markdown(report.progress_in_words), ""]
-    return "\n".join([*lines, *_table(report), *_steps(report), *_errors(report)])
+    return "\n".join([*lines, *_table(report), *_steps(report), *_gains(report), *_errors(report)])
 
 
 def _table(report: Report) -> list[str]:
@@ -61,6 +62,15 @@ def _steps(report: Report) -> list[str]:
         steps = [escape_markdown(as_sentence(step.text)) for step in verdict.steps[:STEPS_LISTED]]
         lines += [f"- **{escape_markdown(label)}**", *(f"  {number}. {text}" for number, text in enumerate(steps, 1))]
     return [*lines, ""]
+
+
+def _gains(report: Report) -> list[str]:
+    gains = report.assessment.gains
+    if not gains:
+        return []
+    of_types = [f"- {escape_markdown(str(gain))}" for gain in gains]
+    hours = f"{gains[0].hours:.1f}"
+    return [f"The next {BATCH} passages at random take about {hours} hours to label, and gain:", "", *of_types, ""]
 
 
 def _errors(report: Report) -> list[str]:

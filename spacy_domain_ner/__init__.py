@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from spacy_domain_ner.experiments.learning_curve import measure_learning_curve
     from spacy_domain_ner.experiments.suspects import find_suspects
     from spacy_domain_ner.extraction.extractor import Entity, Extractor, extract_entities
+    from spacy_domain_ner.extraction.hybrid import HybridExtractor
     from spacy_domain_ner.extraction.runs import extract_files
+    from spacy_domain_ner.llm.evaluation import compare_with_llm
     from spacy_domain_ner.monitoring.drift import measure_drift
     from spacy_domain_ner.monitoring.estimate import estimate_quality
     from spacy_domain_ner.monitoring.quality import LiveQuality
@@ -107,6 +109,9 @@ _MODULES = {
     "create_app": "serving.app",
     "predict_tasks": "serving.label_studio.bulk",
     "serve": "serving.listening",
+    # Where it is weak
+    "HybridExtractor": "extraction.hybrid",
+    "compare_with_llm": "llm.evaluation",
     # Is it still good?
     "LiveQuality": "monitoring.quality",
     "Sample": "monitoring.sampling",
@@ -123,6 +128,7 @@ __all__ = [
     "EntitySchema",
     "Extractor",
     "Gates",
+    "HybridExtractor",
     "LiveQuality",
     "Passage",
     "Policies",
@@ -137,6 +143,7 @@ __all__ = [
     "check",
     "compare",
     "compare_successor",
+    "compare_with_llm",
     "configure",
     "convert",
     "create_app",

@@ -51,6 +51,7 @@ VERBS = {
         "try": ("try_package", "Install a wheel in a scratch folder, and check your sentences."),
         "extract": ("extract", "Find the entities in files, folders and streams."),
         "serve": ("serve", "Find the entities in texts that come over HTTP."),
+        "llm": ("llm", "Use a large language model where the model is weak."),
         "monitor": ("monitor", "See whether a model at work is still good."),
     },
 }

@@ -18,6 +18,8 @@ from spacy_domain_ner.errors import UserError
 if TYPE_CHECKING:
     from spacy_domain_ner.extraction.runs import Extraction
 
+# So many reasons why the LLM has not answered are printed.
+_SHOWN = 5
 # What a terminal obeys and JSON need not escape: controls, and marks that turn the direction of what follows.
 _OBEYED = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -62,7 +64,12 @@ def extract_cli(
     expected: bool = typer.Option(
         False, "--expected", help="Also write how many entities the model expects, and which model it is: for `monitor`"
     ),
-    strict: bool = typer.Option(False, "--strict", help="Exit with 1 if a line could not be read"),
+    llm: Path = typer.Option(
+        None, help="The decision.json of `llm evaluate`: an LLM finds the types that it decided for. Text goes there"
+    ),
+    strict: bool = typer.Option(
+        False, "--strict", help="Exit with 1 if a line could not be read, or the LLM has not answered for a passage"
+    ),
 ) -> None:
     """Find the entities in files of passages. Writes each record again with its `entities` added.
 
@@ -85,6 +92,7 @@ def extract_cli(
             precision=precision,
             keep_unproven=keep_unproven,
             expected=expected,
+            llm=llm,
             report=progress,
         )
     if extraction.refused and not extraction.passages:
@@ -92,6 +100,8 @@ def extract_cli(
             f"Not one of {extraction.refused} line(s) could be read.",
             "They are listed above. --text-key names the key or column of the text, --format what the files are.",
         )
+    if strict and extraction.hybrid and extraction.hybrid.errors:
+        fail(f"The LLM has not answered for {extraction.hybrid.errors.total()} passage(s).", "The reasons are above.")
     if strict and (extraction.refused or extraction.left_out):
         files = f" and {len(extraction.left_out)} file(s)" if extraction.left_out else ""
         fail(f"{extraction.refused} line(s){files} could not be read.", "They are listed above.")
@@ -157,6 +167,10 @@ class _Progress:
             )
         for left_out in extraction.left_out:
             msg.plain(f"not read: {left_out}", sys.stderr)
+        if extraction.hybrid:
+            for note in extraction.hybrid.notes:
+                msg.plain(note, sys.stderr)
+            msg.plain(extraction.hybrid.destination, sys.stderr)
         if extraction.resumed:
             msg.plain(f"Resumed after {extraction.resumed} passages of an earlier run.", sys.stderr)
         self._extraction = extraction
@@ -177,6 +191,10 @@ class _Progress:
                 f"{done.passages} passage{'' if done.passages == 1 else 's'}, {entities}{refused} ({speed})",
                 sys.stderr,
             )
+            if done.hybrid:
+                msg.plain(f"{done.hybrid.sent} of them were sent to the LLM", sys.stderr)
+                for error, count in done.hybrid.errors.most_common(_SHOWN):
+                    msg.plain(f"{count} not answered, so the model's own entities stand there: {error}", sys.stderr)
 
 
 def _escaped(rows: bytes) -> bytes:

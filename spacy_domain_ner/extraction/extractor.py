@@ -32,6 +32,7 @@ class Entity:
         start: Where it begins, in code points (Python's own indices).
         end: Where it ends, exclusive.
         confidence: The probability, 0 to 1, that boundaries and type are right; None where the model does not say.
+        source: Who has found it, "model" or "llm", where both were asked; else "".
     """
 
     name: str
@@ -39,21 +40,25 @@ class Entity:
     start: int
     end: int
     confidence: float | None = None
+    source: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The entity as it stands in JSON.
 
         Returns:
-            `name`, `type`, `start`, `end` and, where the model says it, `confidence`, rounded to four places.
+            `name`, `type`, `start`, `end` and, where the model says it, `confidence`, rounded to four places; and
+            `source` where it is known.
         """
         entity: dict[str, Any] = {"name": self.name, "type": self.type, "start": self.start, "end": self.end}
         if self.confidence is not None:
             entity["confidence"] = round(self.confidence, 4)
+        if self.source:
+            entity["source"] = self.source
         return entity
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What a dataclass with slots does of its own takes ten times as long, and servers send many to other processes.
-        return Entity, (self.name, self.type, self.start, self.end, self.confidence)
+        return Entity, (self.name, self.type, self.start, self.end, self.confidence, self.source)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """Finding entities in lines of files: what goes in, and the JSON lines that come out."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from spacy_domain_ner.extraction.extractor import Extractor
+from spacy_domain_ner.extraction.extractor import Entity, Extractor
+from spacy_domain_ner.extraction.hybrid import HybridExtractor
 from spacy_domain_ner.reading.records import RefusedError, decoded, parse_record
 from spacy_domain_ner.reading.texts import Line
 
@@ -28,7 +29,11 @@ class Extracted:
 
 
 def extract_batch(
-    extractor: Extractor, lines: Iterable[Line], text_key: str = "text", expected: bool = False
+    extractor: Extractor,
+    lines: Iterable[Line],
+    text_key: str = "text",
+    expected: bool = False,
+    hybrid: HybridExtractor | None = None,
 ) -> Extracted:
     """Find the entities in a batch of input lines.
 
@@ -37,6 +42,7 @@ def extract_batch(
         lines: The input, as `reading.texts` reads it.
         text_key: The key of the text in JSON records.
         expected: Whether each row also says how many entities the model expects, and which model that is.
+        hybrid: The model with an LLM for its weak types; None asks the model alone.
 
     Returns:
         The rows, and what could not be read.
@@ -50,9 +56,10 @@ def extract_batch(
             result.refusals.append(f"{line.place}: {error.reason}")
     rows = []
     texts = [record[text_key] for record in records]
-    found = extractor.with_expected(texts) if expected else ((entities, None) for entities in extractor(texts))
-    for record, (entities, counts) in zip(records, found, strict=True):
+    for record, (entities, counts, llm) in zip(records, _found(extractor, texts, expected, hybrid), strict=True):
         record["entities"] = [entity.to_dict() for entity in entities]
+        if llm is not None:
+            record["llm"] = llm
         if counts is not None:
             record["expected"] = {label: share for label, count in counts.items() if (share := round(count, 3))}
             record["model"] = extractor.identity
@@ -61,6 +68,20 @@ def extract_batch(
     result.passages = len(rows)
     result.rows = b"".join(rows)
     return result
+
+
+def _found(
+    extractor: Extractor, texts: list[str], expected: bool, hybrid: HybridExtractor | None
+) -> Iterator[tuple[list[Entity], dict[str, float] | None, dict[str, Any] | None]]:
+    """For each text its entities, what is expected, and what became of asking an LLM."""
+    if hybrid is not None:
+        for found in hybrid(texts):
+            llm = {"sent": found.is_sent, **({"error": found.error} if found.error else {})}
+            yield found.entities, found.expected if expected else None, llm
+    elif expected:
+        yield from ((entities, counts, None) for entities, counts in extractor.with_expected(texts))
+    else:
+        yield from ((entities, None, None) for entities in extractor(texts))
 
 
 def _record(line: Line, text_key: str) -> dict[str, Any]:

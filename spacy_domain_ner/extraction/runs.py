@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -13,6 +13,7 @@ from spacy.language import Language
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.batches import in_batches
 from spacy_domain_ner.extraction.extractor import Confidences, Extractor, check_text_key
+from spacy_domain_ner.extraction.hybrid import HybridExtractor
 from spacy_domain_ner.extraction.lines import Extracted, extract_batch
 from spacy_domain_ner.extraction.output import ResumableOutput, StreamOutput, identify_run
 from spacy_domain_ner.extraction.workers import extract_in_workers
@@ -39,6 +40,8 @@ class Extraction:
         left_out: The files of folders and archives that are not read, each with the reason.
         refusals: The lines that this run could not read, each with its place and the reason. Who prints them as they
             come may clear the list.
+        hybrid: The model with an LLM for its weak types: where text goes, how many passages this run has sent, and why
+            some were not answered. None where no LLM is asked.
     """
 
     passages: int = 0
@@ -51,6 +54,7 @@ class Extraction:
     bytes_total: int = 0
     left_out: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
+    hybrid: HybridExtractor | None = None
 
     def add(self, result: Extracted) -> None:
         """Count the result of a batch of lines."""
@@ -81,6 +85,7 @@ def extract_files(
     precision: float | None = None,
     keep_unproven: bool = True,
     expected: bool = False,
+    llm: str | Path | None = None,
     report: Callable[[Extraction], object] | None = None,
 ) -> Extraction:
     """Find the entities in files of passages and write each record again, with its `entities` added.
@@ -107,6 +112,9 @@ def extract_files(
         keep_unproven: Whether a type is kept that had too few entities there to show it; see `Extractor`.
         expected: Whether each record also gets `expected`, how many entities of each type the model expects in it, and
             `model`, which model that is: what monitoring needs to see what the model misses.
+        llm: The decision.json of `llm evaluate`: the types that it decided for come from an LLM. Each entity gets its
+            `source`, and each record `llm`: whether it was sent, and the `error` where it was not answered; then the
+            model's own entities stand there. Text goes to the server that llm.yml names.
         report: Called before the first batch and after each one; what it gets changes from call to call.
 
     Returns:
@@ -116,7 +124,7 @@ def extract_files(
         UserError: The model or an input can't be read, the output can't be written, another run is writing it, or an
             argument does not fit.
     """
-    _check_arguments(model, workers, text_key, expected)
+    _check_arguments(model, workers, text_key, expected, llm is not None)
     settings = {
         "min_confidence": min_confidence, "precision": precision, "keep_unproven": keep_unproven,
         "batch_size": batch_size, "window": window,
@@ -135,15 +143,21 @@ def extract_files(
         if expected:
             # A model that can't tell is refused before anything is read.
             extractor.expected(())
-        options = (whole_files, text_key, sorted(extractor.thresholds.least.items()), extractor.window, expected)
-        with _open_output(output, extractor.nlp, texts.files, options) as saved:
+        options = [whole_files, text_key, sorted(extractor.thresholds.least.items()), extractor.window, expected]
+        with ExitStack() as stack:
+            if llm is not None:
+                hybrid = HybridExtractor(extractor, llm, min_confidence=min_confidence, precision=precision)
+                state.hybrid = stack.enter_context(hybrid)
+                options += [Path(llm).read_bytes(), min_confidence, precision]
+            saved = stack.enter_context(_open_output(output, extractor.nlp, texts.files, options))
             state.passages = state.resumed = saved.passages
             state.entities, state.refused = saved.entities, saved.refused
             _call(report, state)
             lines = islice(read_lines(texts.files, whole_files, text_key), saved.lines_done, None)
             batches = in_batches(lines, extractor.batch_size, lambda line: len(line.raw))
             try:
-                for batch, result in _results(model, extractor, batches, workers, text_key, expected, settings):
+                each = _results(model, extractor, batches, workers, text_key, expected, settings, state.hybrid)
+                for batch, result in each:
                     saved.write(
                         result.rows,
                         lines=len(batch),
@@ -164,12 +178,16 @@ def extract_files(
     return state
 
 
-def _check_arguments(model: str | Path | Language, workers: int, text_key: str, expected: bool) -> None:
+def _check_arguments(model: str | Path | Language, workers: int, text_key: str, expected: bool, asks_llm: bool) -> None:
     if workers < 1:
         raise UserError(f"`workers` is {workers}", "It must be 1 or more.")
     if workers > 1 and isinstance(model, Language):
         raise UserError("Several workers can't share one pipeline", "Give the model's folder or package name instead.")
     check_text_key(text_key)
+    if asks_llm and workers > 1:
+        raise UserError("`llm` and several `workers` do not go together", "It is the LLM that takes the time: use one.")
+    if asks_llm and text_key == "llm":
+        raise UserError("`text_key` is 'llm'", "With `llm`, records get that key: rename the text's key.")
     if expected and text_key in ("expected", "model"):
         raise UserError(f"`text_key` is {text_key!r}", "With `expected`, records get that key: rename the text's key.")
 
@@ -208,10 +226,11 @@ def _results(
     text_key: str,
     expected: bool,
     settings: dict[str, Any],
+    hybrid: HybridExtractor | None,
 ) -> Iterator[tuple[list[Line], Extracted]]:
     if workers > 1 and not isinstance(model, Language):
         return extract_in_workers(model, batches, workers, text_key, expected, **settings)
-    return ((batch, extract_batch(extractor, batch, text_key, expected)) for batch in batches)
+    return ((batch, extract_batch(extractor, batch, text_key, expected, hybrid)) for batch in batches)
 
 
 def _call(report: Callable[[Extraction], object] | None, state: Extraction) -> None:

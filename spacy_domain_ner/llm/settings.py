@@ -64,6 +64,7 @@ class LLMSettings(_Strict):
             JSON), "plain" (it is told to); "auto" begins with the schema, and steps down where the server refuses.
         extra: Further keys of each request's body, such as `reasoning_effort`.
         examples: How many training passages stand in the prompt as examples.
+        guide: How much of the guide stands in the prompt: "full", or "short", without decided cases and examples.
         timeout: Seconds that a request may take in all.
         retries: How often a request is sent again that failed at the server or on the way.
         concurrency: The most requests at once.
@@ -85,6 +86,7 @@ class LLMSettings(_Strict):
     json_mode: Literal["auto", "schema", "object", "plain"] = "auto"
     extra: dict[str, Any] = Field(default_factory=dict)
     examples: int = Field(default=5, ge=0, le=20)
+    guide: Literal["full", "short"] = "full"
     timeout: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     retries: int = Field(default=5, ge=0, le=100)
     concurrency: int = Field(default=8, ge=1, le=1000)

@@ -9,8 +9,8 @@ error.
 - width: how many of the labels of a uniform sample with the plain estimator (the counts of the sample alone, in the
   same kind of interval) are needed for intervals of the same mean width.
 
-- stream: the processor time and the memory that `monitor sample` and the comparison of `monitor estimate` take for many
-  rows, and the speed of `extract` with and without --expected.
+- stream: the processor time and the memory that `monitor sample`, `estimate`, `drift` and `status` take for many rows,
+  and the speed of `extract` with and without --expected, with the model of the first of the corpora.
 
 The design and the kind of interval were chosen on bc5cdr and stackoverflow_ner. On fin_sec, where the model makes few
 errors that come together in a few passages, intervals were too narrow then: what is added for few errors, and the
@@ -20,19 +20,25 @@ afterwards.
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 import numpy
+import srsly
 from cpu_config import REPOSITORY, versions
-from live_corpora import CORPORA, DATA, RESULTS, live_text
+from drift import reference_of
+from live_corpora import CORPORA, DATA, RESULTS, divide, live_text
+from live_rows import write_rows
 
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.files import replacing
+from spacy_domain_ner.models import load_model, model_identity
 from spacy_domain_ner.monitoring.candidates import Stream, read_stream
 from spacy_domain_ner.monitoring.estimate import estimate_reviews
 from spacy_domain_ner.monitoring.evaluated import FIGURES
@@ -57,7 +63,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--corpora", nargs="+", default=list(CORPORA))
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--rows", nargs="+", type=int, default=[250_000, 1_000_000])
+    parser.add_argument("--rows", nargs="+", type=int, default=[1_000_000, 10_000_000])
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--size", type=int, default=SIZE)
     parser.add_argument("--seed", type=int, default=7)
@@ -67,7 +73,7 @@ def main() -> None:
     rows, streams = before.get("rows", []), before.get("stream", {})
     settings = before.get("settings", {})
     if "stream" in arguments.parts:
-        streams = stream(arguments.data / "bc5cdr", arguments.seed, arguments.results, arguments.rows)
+        streams = stream(arguments.data / arguments.corpora[0], arguments.seed, arguments.results, arguments.rows)
     if {"coverage", "width"} & {*arguments.parts}:
         rows = [row for row in rows if row["corpus"] not in arguments.corpora] + estimates(arguments)
         settings = {"draws": arguments.draws, "size": arguments.size, "seed": arguments.seed}
@@ -91,36 +97,44 @@ def estimates(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def stream(corpus: Path, seed: int, results: Path, sizes: Sequence[int]) -> dict[str, Any]:
-    """Measure time and memory of long streams, each command in a process of its own."""
-    model, passages, _ = live_text(corpus, seed, results)
+    """Measure time and memory of long streams of generated rows, each command in a process of its own."""
+    model, passages, records = live_text(corpus, seed, results)
     folder = results / "stream"
     folder.mkdir(parents=True, exist_ok=True)
     seconds: dict[str, list[float]] = {"extract": [], "extract_expected": []}
     # Loading the model takes the same for few and for many.
-    for count in (1000, 4000):
+    few = min(1000, len(passages) // 2)
+    for count in (few, 4 * few):
         texts = folder / "texts.jsonl"
-        texts.write_text("".join(json.dumps({"text": one.text}) + "\n" for one in passages[:count]), "utf8")
+        texts.write_text("".join(json.dumps({"text": f"{one.text} {number}"}) + "\n" for number, one in enumerate(
+            islice(cycle(passages), count))), "utf8")  # fmt: skip
         for name, options in (("extract", ()), ("extract_expected", ("--expected",))):
             output = folder / f"{name}.jsonl"
             seconds[name].append(command("extract", model, texts, "--output", output, *options)["seconds"])
     found: dict[str, Any] = {
-        f"{name}_passages_per_second": round(3000 / (many - few)) for name, (few, many) in seconds.items()
+        f"{name}_passages_per_second": round(3 * few / (many - first)) for name, (first, many) in seconds.items()
     }
-    rows = [json.loads(line) for line in (folder / "extract_expected.jsonl").read_text("utf8").splitlines()]
+    identity = model_identity(load_model(model))
+    training, _, _ = divide(corpus, seed)
+    srsly.write_json(folder / "reference.json", reference_of(model, training, passages[:500], records[:500]).to_dict())
     for size in sizes:
-        with (folder / "live.jsonl").open("w", encoding="utf8") as file:
-            for number in range(size):
-                row = rows[number % len(rows)]
-                file.write(json.dumps({**row, "text": f"{row['text']} {number}"}) + "\n")
-        sample = command("monitor", "sample", folder / "live.jsonl", "--output", folder / "sample.jsonl")
+        live = folder / "live.jsonl"
+        write_rows(live, size, identity)
+        sample = command("monitor", "sample", live, "--output", folder / "sample.jsonl")
         reviewed = [json.loads(line) for line in (folder / "sample.jsonl").read_text("utf8").splitlines()]
         for row in reviewed:
             del row["sampled"]
         lines = (json.dumps({**row, "answer": "accept"}) + "\n" for row in reviewed)
         (folder / "reviewed.jsonl").write_text("".join(lines), "utf8")
-        estimate = command("monitor", "estimate", folder / "reviewed.jsonl", folder / "live.jsonl")
-        found[str(size)] = {"sample": sample, "estimate": estimate}
+        of_model = "--model", model, "--reference", folder / "reference.json"
+        monitor = folder / "monitor"
+        shutil.rmtree(monitor, ignore_errors=True)
+        estimate = command("monitor", "estimate", folder / "reviewed.jsonl", live, "--output", monitor / "one.json")
+        drift = command("monitor", "drift", live, *of_model, "--no-fail", "--output", monitor)
+        status = command("monitor", "status", monitor, *of_model)
+        found[str(size)] = {"sample": sample, "estimate": estimate, "drift": drift, "status": status}
         print(json.dumps({size: found[str(size)]}), flush=True)
+        live.unlink()
     return found
 
 
@@ -128,7 +142,8 @@ def command(*words: object) -> dict[str, float]:
     """Run a command, and measure its processor time in seconds and its memory in megabytes."""
     # The peak of all children so far: each command runs in a process that has no other child.
     code = (
-        "import json, resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=2); "
+        "import json, resource, subprocess, sys; done = subprocess.run(sys.argv[1:], stdout=2); "
+        "assert done.returncode in (0, 3); "
         "used = resource.getrusage(resource.RUSAGE_CHILDREN); "
         "print(json.dumps({'seconds': round(used.ru_utime + used.ru_stime, 1), 'mb': used.ru_maxrss // 1000}))"
     )

@@ -11,6 +11,7 @@ from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.cli._monitor import LIVE, MODEL_VERSION, TEXT_KEY, monitor
 from spacy_domain_ner.cli._options import EVAL, GATE
+from spacy_domain_ner.cli._progress import progress_bar
 
 if TYPE_CHECKING:
     from spacy_domain_ner.monitoring.drift import Drift
@@ -50,10 +51,11 @@ def drift_cli(
     """
     import spacy_domain_ner as ner
 
-    drift = ner.measure_drift(
-        live, model, reference=reference, output=output, redact=redact, days=days, text_key=text_key,
-        model_version=model_version,
-    )  # fmt: skip
+    with progress_bar("Reading the live rows") as progress:
+        drift = ner.measure_drift(
+            live, model, reference=reference, output=output, redact=redact, days=days, text_key=text_key,
+            model_version=model_version, progress=progress,
+        )  # fmt: skip
     if as_json:
         msg.data(json.dumps(drift.to_dict(redact), indent=2, ensure_ascii=False) + "\n")
     else:

@@ -12,6 +12,7 @@ from spacy_domain_ner.cli import _importing as importing
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.cli._monitor import LIVE, MODEL_VERSION, TEXT_KEY, monitor
+from spacy_domain_ner.cli._progress import progress_bar
 from spacy_domain_ner.files import replacing
 
 if TYPE_CHECKING:
@@ -45,10 +46,11 @@ def sample_cli(
 
     `domain-ner export` makes tasks for Label Studio, doccano or Prodigy of them; `monitor estimate` reads the answers.
     """
-    sample = ner.sample_for_review(
-        live, output, model=model, size=size, types=types, per_source=per_source, blind=blind, seed=seed,
-        detect=detect, model_version=model_version, text_key=text_key,
-    )  # fmt: skip
+    with progress_bar("Reading the live rows") as progress:
+        sample = ner.sample_for_review(
+            live, output, model=model, size=size, types=types, per_source=per_source, blind=blind, seed=seed,
+            detect=detect, model_version=model_version, text_key=text_key, progress=progress,
+        )  # fmt: skip
     for note in sample.notes[:SHOWN]:
         msg.warn(note)
     if len(sample.notes) > SHOWN:
@@ -89,11 +91,12 @@ def estimate_cli(
 
     live = [path for path in reviewed if are_live_rows(path, text_key)]
     own = Path("metrics/metrics.json")
-    quality = ner.estimate_quality(
-        [path for path in reviewed if path not in live], live, metrics=metrics or (own if own.is_file() else None),
-        drop=drop, schema=importing.default_schema(schema), file_format=file_format, model_version=model_version,
-        text_key=text_key,
-    )  # fmt: skip
+    with progress_bar("Reading the live rows") as progress:
+        quality = ner.estimate_quality(
+            [path for path in reviewed if path not in live], live, metrics=metrics or (own if own.is_file() else None),
+            drop=drop, schema=importing.default_schema(schema), file_format=file_format, model_version=model_version,
+            text_key=text_key, progress=progress,
+        )  # fmt: skip
     text = dumps(quality.to_dict(), indent=2, ensure_ascii=False) + "\n"
     if output is not None:
         with replacing(output) as stream:

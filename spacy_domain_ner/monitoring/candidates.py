@@ -7,12 +7,12 @@ E. Cohen and H. Kaplan, Summarizing Data Using Bottom-k Sketches, 2007).
 """
 
 import random
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import chain, tee
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy
 
@@ -90,10 +90,15 @@ def read_stream(rows: Iterable[LiveRow], types: Iterable[str], seed: int, most: 
     """
     stream, types = Stream(), tuple(types)
     generator = random.Random(seed)
+    sums: defaultdict[str, list[float]] = defaultdict(lambda: [0.0] * len(Saying._fields))
     for number, row in enumerate(rows):
         weight = 1 / row.probability
         stream.rows, stream.weight = number + 1, stream.weight + weight
-        _add_totals(stream, row, weight)
+        said = say(row)
+        for label, numbers in said.items():
+            total = sums[label]
+            for place, count in enumerate(numbers):
+                total[place] += weight * count
         rank = generator.expovariate(weight)
         if rank >= stream.threshold:
             continue
@@ -102,11 +107,13 @@ def read_stream(rows: Iterable[LiveRow], types: Iterable[str], seed: int, most: 
             known.weight += weight
             known.rank = min(known.rank, rank)
             continue
-        stream.passages[key] = _candidate(row, number, rank, weight, types)
+        stream.passages[key] = _candidate(row, said, number, rank, weight, types)
         if len(stream.passages) >= 2 * most:
             _prune(stream, most)
     if len(stream.passages) > most:
         _prune(stream, most)
+    for place, name in enumerate(Saying._fields):
+        setattr(stream, name, Counter({label: total[place] for label, total in sums.items() if total[place]}))
     return stream
 
 
@@ -130,14 +137,49 @@ def digest(text: str) -> bytes:
     return _hash("".join(text.split()))
 
 
-def expectations(row: LiveRow) -> dict[str, float]:
-    """How many entities of each type are to be expected in a row: what was found, where the row says no more."""
-    counts = Counter(row.expected or {})
+class Saying(NamedTuple):
+    """What the model says of a passage, or of many, about a type.
+
+    Attributes:
+        predicted: How many entities it has found.
+        right: How many of these it expects to be right: the sum of their confidences.
+        expected: How many entities it expects, found and missed ones.
+        unsure: The variance of how many are right: the sum of c (1 - c) over the confidences c.
+        missed: How many entities it expects to have missed.
+    """
+
+    predicted: float
+    right: float
+    expected: float
+    unsure: float
+    missed: float
+
+
+def say(row: LiveRow) -> dict[str, Saying]:
+    """What the model says of a row, by type.
+
+    Where the row does not say how many entities the model expects, what was found is expected.
+    """
+    sums: dict[str, list[float]] = {label: [0, 0.0, count, 0.0] for label, count in (row.expected or {}).items()}
     for one in row.found:
+        sure = one.sure
+        if (of_type := sums.get(one.label)) is None:
+            of_type = sums[one.label] = [0, 0.0, 0.0, 0.0]
+        of_type[0] += 1
+        of_type[1] += sure
         # A rule's entities are not among what the recognizer expects.
         if row.expected is None or one.confidence is None:
-            counts[one.label] += one.sure  # type: ignore[assignment]
-    return dict(counts)
+            of_type[2] += sure
+        of_type[3] += sure * (1 - sure)
+    return {
+        label: Saying(predicted, right, expected, unsure, max(0.0, expected - right))
+        for label, (predicted, right, expected, unsure) in sums.items()
+    }
+
+
+def expectations(row: LiveRow) -> dict[str, float]:
+    """How many entities of each type are to be expected in a row: what was found, where the row says no more."""
+    return {label: said.expected for label, said in say(row).items()}
 
 
 def with_expected(rows: Iterable[LiveRow], extractor: "Extractor | None") -> Iterator[LiveRow]:
@@ -167,35 +209,15 @@ def _hash(text: str) -> bytes:
     return blake2b(text.encode("utf8", "surrogatepass"), digest_size=12).digest()
 
 
-def _candidate(row: LiveRow, number: int, rank: float, weight: float, types: tuple[str, ...]) -> Candidate:
-    unsure, missed, expected = _errors(row)
+def _candidate(
+    row: LiveRow, said: Mapping[str, Saying], number: int, rank: float, weight: float, types: tuple[str, ...]
+) -> Candidate:
     # A passage of which nothing is known is a source of its own.
     source = -number - 1 if row.source is None else int.from_bytes(_hash(row.source)[:7], "big")
-    of_types = tuple((unsure[label], missed[label], expected.get(label, 0.0)) for label in types)
-    return Candidate(number, rank, weight, source, unsure.total(), missed.total(), of_types)
-
-
-def _add_totals(stream: Stream, row: LiveRow, weight: float) -> None:
-    for one in row.found:
-        stream.predicted[one.label] += weight  # type: ignore[assignment]
-        stream.right[one.label] += weight * one.sure  # type: ignore[assignment]
-    unsure, missed, expected = _errors(row)
-    for counts, sums in ((unsure, stream.unsure), (missed, stream.missed), (expected, stream.expected)):
-        for label, count in counts.items():
-            sums[label] += weight * count  # type: ignore[assignment]
-
-
-def _errors(row: LiveRow) -> tuple[Counter[str], Counter[str], dict[str, float]]:
-    """By type: the variance of how many found entities are right, the expected misses, the expected entities."""
-    unsure, missed, expected = Counter[str](), Counter[str](), expectations(row)
-    for label, count in expected.items():
-        missed[label] = count  # type: ignore[assignment]
-    for one in row.found:
-        unsure[one.label] += one.sure * (1 - one.sure)  # type: ignore[assignment]
-        missed[one.label] -= one.sure  # type: ignore[assignment]
-    for label in missed:
-        missed[label] = max(0.0, missed[label])  # type: ignore[assignment]
-    return unsure, missed, expected
+    nothing = Saying(0, 0, 0, 0, 0)
+    of_types = tuple((one.unsure, one.missed, one.expected) for one in (said.get(label, nothing) for label in types))
+    unsure, missed = sum(one.unsure for one in said.values()), sum(one.missed for one in said.values())
+    return Candidate(number, rank, weight, source, unsure, missed, of_types)
 
 
 def _prune(stream: Stream, most: int) -> None:

@@ -1,7 +1,7 @@
 """Whether live text has changed against what the model was evaluated on, and in what."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -114,6 +114,7 @@ def measure_drift(
     days: int | None = None,
     text_key: str = "text",
     model_version: str | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Drift:
     """Compare a window of live text with what the model was evaluated on.
 
@@ -128,6 +129,7 @@ def measure_drift(
             theirs are taken. None takes all.
         text_key: The key of the text, as it was given to `extract`.
         model_version: Leave out the rows of other models, as `open_live` does.
+        progress: Called with the share of the rows that was read, from 0 to 1.
 
     Returns:
         The comparison.
@@ -142,7 +144,7 @@ def measure_drift(
     known = find_reference(model, reference)
     measures = Measures(known.vocabulary, known.labels)
     kept = Kept()
-    with open_live(live, text_key=text_key, model_version=model_version) as rows:
+    with open_live(live, text_key=text_key, model_version=model_version, progress=progress) as rows:
         window = _count(rows, measures, kept, since)
     _check_model(rows.model or "", known)
     passages = int(window.sums[0])

@@ -7,7 +7,7 @@ however wrong the model is about itself; the better it knows itself, the narrowe
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,7 @@ def estimate_quality(
     file_format: str | None = None,
     text_key: str = "text",
     model_version: str | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> LiveQuality:
     """Estimate how good a model is on live text, from reviewed passages of a sample.
 
@@ -54,6 +55,7 @@ def estimate_quality(
         file_format: The form of the exports, as for `import_annotations`; None recognises it.
         text_key: The key of the text in the live rows.
         model_version: As for `open_live`.
+        progress: Called with the share of the live rows that was read, from 0 to 1.
 
     Returns:
         The figures.
@@ -74,7 +76,7 @@ def estimate_quality(
     notes = list(read.notes)
     model = _one_model(read.reviews)
     if places := [str(path) for path in live]:
-        notes += _compare_with_live(places, read.reviews, model, text_key, model_version)
+        notes += _compare_with_live(places, read.reviews, model, text_key, model_version, progress)
     return estimate_reviews(read.reviews, evaluated, drop, notes)
 
 
@@ -230,11 +232,16 @@ def _label_notes(others: Mapping[str, int]) -> list[str]:
 
 
 def _compare_with_live(
-    live: list[str], reviews: Sequence[Review], model: str, text_key: str, model_version: str | None
+    live: list[str],
+    reviews: Sequence[Review],
+    model: str,
+    text_key: str,
+    model_version: str | None,
+    progress: Callable[[float], None] | None,
 ) -> list[str]:
     """Read the live rows, and say where they are not those that the sample was drawn from."""
     missing = {review.mark.fingerprint: review for review in reviews}
-    with open_live(live, text_key=text_key, model_version=model_version) as rows:
+    with open_live(live, text_key=text_key, model_version=model_version, progress=progress) as rows:
         weight = 0.0
         for row in rows:
             weight += 1 / row.probability

@@ -8,7 +8,7 @@ import json
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
@@ -131,6 +131,7 @@ class Live:
     _left_out: list[str] = field(default_factory=list, repr=False)
     _text_key: str = "text"
     _version: str | None = None
+    _reading: "_Reading | None" = field(default=None, repr=False)
 
     def __iter__(self) -> Iterator[LiveRow]:
         """Read all rows, one at a time.
@@ -142,6 +143,8 @@ class Live:
         self.of_other_models, self.refusals = Counter(), list(self._left_out)
         first = ""
         entities = 0
+        if self._reading:
+            self._reading.begin(self._files)
         for file in self._files:
             for row in self._read(file):
                 if self._version is not None and self._version not in _versions_of(row.model):
@@ -205,7 +208,11 @@ class Live:
 
 @contextmanager
 def open_live(
-    paths: Iterable[str | Path], *, text_key: str = "text", model_version: str | None = None
+    paths: Iterable[str | Path],
+    *,
+    text_key: str = "text",
+    model_version: str | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Iterator[Live]:
     """Find live rows. They can be read, also several times, as long as the block lasts.
 
@@ -234,7 +241,9 @@ def open_live(
                 copies[place] = scratch / f"stream-{number}"
                 with copies[place].open("wb") as copy, _stream(place) as stream:
                     shutil.copyfileobj(stream, copy)
-        with find_texts([copies.get(place, place) for place in places], text_key=text_key) as texts:
+        reading = _Reading(progress) if progress else None
+        named_places = [copies.get(place, place) for place in places]
+        with find_texts(named_places, text_key=text_key, advance=reading.advance if reading else None) as texts:
             named = {str(copy): "<stdin>" if place == STDIN else place for place, copy in copies.items()}
             files = [
                 replace(file, source=replace(file.source, name=named.get(file.source.name, file.source.name)))
@@ -244,7 +253,24 @@ def open_live(
             yield Live(
                 [named.get(place, place) for place in places],
                 _files=files, _left_out=left_out, _text_key=text_key, _version=model_version,
+                _reading=reading,
             )  # fmt: skip
+
+
+class _Reading:
+    """Tells how far a reading of the files is."""
+
+    def __init__(self, progress: Callable[[float], None]) -> None:
+        self._progress = progress
+        self._size, self._read = 0, 0
+
+    def begin(self, files: Iterable[TextFile]) -> None:
+        self._size, self._read = sum(file.size for file in files), 0
+
+    def advance(self, count: int) -> None:
+        self._read += count
+        if self._size:
+            self._progress(min(1.0, self._read / self._size))
 
 
 def are_live_rows(path: str | Path, text_key: str = "text") -> bool:

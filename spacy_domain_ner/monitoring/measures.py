@@ -19,9 +19,8 @@ COLUMNS = (
     "right", "annotated",
 )  # fmt: skip
 PLACE = {name: number for number, name in enumerate(COLUMNS)}
-# What is counted of a word: see `_Kinds`.
-PROPERTIES = 6
-# Words whose properties are remembered; then all are forgotten, so that memory stays bounded.
+# Words whose properties are remembered, and names of which it is remembered whether training had them; then all are
+# forgotten, so that memory stays bounded.
 REMEMBERED = 200_000
 
 Row = list[float]
@@ -48,7 +47,8 @@ class Measures:
         self.vocabulary = vocabulary
         self._place = {label: len(COLUMNS) + number for number, label in enumerate(self.labels)}
         self.width = len(COLUMNS) + len(self.labels)
-        self._kinds = _Kinds(vocabulary)
+        self._places = _Places(vocabulary)
+        self._unseen = _Unseen(vocabulary)
 
     def count(
         self,
@@ -70,13 +70,13 @@ class Measures:
         Returns:
             The numbers of `COLUMNS`, then the entities of each type.
         """
-        # Few pieces differ in what is counted of them.
-        kinds = Counter(map(self._kinds.__getitem__, PIECE.findall(text)))
-        signs = kinds.pop((), 0)
-        words = kinds.total()
-        sums = [sum(count for kind, count in kinds.items() if kind[place]) for place in range(PROPERTIES)]
         row = [0.0] * self.width
-        row[:11] = (1, words, math.log1p(words), *sums, words + signs, signs)
+        # Few pieces differ in where they count.
+        for places, count in Counter(map(self._places.__getitem__, PIECE.findall(text))).items():
+            for place in places:
+                row[place] += count
+        words, signs = row[_WORDS], row[_SIGNS]
+        row[0], row[_LOG_WORDS], row[_PIECES] = 1, math.log1p(words), words + signs
         self._count_entities(row, text, found, expected)
         row[PLACE["right"]], row[PLACE["annotated"]] = right, annotated
         return row
@@ -86,8 +86,7 @@ class Measures:
     ) -> None:
         for start, end, label, confidence in found:
             row[_ENTITIES] += 1
-            if form_key(label, text[start:end]) not in self.vocabulary.forms:
-                row[_UNSEEN_FORMS] += 1
+            row[_UNSEEN_FORMS] += self._unseen[label, text[start:end]]
             if label in self._place:
                 row[self._place[label]] += 1
             if confidence is not None:
@@ -99,27 +98,53 @@ class Measures:
             row[PLACE["found_confidence"]] = row[_CONFIDENCE]
 
 
-class _Kinds(dict[str, tuple[int, ...]]):
-    """What is counted of a word: unseen, capitalised, in capitals, with a digit, common, beyond ASCII. () is a sign."""
+class _Places(dict[str, tuple[int, ...]]):
+    """The columns in which a word or a sign counts."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()
         self._words = vocabulary.words
         self._common = set(list(vocabulary.frequent)[:COMMON])
+        # The same few objects for all words: a window may have very many.
+        self._shared: dict[tuple[int, ...], tuple[int, ...]] = {}
 
     def __missing__(self, piece: str) -> tuple[int, ...]:
         if len(self) >= REMEMBERED:
             self.clear()
-        found: tuple[int, ...] = ()
-        if is_word(piece):
-            word = piece.casefold()
-            found = (
-                int(word not in self._words), int(piece[0].isupper()), int(len(piece) > 1 and piece.isupper()),
-                int(any(map(str.isdigit, piece))), int(word_key(word) in self._common), int(not piece.isascii()),
-            )  # fmt: skip
-        self[piece] = found
+        places = tuple(PLACE[name] for name in self._columns(piece))
+        self[piece] = self._shared.setdefault(places, places)
+        return places
+
+    def _columns(self, piece: str) -> list[str]:
+        if not is_word(piece):
+            return ["signs"]
+        word = piece.casefold()
+        holds = {
+            "words": True,
+            "unseen_words": word not in self._words,
+            "capitalised": piece[0].isupper(),
+            "upper": len(piece) > 1 and piece.isupper(),
+            "digits": any(map(str.isdigit, piece)),
+            "common": word_key(word) in self._common,
+            "beyond_ascii": not piece.isascii(),
+        }
+        return [name for name, held in holds.items() if held]
+
+
+class _Unseen(dict[tuple[str, str], bool]):
+    """Whether training never had a name, by type and name."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self._forms = vocabulary.forms
+
+    def __missing__(self, form: tuple[str, str]) -> bool:
+        if len(self) >= REMEMBERED:
+            self.clear()
+        self[form] = found = form_key(*form) not in self._forms
         return found
 
 
+_WORDS, _LOG_WORDS, _PIECES, _SIGNS = PLACE["words"], PLACE["log_words"], PLACE["pieces"], PLACE["signs"]
 _ENTITIES, _UNSEEN_FORMS, _CONFIDENT = PLACE["entities"], PLACE["unseen_forms"], PLACE["confident"]
 _CONFIDENCE, _BINS = PLACE["confidence"], PLACE["bin_0"]

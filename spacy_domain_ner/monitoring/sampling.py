@@ -6,7 +6,7 @@ probability with which it was drawn, and all else that an estimate needs later.
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -86,6 +86,7 @@ def sample_for_review(
     detect: Iterable[float] = (),
     model_version: str | None = None,
     text_key: str = "text",
+    progress: Callable[[float], None] | None = None,
 ) -> Sample:
     """Choose live passages for people to review, and write them as passages to label, with the model's entities.
 
@@ -108,6 +109,8 @@ def sample_for_review(
         detect: Drops of F1, such as 0.05, of which to say how many passages show them.
         model_version: Leave out the rows of other models, as for `open_live`.
         text_key: The key of the text in the rows.
+        progress: Called with the share of the rows that was read, from 0 to 1. They are read twice, and three times
+            where there are more different passages than are kept in memory.
 
     Returns:
         What was chosen.
@@ -119,7 +122,7 @@ def sample_for_review(
     budgets = _checked(size, types, per_source, blind, detect)
     generator = numpy.random.default_rng(seed)
     extractor = _extractor(model)
-    with open_live(live, text_key=text_key, model_version=model_version) as rows:
+    with open_live(live, text_key=text_key, model_version=model_version, progress=progress) as rows:
         if any(Path(name).exists() and Path(output).exists() and Path(output).samefile(name) for name in rows.names):
             raise UserError(f"The output {output} is one of the inputs", "Name another file for `output`.")
         stream = read_stream(with_expected(rows, extractor), budgets, seed)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from spacy_domain_ner.monitoring.measures import COLUMNS, PLACE, Sums
 
 DRAWS = 4000
+# So many draws are made together, in bounded memory.
+TOGETHER = 100
 SEED = 0
 # The share of unchanged windows in which any statistic at all is unusual, and in which any is far out.
 UNUSUAL, FAR_OUT = 0.01, 0.001
@@ -228,14 +230,14 @@ def _draw(rng: numpy.random.Generator, rows: Sums, number: float) -> Sums:
     """Draw that many rows, with replacement, and sum them; again and again."""
     count = max(1, min(round(number), MOST_TIMES * len(rows)))
     sums = numpy.empty((DRAWS, rows.shape[1]))
-    for start in range(0, DRAWS, 500):
+    for start in range(0, DRAWS, TOGETHER):
         if count <= 4 * len(rows):
-            drawn = rng.integers(len(rows), size=(500, count))
-            drawn += len(rows) * numpy.arange(500)[:, None]
-            times = numpy.bincount(drawn.ravel(), minlength=500 * len(rows)).reshape(500, len(rows))
+            drawn = rng.integers(len(rows), size=(TOGETHER, count))
+            drawn += len(rows) * numpy.arange(TOGETHER)[:, None]
+            times = numpy.bincount(drawn.ravel(), minlength=TOGETHER * len(rows)).reshape(TOGETHER, len(rows))
         else:
-            times = rng.multinomial(count, numpy.full(len(rows), 1 / len(rows)), size=500)
-        sums[start : start + 500] = times.astype(numpy.float64) @ rows
+            times = rng.multinomial(count, numpy.full(len(rows), 1 / len(rows)), size=TOGETHER)
+        sums[start : start + TOGETHER] = times.astype(numpy.float64) @ rows
     return sums
 
 

@@ -55,6 +55,7 @@ class Stream:
     Attributes:
         rows: How many rows there are.
         weight: How many they stand for.
+        last: When the last of them was read, in ISO form (UTC); "" where they do not say it.
         passages: The candidates, by the digest of their text.
         threshold: The smallest random number that went; infinite where all passages are candidates.
         predicted: How many entities of each type the model has found, each row as often as it stands for.
@@ -66,6 +67,7 @@ class Stream:
 
     rows: int = 0
     weight: float = 0.0
+    last: str = ""
     passages: dict[bytes, Candidate] = field(default_factory=dict)
     threshold: float = numpy.inf
     predicted: Counter[str] = field(default_factory=Counter)
@@ -94,6 +96,7 @@ def read_stream(rows: Iterable[LiveRow], types: Iterable[str], seed: int, most: 
     for number, row in enumerate(rows):
         weight = 1 / row.probability
         stream.rows, stream.weight = number + 1, stream.weight + weight
+        stream.last = max(stream.last, row.time)
         said = say(row)
         for label, numbers in said.items():
             total = sums[label]

@@ -115,6 +115,7 @@ def estimate_reviews(
     return LiveQuality(
         reviews[0].mark.model, sum(totals.rows for totals in samples.values()), sampled, len(reviews), drop, micro,
         types, _calibration(reviews, counts, micro), anchoring, evaluated.source if evaluated else "", tuple(notes),
+        max(one.mark.last for one in reviews),
     )  # fmt: skip
 
 

@@ -352,11 +352,12 @@ def _found(entity: Any, length: int) -> Found:
     start: Any = entity.get("start")
     end: Any = entity.get("end")
     label, confidence = entity.get("type"), entity.get("confidence")
-    if not (_is_count(start) and _is_count(end) and 0 <= start < end <= length):
+    # `type`, since True is not a number here, and since there may be very many entities.
+    if not (type(start) is int and type(end) is int and 0 <= start < end <= length):
         raise RefusedError(f"an entity does not lie in the text: {start!r} to {end!r}")
     if not isinstance(label, str) or not label:
         raise RefusedError("an entity has no `type`")
-    if confidence is not None and not (_is_number(confidence) and 0 <= confidence <= 1):
+    if confidence is not None and not (type(confidence) in (float, int) and 0 <= confidence <= 1):
         raise RefusedError(f"a confidence is not between 0 and 1: {confidence!r}")
     return Found(start, end, label, confidence)
 
@@ -401,10 +402,6 @@ def _versions_of(model: str) -> set[str]:
 
 def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _two_models(model: str, first: str, row: LiveRow) -> UserError:

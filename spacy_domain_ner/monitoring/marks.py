@@ -1,7 +1,8 @@
 """What a sampled passage carries in `meta.monitor` while people review it, so that an estimate can be made of it later.
 
     {"sample": "5f0c", "part": "uniform", "blind": false, "probability": 0.0125, "weight": 3,
-     "model": "en_software_ner 0.2.0 (1f0c9a3e)", "fingerprint": "…", "found": "…", "window": "…"}
+     "model": "en_software_ner 0.2.0 (1f0c9a3e)", "last": "2026-03-02T06:00:00Z", "fingerprint": "…", "found": "…",
+     "window": "…"}
 
 What the model has found is packed: labelling tools show `meta`, and whoever reviews a blind passage must not see it.
 """
@@ -61,6 +62,8 @@ class Mark:
         found: What the model has found; offsets do not count white space, which labelling tools change.
         expected: How many entities of each type the model expects.
         totals: What the live rows add up to.
+        last: When the last of the live rows was read, in ISO form (UTC); where they do not say it, when the sample was
+            drawn.
     """
 
     sample: str
@@ -74,6 +77,7 @@ class Mark:
     found: tuple[Found, ...]
     expected: Mapping[str, float]
     totals: Totals
+    last: str = ""
 
     def to_meta(self) -> dict[str, Any]:
         """The mark as it stands in `meta.monitor`."""
@@ -84,7 +88,7 @@ class Mark:
             "sample": self.sample, "part": self.part, "blind": self.blind,
             "probability": self.probability, "weight": self.weight,
             **({} if self.share == 1 else {"share": self.share}),
-            "model": self.model, "fingerprint": self.fingerprint,
+            "model": self.model, "last": self.last, "fingerprint": self.fingerprint,
             "found": _pack([list(map(list, self.found)), {label: _short(n) for label, n in self.expected.items()}]),
             "window": _pack([totals.rows, totals.size, rows]),
         }  # fmt: skip
@@ -115,6 +119,7 @@ class Mark:
                 str(values["sample"]), str(values["part"]), values["blind"] is True, float(values["probability"]),
                 float(values["weight"]), float(values.get("share", 1)), str(values["model"]),
                 str(values["fingerprint"]), tuple(Found(*one) for one in found), expected, totals,
+                str(values.get("last") or ""),
             )  # fmt: skip
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from None

@@ -115,6 +115,8 @@ class LiveQuality:
         anchoring: How far reviewers follow the model; None where all or none of the passages were blind.
         evaluated: Where the figures of the evaluation set come from, "" where there are none.
         notes: What did not count and why, a sentence each.
+        last: When the last of the live rows was read, in ISO form (UTC); where they do not say it, when the sample was
+            drawn; "" where that is not known.
     """
 
     model: str
@@ -128,6 +130,7 @@ class LiveQuality:
     anchoring: Anchoring | None
     evaluated: str = ""
     notes: Sequence[str] = ()
+    last: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON has it."""
@@ -136,6 +139,7 @@ class LiveQuality:
             "kind": "estimate",
             "format_version": FORMAT_VERSION,
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "last": self.last,
             "model": self.model,
             "rows": self.rows,
             "sampled": self.sampled,

@@ -6,6 +6,7 @@ probability with which it was drawn, and all else that an estimate needs later.
 
 import json
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -30,6 +31,7 @@ from spacy_domain_ner.monitoring.live import Found, Live, LiveRow, model_name, o
 from spacy_domain_ner.monitoring.marks import BY_ERROR, MONITOR, UNIFORM, Mark, Totals, without_blanks
 from spacy_domain_ner.monitoring.power import CLUSTERED, Detectable, passages_needed
 from spacy_domain_ner.monitoring.probabilities import draw, inclusion_probabilities, whole_numbers
+from spacy_domain_ner.monitoring.windows import ISO
 
 if TYPE_CHECKING:
     from spacy_domain_ner.extraction.extractor import Extractor
@@ -136,9 +138,10 @@ def sample_for_review(
     size = len(chosen)
     totals = Totals(round(stream.weight, 4), size, stream.predicted, stream.right, stream.expected)
     blinded = set(generator.permutation(sorted(chosen))[: round(blind * size)].tolist())
+    last = stream.last or time.strftime(ISO, time.gmtime())
     with replacing(Path(output)) as file:
         for number in sorted(chosen):
-            record = _record(chosen[number], name, identity, number in blinded, totals)
+            record = _record(chosen[number], name, identity, number in blinded, totals, last)
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
     expected: dict[str, float] = {}
     for one in chosen.values():
@@ -277,20 +280,20 @@ def _fetch(rows: Live, extractor: "Extractor | None", stream: Stream, chosen: Ma
         chosen[number].row = row
 
 
-def mark_of(one: Chosen, name: str, model: str, blind: bool, totals: Totals) -> Mark:
+def mark_of(one: Chosen, name: str, model: str, blind: bool, totals: Totals, last: str = "") -> Mark:
     """Make the mark of a drawn passage."""
     row = one.row
     places = without_blanks(row.text)
     found = tuple(Found(places[f.start], places[f.end], f.label, f.confidence) for f in row.found)
     return Mark(
         name, one.part, blind, one.probability, round(one.candidate.weight, 4), row.probability, model,
-        row.fingerprint, found, expectations(row), totals,
+        row.fingerprint, found, expectations(row), totals, last,
     )  # fmt: skip
 
 
-def _record(one: Chosen, name: str, model: str, blind: bool, totals: Totals) -> dict[str, Any]:
+def _record(one: Chosen, name: str, model: str, blind: bool, totals: Totals, last: str) -> dict[str, Any]:
     row = one.row
-    mark = mark_of(one, name, model, blind, totals)
+    mark = mark_of(one, name, model, blind, totals, last)
     spans = [] if blind else sorted(Span(f.start, f.end, f.label) for f in row.found)
     # What was drawn since the model is likely to be wrong in it may be trained on, and measures nothing.
     only = {TRAINING_ONLY: True} if mark.part == BY_ERROR else {}

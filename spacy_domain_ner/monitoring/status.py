@@ -1,26 +1,21 @@
 """What to do about a model at work: one decision, made of the comparisons of its windows and of its estimates."""
 
-import calendar
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from spacy_domain_ner.evaluation.scores import percent
+from spacy_domain_ner.monitoring.due import CERTAIN, DROP, drop_probability, news_since, review_due
 from spacy_domain_ner.monitoring.reference import Reference, hash_definitions
-from spacy_domain_ner.monitoring.review_size import passages_to_review
-from spacy_domain_ner.monitoring.windows import ISO, Window, Windows
-from spacy_domain_ner.monitoring.words import moved
+from spacy_domain_ner.monitoring.windows import Window, Windows, day_of, seconds
 from spacy_domain_ner.schema import EntitySchema
 
-RETRAIN, SAMPLE, RELABEL, NOTHING = "retrain", "sample", "relabel", "nothing"
-# A drop of so much F1 is one to act on, and it is certain enough from here on, or likely enough to look closer.
-DROP, CERTAIN, LIKELY = 0.05, 0.95, 0.5
+RETRAIN, SAMPLE, RELABEL, COMPARE, NOTHING = "retrain", "sample", "relabel", "compare", "nothing"
 # The share of the model's errors that reviewers confirm from which their figures are not to be used.
 FOLLOWED = 0.15
-# Passages to review where the reference does not tell how many show such a drop.
-REVIEWED = 200
+# After so many days without a window, nobody is watching.
+STALE_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -28,7 +23,7 @@ class Decision:
     """What to do.
 
     Attributes:
-        action: `retrain`, `sample`, `relabel` or `nothing`.
+        action: `retrain`, `sample`, `relabel`, `compare` or `nothing`.
         said: The decision in a sentence or two, with its numbers.
         reasons: What else speaks for it, a sentence each.
         next_steps: What to run, or to do, in order.
@@ -63,12 +58,14 @@ def decide(
     1. The entity types mean something else than when the model was evaluated, or annotators do not agree: relabel.
     2. F1 on live text is down for certain, or below the gate for certain where it was above it: retrain. Where it is
        not, and reviewers have followed the model's errors: review again (relabel).
-    3. The text has changed since the last estimate, or that leaves a drop likely, or it is old: sample.
-    4. Else nothing.
+    3. The text has changed since the last review, that review leaves a drop likely or has too few mentions, it is old,
+       or nobody has reviewed this model yet: sample.
+    4. No window was compared for a month: compare.
+    5. Else nothing.
 
     Args:
         windows: The results, the oldest first.
-        reference: What the windows were compared with, where it is at hand.
+        reference: What the windows were compared with, where it is at hand. Only results of its model count.
         schema: The entity types of today, where they are at hand.
         gate: The F1 from which a type is ready for production.
         review_days: After so many days without an estimate, passages are to be sampled.
@@ -77,15 +74,17 @@ def decide(
     Returns:
         The decision.
     """
-    model = _latest_model(windows)
-    drifts = [window for window in windows.drifts if window.record["model"] == model]
-    estimates = [window for window in windows.estimates if window.record["model"] == model]
+    model = _model_in_use(windows, reference)
+    drifts = [window for window in windows.drifts if _is_of(window, model)]
+    estimates = [window for window in windows.estimates if _is_of(window, model)]
+    earlier = [window for window in windows.estimates if not _is_of(window, model)]
     latest = estimates[-1] if estimates else None
     return (
         _relabel(windows.agreements, reference, schema)
-        or (latest and (_retrain(latest, gate) or _review_again(latest)))
-        or _sample(drifts, latest, reference, review_days, now)
-        or _nothing(drifts, latest)
+        or (latest and (_retrain(latest, reference, gate) or _review_again(latest)))
+        or _sample(drifts, estimates, earlier, reference, review_days, now)
+        or _compare(drifts, now)
+        or _nothing(drifts, latest, reference)
     )
 
 
@@ -120,19 +119,23 @@ def _relabel(agreements: Sequence[Window], reference: Reference | None, schema: 
     return None
 
 
-def _retrain(estimate: Window, gate: float) -> Decision | None:
+def _retrain(estimate: Window, reference: Reference | None, gate: float) -> Decision | None:
     record = estimate.record
     by = record.get("drop", DROP)
+    known = {label: found for label, found in record["types"].items() if found.get("f1")}
     reasons = []
-    for name, found in (("all types together", record["micro"]), *record["types"].items()):
+    for name, found in (("all types together", record["micro"]), *known.items()):
         f1, before = found.get("f1"), _evaluated_f1(found)
         if not f1:
             # Too few mentions were reviewed.
             continue
-        drop = found.get("drop_probability")
+        is_type = name in known and found is known[name]
+        drop = found.get("drop_probability") if is_type else drop_probability(found, reference)
+        # Of many types, one is that low by chance: as many errors are allowed for all of them as for one.
+        certain = 1 - (1 - CERTAIN) / len(known) if is_type else CERTAIN
         now = f"F1 of {name} on live text is {_interval(f1)}"
         then = "" if before is None else f"; in the evaluation it was {percent(before, 1)}"
-        if drop is not None and drop >= CERTAIN:
+        if drop is not None and drop >= certain:
             reasons.append(f"{now}{then}: it is down by {100 * by:.0f} points or more ({_certain(drop)} certain).")
         elif before is not None and before >= gate > f1["high"]:
             reasons.append(f"{now}{then}: it has fallen below the gate of {percent(gate)}.")
@@ -158,7 +161,7 @@ def _review_again(estimate: Window) -> Decision | None:
     return Decision(
         RELABEL,
         f"Review again, without the model's entities: where reviewers saw them, they confirmed "
-        f"{percent(confirmed['value'])} % of its errors. The estimate of {_day(estimate.time)} is too good, by an "
+        f"{percent(confirmed['value'])} % of its errors. The estimate of {day_of(estimate)} is too good, by an "
         "unknown amount.",
         next_steps=[
             "Choose passages without the model's entities: `domain-ner monitor sample LIVE --model MODEL --blind 1 "
@@ -169,75 +172,93 @@ def _review_again(estimate: Window) -> Decision | None:
 
 
 def _sample(
-    drifts: Sequence[Window], latest: Window | None, reference: Reference | None, review_days: int, now: float
+    drifts: Sequence[Window],
+    estimates: Sequence[Window],
+    earlier: Sequence[Window],
+    reference: Reference | None,
+    review_days: int,
+    now: float,
 ) -> Decision | None:
-    size = passages_to_review(reference, DROP) if reference else REVIEWED
-    since = "" if latest is None else latest.time
-    alarms = [window for window in drifts if window.record["state"] == "alarm" and window.time > since]
-    reasons: list[str] = []
-    if alarms:
-        record = alarms[-1].record
-        found = {one["name"]: one for one in record["statistics"]}
-        alarming = sorted(
-            (found[name] for name in record["alarming"] if name in found), key=lambda one: -abs(one["score"])
-        )
-        what = [moved(one["title"], one["unit"], one["value"], one["reference"]) for one in alarming]
-        said = f"the text has changed ({_day(alarms[-1].time)}), and nobody knows yet what that did to the model: "
-        said += "; ".join(what[:3]) + (f"; and {len(what) - 3} more" if len(what) > 3 else "")
-        if len(alarms) > 1:
-            reasons.append(f"{len(alarms)} windows since {_day(alarms[0].time)} have raised an alarm.")
-    elif latest is not None and LIKELY <= (latest.record["micro"].get("drop_probability") or 0) < CERTAIN:
-        share = percent(latest.record["micro"]["drop_probability"])
-        said = (
-            f"the last estimate ({_day(latest.time)}) makes a drop of {100 * DROP:.0f} points or more likely "
-            f"({share} %), not certain"
-        )
-    elif first := since or (drifts[0].time if drifts else ""):
-        days = (now - seconds(first)) / 86_400
-        if days < review_days:
-            return None
-        what_then = "the last estimate" if latest is not None else "the first window"
-        said = f"{days:.0f} days have passed since {what_then} ({_day(first)}), and only a review shows what is missed"
-    else:
+    due = review_due(drifts, estimates, earlier, reference, review_days, now)
+    if due is None:
+        return None
+    first, *others = due.reasons
+    what = f"Sample {due.passages:,} passages for a {'first ' if due.is_first else ''}review now"
+    steps = [
+        f"Choose them: `domain-ner monitor sample LIVE --model MODEL --size {due.passages} --output review.jsonl`",
+        "Let people review them in your labelling tool (`domain-ner export`)",
+        "See what they found: `domain-ner monitor estimate REVIEWED`, with its `--output` in this folder",
+    ]
+    if not drifts and due.is_first:
+        steps.insert(0, "Let the model read live text: `domain-ner extract MODEL TEXTS --expected --output LIVE`")
+    remarks = [f"{other[0].upper()}{other[1:]}." for other in others] + due.remarks
+    if due.passages and reference and not others:
+        remarks.append(f"So many show a drop of F1 by {100 * DROP:.0f} points, 4 times in 5.")
+    return Decision(SAMPLE, f"{what}: {first}.", remarks, steps, due.passages)
+
+
+def _compare(drifts: Sequence[Window], now: float) -> Decision | None:
+    if not drifts or (days := (now - seconds(drifts[-1].time)) / 86_400) < STALE_DAYS:
         return None
     return Decision(
-        SAMPLE,
-        f"Sample {size} passages for review now: {said}.",
-        reasons=reasons,
+        COMPARE,
+        f"Compare a window of live text: the last one is {days:.0f} days old ({day_of(drifts[-1])}), so nobody knows "
+        "whether the text has changed since.",
         next_steps=[
-            f"Choose them: `domain-ner monitor sample LIVE --model MODEL --size {size} --output review.jsonl`",
-            "Let people review them in your labelling tool (`domain-ner export`)",
-            "See what they found: `domain-ner monitor estimate REVIEWED`, with its `--output` in this folder",
+            "See whether the server still writes its log, or `extract` its output",
+            "`domain-ner monitor drift LIVE --model MODEL`, with its `--output` in this folder (in a project: "
+            "`weasel run monitor`), once a week",
         ],
-        passages=size,
     )
 
 
-def _nothing(drifts: Sequence[Window], latest: Window | None) -> Decision:
-    said = []
+def _nothing(drifts: Sequence[Window], latest: Window | None, reference: Reference | None) -> Decision:
+    said, reasons = [], []
     if drifts:
         usual = sum(window.record["state"] == "usual" for window in drifts)
-        said.append(
-            f"{usual} of {len(drifts)} windows are like the text that the model was evaluated on, the last of "
-            f"{_day(drifts[-1].time)}"
-        )
-        if drifts[-1].record["state"] == "unusual":
+        state = drifts[-1].record["state"]
+        if state == "unknown" and latest is None:
+            most = max(window.record["passages"] for window in drifts)
+            said.append(f"there is too little live text to compare or to review: {most} passages in a window")
+        else:
+            said.append(
+                f"{usual} of {len(drifts)} windows are like the text that the model was evaluated on, the last of "
+                f"{day_of(drifts[-1])}"
+            )
+        if state == "unusual":
             said.append("the last one is unusual, which may be chance: the next one will show it")
-        if drifts[-1].record["state"] == "unknown":
+        if state == "unknown" and latest is not None:
             said.append("the last one is too small to say anything")
+        if state == "alarm" and latest is not None and not news_since(drifts, latest):
+            said.append("the text is other than the evaluation's, as it was when it was reviewed")
     if latest is not None:
-        f1 = latest.record["micro"].get("f1") or {}
+        f1, drop = latest.record["micro"].get("f1") or {}, drop_probability(latest.record["micro"], reference)
         if f1.get("value") is not None:
-            said.append(f"F1 on live text was {_interval(f1)} on {_day(latest.time)}")
-    elif drifts:
-        said.append("nobody has reviewed a sample yet, and only a review shows what the model misses")
-    words = "; ".join(said) if said else "there is no window yet"
-    return Decision(NOTHING, f"Nothing to do: {words}.")
+            said.append(f"F1 on live text was {_interval(f1)} on {day_of(latest)}")
+        if drop is not None:
+            reasons.append(
+                f"A drop of {100 * latest.record.get('drop', DROP):.0f} points or more against the evaluation has a "
+                f"probability of {_share(drop)}."
+            )
+        unknown = [label for label, found in latest.record["types"].items() if not found.get("f1")]
+        if unknown:
+            reasons.append(f"Too few mentions were reviewed to say anything of {', '.join(unknown)}.")
+    if latest is not None and not drifts:
+        reasons.append("No window of this model was compared: `domain-ner monitor drift` sees when the text changes.")
+    return Decision(NOTHING, f"Nothing to do: {'; '.join(said)}.", reasons)
 
 
-def _latest_model(windows: Windows) -> str:
+def _model_in_use(windows: Windows, reference: Reference | None) -> str:
+    """What tells the results of the model in use: its digest in brackets, or else how the last result names it."""
+    if reference is not None and reference.model.get("digest"):
+        return f"({reference.model['digest']})"
     results = sorted([*windows.drifts, *windows.estimates], key=lambda window: window.time)
     return str(results[-1].record["model"]) if results else ""
+
+
+def _is_of(window: Window, model: str) -> bool:
+    named = str(window.record["model"])
+    return named == model or (model.startswith("(") and (named.endswith(model) or not named.endswith(")")))
 
 
 def _evaluated_f1(found: Mapping[str, Any]) -> float | None:
@@ -246,22 +267,10 @@ def _evaluated_f1(found: Mapping[str, Any]) -> float | None:
     return float(f1["value"]) if f1 else None
 
 
-def seconds(moment: str) -> float:
-    """A time in ISO form (UTC) as seconds since 1970; 0 where it is something else."""
-    try:
-        return float(calendar.timegm(time.strptime(moment[:19], ISO[:-1])))
-    except ValueError:
-        return 0.0
-
-
 def old_files(windows: Windows, days: int, now: float) -> list[Path]:
     """List the results that are older than so many days."""
     every: Iterable[Window] = [*windows.drifts, *windows.estimates]
     return [window.path for window in every if now - seconds(window.time) > days * 86_400]
-
-
-def _day(moment: str) -> str:
-    return moment[:10]
 
 
 def _interval(f1: Mapping[str, float]) -> str:
@@ -270,6 +279,10 @@ def _interval(f1: Mapping[str, float]) -> str:
 
 def _certain(probability: float) -> str:
     return "over 99 %" if probability > 0.99 else f"{percent(probability)} %"
+
+
+def _share(probability: float) -> str:
+    return "less than 1 %" if probability < 0.01 else f"{percent(probability)} %"
 
 
 def _two(value: float | None) -> str:

@@ -1,5 +1,6 @@
 """The folder in which `monitor` keeps its results: comparisons of windows, and estimates."""
 
+import calendar
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,7 +35,8 @@ class Window:
     Attributes:
         path: Its file.
         record: What it holds.
-        time: When the window ended, in ISO form (UTC); where the rows did not say it, when the result was made.
+        time: When the live text was read, in ISO form (UTC); where the rows did not say it, when the sample was drawn
+            or the result was made.
     """
 
     path: Path
@@ -106,3 +108,16 @@ def _read(path: Path) -> dict[str, Any]:
     if missing := [key for key in _NEEDED[kind] if key not in record]:
         raise UserError(f"{path.name} lacks {', '.join(missing)}")
     return record
+
+
+def seconds(moment: str) -> float:
+    """A time in ISO form (UTC) as seconds since 1970; 0 where it is something else."""
+    try:
+        return float(calendar.timegm(time.strptime(moment[:19], ISO[:-1])))
+    except ValueError:
+        return 0.0
+
+
+def day_of(window: Window) -> str:
+    """The day on which a window ended."""
+    return window.time[:10]

@@ -19,9 +19,9 @@ def moment(days_ago: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - days_ago * DAY))
 
 
-def window(days_ago: float, state: str = "usual", model: str = MODEL, **keys: object) -> dict:
+def window(days_ago: float, state: str = "usual", model: str = MODEL, value: float = 0.7, **keys: object) -> dict:
     of = {"alarm": "far out"}.get(state, state)
-    shown = {"name": "unseen_forms", "title": "names that training never had", "unit": "%", "type": "", "value": 0.7,
+    shown = {"name": "unseen_forms", "title": "names that training never had", "unit": "%", "type": "", "value": value,
              "reference": 0.4, "low": 0.3, "high": 0.5, "score": 9.0, "state": of}  # fmt: skip
     words = [
         {"text": "Quilith", "type": "INFRA", "passages": 4, "share_before": 0.0, "example": "in <b>Quilith</b> now"}
@@ -51,6 +51,20 @@ def estimate(days_ago: float, f1: float = 0.9, drop: float | None = 0.01, before
     }  # fmt: skip
 
 
+def unclear(days_ago: float, mentions: int, more: int) -> dict:
+    """An estimate of too few mentions."""
+    found = estimate(days_ago)
+    few = {"f1": None, "drop_probability": None, "mentions": mentions, "more_passages": more, "known": False}
+    return {**found, "micro": {**found["micro"], **few}, "types": {}}
+
+
+def of_types(days_ago: float, drops: list[float]) -> dict:
+    """An estimate whose types are down with these probabilities."""
+    found = estimate(days_ago, 0.9)
+    down = {"f1": score(0.6), "evaluated": {"f1": score(0.7)}}
+    return {**found, "types": {f"T{n}": {**found["micro"], **down, "drop_probability": d} for n, d in enumerate(drops)}}
+
+
 FOLLOWED = {"confirmed": score(0.4), "certain": True}
 AGREEMENT = {"all": {}, "pairs_of_people": [], "types": {"TEAM": {"f1": 0.51, "verdict": "unreliable"}}}
 
@@ -71,26 +85,56 @@ def folder(tmp_path):
 @pytest.mark.parametrize(
     ("results", "action", "said"),
     [
-        ([window(9), window(2)], "nothing", "2 of 2 windows are like the text"),
-        ([window(9), window(2, "unusual")], "nothing", "the next one will show it"),
-        ([window(9), window(2, "unknown")], "nothing", "the last one is too small"),
+        # Nobody has reviewed anything: only a review shows what is missed.
+        ([], "sample", "there is neither a window nor a review"),
+        (
+            [window(9), window(2)],
+            "sample",
+            "200 passages for a first review now: nobody has reviewed what the model finds",
+        ),
+        ([window(9), window(2, "unusual")], "sample", "for a first review"),
+        ([window(9, "unknown"), window(2)], "sample", "for a first review"),
+        ([window(9, "unknown"), window(2, "unknown")], "nothing", "too little live text to compare or to review: 300"),
         ([window(9), window(2, "alarm")], "sample", "names that training never had: 70.0 % instead of 40.0 %"),
         # An alarm stays open until people have looked.
-        ([window(9, "alarm"), window(2)], "sample", "Sample 200 passages"),
-        ([window(9, "alarm"), estimate(5), window(2)], "nothing", "F1 on live text was 90.0 (86.0 to 94.0)"),
-        ([estimate(9), window(2, "alarm")], "sample", "the text has changed"),
+        ([window(9, "alarm"), window(2)], "sample", "the text has changed"),
+        # They have.
+        ([estimate(5), window(2)], "nothing", "F1 on live text was 90.0 (86.0 to 94.0)"),
+        ([estimate(5), window(2, "unusual")], "nothing", "the next one will show it"),
+        ([estimate(5), window(2, "unknown")], "nothing", "the last one is too small"),
+        ([window(9, "alarm"), estimate(5), window(2)], "nothing", "1 of 2 windows are like the text"),
+        ([estimate(9), window(2, "alarm")], "sample", "review now: the text has changed"),
+        # It was so when they looked, and has not moved on; or it has, or something else has.
+        ([window(9, "alarm"), estimate(5), window(2, "alarm")], "nothing", "as it was when it was reviewed"),
+        ([window(9, "alarm"), estimate(5), window(2, "alarm", value=0.95)], "sample", "95.0 % instead of 40.0 %"),
+        ([window(9, "alarm"), window(7), estimate(5), window(2, "alarm")], "sample", "the text has changed"),
+        # The passages were drawn before the change, whenever they came back.
+        ([estimate(1, last=moment(9)), window(5, "alarm")], "sample", "the text has changed"),
         ([estimate(5, 0.8, drop=0.97), window(2, "alarm")], "retrain", "with the 180 passages that were reviewed"),
         ([estimate(5, 0.82, drop=0.6)], "sample", "makes a drop of 5 points or more likely (60 %)"),
         ([estimate(5, 0.8, drop=0.5, before=0.86)], "retrain", "it has fallen below the gate of 85"),
         # It never was above the gate.
         ([estimate(5, 0.6, drop=0.01, before=0.62)], "nothing", "60.0"),
-        ([estimate(100)], "sample", "100 days have passed since the last estimate"),
-        ([window(100), window(1)], "sample", "100 days have passed since the first window"),
+        # Of ten types, one is down by chance now and then.
+        ([of_types(5, [0.97])], "retrain", "F1 of T0"),
+        ([of_types(5, [0.97] + 9 * [0.01])], "nothing", "90.0"),
+        ([of_types(5, [0.999] + 9 * [0.01])], "retrain", "F1 of T0"),
+        ([estimate(5, drop=None)], "nothing", "90.0"),
+        ([unclear(5, 12, 60), window(2)], "sample", "Sample 60 passages for a review now: the review of"),
+        ([unclear(5, 1, 290)], "sample", "has only 1 verified mention, too few"),
+        ([estimate(100), window(2)], "sample", "100 days have passed since the last estimate"),
+        ([window(100), window(1)], "sample", "for a first review"),
+        ([estimate(40), window(40)], "compare", "the last one is 40 days old"),
+        ([estimate(5), window(40, "alarm")], "compare", "the last one is 40 days old"),
         ([estimate(5, anchoring=FOLLOWED)], "relabel", "they confirmed 40 % of its errors"),
         ([window(2, "alarm"), AGREEMENT], "relabel", "annotators do not agree on TEAM (F1 0.51)"),
         # The estimate and the alarm were of the model before.
-        ([estimate(9, 0.5, drop=1.0, model="old"), window(8, "alarm", "old"), window(2)], "nothing", "1 of 1 windows"),
-        ([], "nothing", "there is no window yet"),
+        (
+            [estimate(9, 0.5, drop=1.0, model="old"), window(8, "alarm", "old"), window(2)],
+            "sample",
+            "of old), and only",
+        ),
+        ([estimate(9, model="old"), estimate(3), window(2)], "nothing", "1 of 1 windows"),
     ],
 )
 def test_the_results_lead_to_one_decision(folder, results, action, said):
@@ -109,9 +153,27 @@ def test_changed_definitions_call_for_labels_first(folder, tmp_path, model):
 
 
 def test_the_reference_tells_how_many_passages_to_review(folder, model):
-    decision = monitor_status(folder(window(1, "alarm")), model=model).decision
+    mine = f"en_ops 0.1.0 ({srsly.read_json(model / 'reference.json')['model']['digest']})"
+    decision = monitor_status(folder(window(1, "alarm", mine)), model=model).decision
     assert decision.passages == 50
-    assert decision.said.startswith("Sample 50 passages for review now")
+    assert decision.said.startswith("Sample 50 passages for a first review now: the text has changed")
+    assert any("In the evaluation, F1 was" in reason for reason in decision.reasons)
+
+
+@pytest.mark.parametrize(("f1", "action"), [(0.85, "nothing"), (0.74, "sample"), (0.6, "retrain")])
+def test_an_estimate_that_was_not_compared_with_the_evaluation_is_compared_with_the_reference(
+    folder, model, f1, action
+):
+    found = estimate(5, f1, drop=None, model="")
+    del found["micro"]["evaluated"]
+    assert monitor_status(folder({**found, "types": {}}), model=model).decision.action == action
+
+
+def test_only_results_of_the_model_in_use_count(folder, model):
+    status = monitor_status(folder(estimate(5), window(2)), model=model)
+    assert (status.decision.action, "the model has changed since the last review" in status.decision.said) == (
+        "sample", True,
+    )  # fmt: skip
 
 
 def test_a_second_status_adds_nothing_and_the_history_outlives_the_files(folder):
@@ -144,7 +206,7 @@ def test_files_of_others_and_half_files_are_told_and_left_alone(folder):
 
 
 def test_the_page_shows_the_charts_and_what_changed_and_stands_alone(folder):
-    place = folder(window(9), window(5, "unusual"), window(2, "alarm"), estimate(4))
+    place = folder(window(9), window(5, "unusual"), window(2, "alarm"), estimate(7))
     monitor_status(place)
     page = (place / "status.html").read_text(encoding="utf8")
     assert not re.search(r"(src|href)=|url\(|@import", page)
@@ -171,8 +233,9 @@ def test_what_can_not_be_used_is_one_line(folder, tmp_path):
 
 
 def test_the_command_exits_with_3_where_something_is_to_be_done(folder, domain_ner):
-    assert domain_ner("monitor", "status", folder(window(2))).code == 0
+    assert domain_ner("monitor", "status", folder(window(2), estimate(1))).code == 0
+    (folder() / "1.json").unlink()
     done = domain_ner("monitor", "status", folder(window(2, "alarm")))
     assert done.code == 3
-    assert "Sample 200 passages for review now" in done.out
+    assert "Sample 200 passages for a first review now" in done.out
     assert "1. Choose them" in done.out

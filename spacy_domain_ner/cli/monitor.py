@@ -16,7 +16,7 @@ from spacy_domain_ner.cli._progress import progress_bar
 from spacy_domain_ner.files import replacing
 
 if TYPE_CHECKING:
-    from spacy_domain_ner.monitoring.quality import LiveFigures, LiveQuality
+    from spacy_domain_ner.monitoring.quality import Anchoring, LiveFigures, LiveQuality
     from spacy_domain_ner.monitoring.sampling import Sample
 
 SHOWN = 20
@@ -129,17 +129,28 @@ def _print_quality(quality: "LiveQuality") -> None:
             f"The model says a precision of {calibration.said:.3f}, and it is {with_interval(calibration.precision)}; "
             f"calibration error {calibration.error:.3f} ({calibration.by_chance:.3f} by chance)"
         )
-    if (anchoring := quality.anchoring) and anchoring.confirmed:
-        low, high = (max(0.0, 100 * end) for end in (anchoring.confirmed.low, anchoring.confirmed.high))
-        msg.plain(
-            "Errors of the model that reviewers confirmed where they saw them: "
-            f"{100 * anchoring.confirmed.value:.0f} % ({low:.0f} to {high:.0f} %), against {anchoring.blind} blind "
-            f"passages, whose F1 is {with_interval(anchoring.f1_blind)}"
-        )
+    if anchoring := quality.anchoring:
+        msg.plain(_in_words(anchoring))
     msg.good(
         f"{quality.reviewed} of {quality.sampled} sampled passages, for {quality.rows:,.0f} live rows of "
         f"{quality.model or 'a model that is not named'}"
     )
+
+
+def _in_words(anchoring: "Anchoring") -> str:
+    from spacy_domain_ner.evaluation.bootstrap import with_interval
+
+    if anchoring.is_certain and anchoring.confirmed:
+        low, high = (max(0.0, 100 * end) for end in (anchoring.confirmed.low, anchoring.confirmed.high))
+        return (
+            "Errors of the model that reviewers confirmed where they saw them: "
+            f"{100 * anchoring.confirmed.value:.0f} % ({low:.0f} to {high:.0f} %), against {anchoring.blind} blind "
+            f"passages, whose F1 is {with_interval(anchoring.f1_blind)}"
+        )
+    said = f"No sign that reviewers follow the model, from {anchoring.blind} blind passages"
+    if anchoring.blind_needed and anchoring.blind_needed > anchoring.blind:
+        return f"{said}; about {anchoring.blind_needed} would show it if they confirmed 30 % of its errors"
+    return said
 
 
 def _row(label: str, found: "LiveFigures") -> list[str]:

@@ -8,19 +8,20 @@ however wrong the model is about itself; the better it knows itself, the narrowe
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy
 
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.bootstrap import Estimate
-from spacy_domain_ner.monitoring.counts import Counts, Totals
+from spacy_domain_ner.monitoring.anchoring import measure_anchoring
+from spacy_domain_ner.monitoring.counts import CLUSTERED, Counts, Totals
 from spacy_domain_ner.monitoring.evaluated import FIGURES, Evaluated, read_evaluated
 from spacy_domain_ner.monitoring.intervals import NORMAL, normal_share, student
 from spacy_domain_ner.monitoring.live import open_live
-from spacy_domain_ner.monitoring.quality import FEWEST_MENTIONS, Anchoring, LiveCalibration, LiveFigures, LiveQuality
+from spacy_domain_ner.monitoring.quality import FEWEST_MENTIONS, LiveCalibration, LiveFigures, LiveQuality
 from spacy_domain_ner.monitoring.reviews import Review, known_labels, read_reviews
 
 if TYPE_CHECKING:
@@ -102,9 +103,14 @@ def estimate_reviews(
             f"{sampled - len(reviews)} of {sampled} sampled passages did not come back: they are taken to be like "
             "the others"
         )
-    types = {label: _figures(counts, [number], evaluated, label, drop) for number, label in enumerate(labels)}
-    micro = _figures(counts, list(range(len(labels))), evaluated, None, drop)
-    anchoring = _anchoring(reviews, counts, labels)
+    whole = counts.totals(range(len(labels)))
+    clustered = {name: found.clustered for name in FIGURES if (found := whole.figure(name))}
+    types = {
+        label: _figures(counts.totals([number]), int(counts.mentions[number]), evaluated, label, drop, clustered)
+        for number, label in enumerate(labels)
+    }
+    micro = _figures(whole, int(counts.mentions.sum()), evaluated, None, drop)
+    anchoring = measure_anchoring(reviews, counts, labels)
     if anchoring and anchoring.is_certain and anchoring.confirmed:
         notes.append(
             f"Reviewers confirmed {100 * anchoring.confirmed.value:.0f} % "
@@ -120,16 +126,19 @@ def estimate_reviews(
 
 
 def _figures(
-    counts: Counts, columns: list[int], evaluated: Evaluated | None, label: str | None, drop: float
+    totals: Totals,
+    mentions: int,
+    evaluated: Evaluated | None,
+    label: str | None,
+    drop: float,
+    clustered: Mapping[str, float] = MappingProxyType({}),
 ) -> LiveFigures:
-    totals = counts.totals(columns)
-    mentions = int(counts.mentions[columns].sum())
     before: Mapping[str, Estimate] = {}
     if evaluated is not None:
         before = evaluated.micro if label is None else evaluated.types.get(label, {})
     if mentions < FEWEST_MENTIONS:
         return LiveFigures(None, None, None, mentions, before, None, _more_passages(totals, mentions))
-    found = {name: totals.figure(name) for name in FIGURES}
+    found = {name: totals.figure(name, clustered.get(name, CLUSTERED)) for name in FIGURES}
     estimates = {name: one.estimate if one else None for name, one in found.items()}
     probability = None
     if (live := found["f1"]) and (reference := before.get("f1")):
@@ -169,50 +178,6 @@ def _calibration(reviews: Sequence[Review], counts: Counts, micro: LiveFigures) 
     error = float(numpy.abs(gaps).sum() / weights.sum())
     by_chance = float(math.sqrt(2 / math.pi) * chances.sum() / weights.sum())
     return LiveCalibration(right / found, micro.precision, error, by_chance)
-
-
-def _anchoring(reviews: Sequence[Review], counts: Counts, labels: Sequence[str]) -> Anchoring | None:
-    """Compare the errors that reviewers found in blind passages with those in the others.
-
-    Which passages are blind was drawn by lot. So both parts have as many errors per error that the model expects, and
-    where fewer were found in what was filled in, reviewers followed the model.
-    """
-    blind = numpy.array([review.mark.blind for review in reviews])
-    if blind.all() or not blind.any():
-        return None
-    missed = numpy.maximum(0, counts.expected - counts.right)
-    expected = ((counts.found - counts.right) + missed).sum(axis=1)
-    errors = ((counts.found - counts.tp) + (counts.gold - counts.tp)).sum(axis=1)
-    ratios, variances = [], []
-    for part in (blind, ~blind):
-        of_part, expected_of_part = errors[part], max(float(expected[part].sum()), 1e-9)
-        ratio = float(of_part.sum()) / expected_of_part
-        ratios.append(ratio)
-        squares = float(((of_part - ratio * expected[part]) ** 2).sum()) * len(of_part) / max(1, len(of_part) - 1)
-        variances.append(squares / max(float(of_part.sum()), 1e-9) ** 2 if ratio else 0.0)
-    confirmed = None
-    if ratios[0] > 0:
-        quotient = max(ratios[1], 1e-9) / ratios[0]
-        half = student(max(1, int(blind.sum()) - 1)) * math.sqrt(sum(variances))
-        confirmed = Estimate(1 - ratios[1] / ratios[0], 1 - quotient * math.exp(half), 1 - quotient * math.exp(-half))
-    totals = _blind_totals(counts, blind, len(labels))
-    found = totals.figure("f1")
-    return Anchoring(
-        confirmed, int(blind.sum()), int((~blind).sum()), ratios[0], ratios[1], found.estimate if found else None
-    )
-
-
-def _blind_totals(counts: Counts, blind: Any, types: int) -> Totals:
-    """The blind passages as a sample of their own."""
-    totals = counts.totals(range(types), blind)
-    share = numpy.bincount(counts.strata, blind) / numpy.bincount(counts.strata)
-    shares = numpy.maximum(share[totals.strata], 1e-9)
-    return replace(
-        totals,
-        weights=totals.weights / shares,
-        probabilities=totals.probabilities * shares,
-        stages=totals.stages / shares,
-    )
 
 
 def _one_model(reviews: Sequence[Review]) -> str:

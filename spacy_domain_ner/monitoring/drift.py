@@ -28,7 +28,9 @@ ASKED = 1000
 DISTINCT = 100_000
 # Entities that the reference lets expect below the least confidence of the live ones, and none is there.
 CUT = 10
-ENTITY_STATISTICS = ("entities", "unseen_forms", "said_precision", "said_misses", "confidence_shape")
+ENTITY_STATISTICS = (
+    "entities", "unseen_forms", "known_entities", "said_precision", "said_misses", "confidence_shape",
+)  # fmt: skip
 USUAL, UNUSUAL, ALARM, UNKNOWN = "usual", "unusual", "alarm", "unknown"
 
 

@@ -17,6 +17,7 @@ COLUMNS = (
     "entities", "unseen_forms", "confident", "confidence", *(f"bin_{number}" for number in range(10)),
     "expected", "found_confidence",
     "right", "annotated",
+    "known_entities",
 )  # fmt: skip
 PLACE = {name: number for number, name in enumerate(COLUMNS)}
 # Words whose properties are remembered, and names of which it is remembered whether training had them; then all are
@@ -48,7 +49,7 @@ class Measures:
         self._place = {label: len(COLUMNS) + number for number, label in enumerate(self.labels)}
         self.width = len(COLUMNS) + len(self.labels)
         self._places = _Places(vocabulary)
-        self._unseen = _Unseen(vocabulary)
+        self._names = _Names(vocabulary)
 
     def count(
         self,
@@ -86,7 +87,9 @@ class Measures:
     ) -> None:
         for start, end, label, confidence in found:
             row[_ENTITIES] += 1
-            row[_UNSEEN_FORMS] += self._unseen[label, text[start:end]]
+            unseen, known = self._names[label, text[start:end]]
+            row[_UNSEEN_FORMS] += unseen
+            row[_KNOWN_ENTITIES] += known if confidence is None else confidence * known
             if label in self._place:
                 row[self._place[label]] += 1
             if confidence is not None:
@@ -131,20 +134,23 @@ class _Places(dict[str, tuple[int, ...]]):
         return [name for name, held in holds.items() if held]
 
 
-class _Unseen(dict[tuple[str, str], bool]):
-    """Whether training never had a name, by type and name."""
+class _Names(dict[tuple[str, str], tuple[bool, float]]):
+    """Whether training never had a name, by type and name; and the share of its words that training had anywhere."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()
-        self._forms = vocabulary.forms
+        self._vocabulary = vocabulary
 
-    def __missing__(self, form: tuple[str, str]) -> bool:
+    def __missing__(self, name: tuple[str, str]) -> tuple[bool, float]:
         if len(self) >= REMEMBERED:
             self.clear()
-        self[form] = found = form_key(*form) not in self._forms
+        words = [piece.casefold() for piece in PIECE.findall(name[1]) if is_word(piece)]
+        known = sum(word in self._vocabulary.words for word in words) / max(1, len(words))
+        self[name] = found = form_key(*name) not in self._vocabulary.forms, known
         return found
 
 
 _WORDS, _LOG_WORDS, _PIECES, _SIGNS = PLACE["words"], PLACE["log_words"], PLACE["pieces"], PLACE["signs"]
 _ENTITIES, _UNSEEN_FORMS, _CONFIDENT = PLACE["entities"], PLACE["unseen_forms"], PLACE["confident"]
 _CONFIDENCE, _BINS = PLACE["confidence"], PLACE["bin_0"]
+_KNOWN_ENTITIES = PLACE["known_entities"]

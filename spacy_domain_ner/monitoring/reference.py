@@ -36,6 +36,8 @@ FORMAT_VERSION = 1
 FEWEST_SOURCES = 20
 # A larger evaluation set is drawn from, so that the file stays below half a megabyte.
 MOST_GROUPS = 2000
+# Columns that references of version 0.1 may lack.
+ADDED = frozenset({"known_entities"})
 SEED = 0
 
 
@@ -90,8 +92,16 @@ class Reference:
         rows = numpy.array(record["rows"], dtype=numpy.float64)
         if columns[len(columns) - len(labels) :] != labels or rows.ndim != 2 or rows.shape[1] != len(columns):
             raise ValueError("the columns do not fit")
-        # By name, so that a later version may count more.
-        order = [columns.index(name) for name in COLUMNS] + list(range(len(columns) - len(labels), len(columns)))
+        # By name, since a later version may count more, and an earlier one less: what it lacks is 0, and not compared.
+        lacking = [name for name in COLUMNS if name not in columns[: len(columns) - len(labels)]]
+        if set(lacking) - ADDED:
+            raise ValueError(f"the columns {lacking} are missing")
+        rows = numpy.hstack([rows, numpy.zeros((len(rows), len(lacking)))])
+        # A type may be called like a column.
+        counted = len(columns) - len(labels)
+        places = dict(zip(columns[:counted], range(counted), strict=True))
+        places |= {name: len(columns) + number for number, name in enumerate(lacking)}
+        order = [places[name] for name in COLUMNS] + list(range(counted, len(columns)))
         return cls(
             dict(record["model"]),
             labels,

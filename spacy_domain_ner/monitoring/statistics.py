@@ -44,6 +44,7 @@ class Statistic:
         of: The entity type that it is about; "" for all.
         value: The statistic of sums of rows.
         amount: What it is a share or a rate of, or the number of entities of a rate.
+        least_spread: The least that chance moves it: counts differ at least as much as those of a Poisson process.
     """
 
     name: str
@@ -53,10 +54,11 @@ class Statistic:
     value: Callable[[Sums], Values]
     amount: Callable[[Sums], Values]
     of: str = ""
+    least_spread: float = 1e-6
 
     @property
     def is_rate(self) -> bool:
-        """Whether it counts entities."""
+        """Whether it counts entities, or sums what they count by."""
         return self.unit == "per 1,000 words"
 
     def effect(self, window: float, reference: float) -> float:
@@ -143,13 +145,23 @@ def statistics(labels: Sequence[str]) -> list[Statistic]:
     per = "per 1,000 words"
     entities = PLACE["entities"]
     of_types = [
-        Statistic(f"entities_{label}", f"{label} entities", per, 1.15, _rate(place), _column(place), label)
+        Statistic(f"entities_{label}", f"{label} entities", per, 1.15, _rate(place), _column(place), label, 1.0)
         for place, label in enumerate(labels, len(COLUMNS))
     ]
     return [
-        Statistic("entities", "entities", per, 1.15, _rate(entities), _column(entities)),
+        Statistic("entities", "entities", per, 1.15, _rate(entities), _column(entities), least_spread=1.0),
         *(of_types if len(labels) > 1 else []),
         _share("unseen_forms", "names that training never had", "unseen_forms", "entities", 0.10),
+        # Where most names are new anyway, hardly more can become new, but what they share with training is lost. Each
+        # counts by its confidence and by the share of its words that training had.
+        Statistic(
+            "known_entities",
+            "sure entities whose words training had",
+            per,
+            1.15,
+            _rate(PLACE["known_entities"]),
+            _sum("known_entities"),
+        ),
         _share("unseen_words", "words that training never had", "unseen_words", "words", 0.05),
         _share("said_precision", "precision, as the model says", "confidence", "confident", 0.03),
         Statistic("said_misses", "missed entities, as the model says", "%", 0.03, _misses, _sum("expected")),
@@ -211,8 +223,7 @@ def compare(
         distance = _distance(statistic, window, total)
         moved = _distance(statistic, drawn, again)
         middle = float(moved.mean())
-        # Counts differ at least as much as those of a Poisson process.
-        spread = max(float(moved.std()), 1.0 if statistic.is_rate else 1e-6)
+        spread = max(float(moved.std()), statistic.least_spread)
         kept.append((statistic, middle, spread))
         distances.append((float(distance) - middle) / spread)
         drawn_distances.append((moved - middle) / spread)

@@ -13,9 +13,8 @@ error.
   and the speed of `extract` with and without --expected, with the model of the first of the corpora.
 
 The design and the kind of interval were chosen on bc5cdr and stackoverflow_ner. On fin_sec, where the model makes few
-errors that come together in a few passages, intervals were too narrow then: what is added for few errors, and the
-degrees of freedom, were chosen on it, with an eye on those two and wnut17. Only indian_legal_ner was looked at
-afterwards.
+errors that come together in a few passages, intervals were too narrow then: how the variance is moderated was chosen on
+these three. wnut17 was looked at once afterwards, and indian_legal_ner not while choosing.
 """
 
 import argparse

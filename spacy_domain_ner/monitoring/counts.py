@@ -138,51 +138,50 @@ class Totals:
         Args:
             name: Which of them.
             clustered: How many times the variance is what it would be if the model's errors were independent, by what
-                is known beside these counts.
+                is known beside these counts (`clustering`).
         """
+        quotient = self.quotient(name)
+        if quotient is None:
+            return None
+        expected = max(clustered * quotient.said, quotient.one_more)
+        variance, freedom = quotient.variance, max(quotient.freedom, 1.0)
+        if expected:
+            freedom = PRIOR_FREEDOM + quotient.freedom
+            variance = (PRIOR_FREEDOM * expected + quotient.freedom * variance) / freedom
+        logged = self.stages * quotient.whole**2
+        if logged.any():
+            spread = 2 * variance**2 / freedom + float((logged**2).sum())
+            variance += float(logged.sum())
+            freedom = 2 * variance**2 / spread
+        variance /= quotient.bottom**2
+        return Figure(interval(quotient.value, variance, freedom, quotient.mentions), variance, freedom)
+
+    def quotient(self, name: str) -> "Quotient | None":
+        """Work out precision, recall or F1 as a quotient of two sums; None where nothing is counted."""
         right = self.right_rows + float(self.weights @ self.tp_off)
         there = self.expected_rows + float(self.weights @ self.gold_off)
-        # Each figure is top / bottom, and both are sums over passages.
         of_tp, of_found, of_gold = {"precision": (1, 1, 0), "recall": (1, 0, 1), "f1": (2, 1, 1)}[name]
         bottom = of_found * self.found_rows + of_gold * there
         if bottom <= 0:
             return None
         value = min(1.0, max(0.0, of_tp * right / bottom))
-        off = (of_tp * self.tp_off - value * of_gold * self.gold_off) / bottom
         counted = of_found * self.found + of_gold * self.gold
         mentions = float(counted.sum()) / (of_found + of_gold)
-        # What is right counts in both, what was missed in the bottom alone.
-        independent = (of_tp - value * of_gold) ** 2 * self.unsure + (value * of_gold) ** 2 * self.missed
-        # However sure the model is, of so many mentions one more may be wrong (P. S. Laplace's rule of succession).
-        one_more = float(self._open @ counted) / (of_found + of_gold) / (mentions + 2) / bottom**2
-        said = float(self._open @ independent) / bottom**2
         errors = of_found * (self.found - self.tp) + of_gold * (self.gold - self.tp)
-        wrong = int((errors > 0.5).sum())
-        variance, freedom = self._moderated(*self._variance(off), wrong, max(clustered * said, one_more))
-        clustered = variance / max(said, one_more) if one_more else CLUSTERED
-        logged = self.stages * ((of_tp * self.tp - value * counted) / bottom) ** 2
-        if logged.any():
-            spread = 2 * variance**2 / freedom + float((logged**2).sum())
-            variance += float(logged.sum())
-            freedom = 2 * variance**2 / spread
-        return Figure(interval(value, variance, freedom, mentions), variance, freedom, clustered)
-
-    @property
-    def _open(self) -> Floats:
-        """By how much the square of a passage's error adds to the variance."""
-        return (1 - self.probabilities) * self.weights**2
-
-    def _moderated(self, variance: float, squares: float, wrong: int, expected: float) -> tuple[float, float]:
-        """A variance and its degrees of freedom, after what was expected of it counts like some observations.
-
-        It is known no better than the number of passages with errors is: two degrees of freedom for each (Poisson).
-        """
+        variance, squares = self._variance(of_tp * self.tp_off - value * of_gold * self.gold_off)
         size = len(self.tp)
-        freedom = min(size - 1.0, 2 * variance**2 / max(squares - variance**2 / size, 1e-300), 2.0 * wrong)
-        if not expected:
-            return variance, max(freedom, 1.0)
-        whole = PRIOR_FREEDOM + freedom
-        return (PRIOR_FREEDOM * expected + freedom * variance) / whole, whole
+        # It is known no better than the number of passages with errors: two degrees of freedom for each (Poisson).
+        of_passages = 2 * variance**2 / max(squares - variance**2 / size, 1e-300)
+        freedom = min(size - 1.0, of_passages, 2.0 * int((errors > 0.5).sum()))
+        # What is right counts in both sums, what was missed in the bottom alone.
+        independent = (of_tp - value * of_gold) ** 2 * self.unsure + (value * of_gold) ** 2 * self.missed
+        open_square = (1 - self.probabilities) * self.weights**2
+        # However sure the model is, of so many mentions one more may be wrong (P. S. Laplace's rule of succession).
+        one_more = float(open_square @ counted) / (of_found + of_gold) / (mentions + 2)
+        whole = of_tp * self.tp - value * counted
+        return Quotient(
+            value, bottom, mentions, whole, variance, freedom, float(open_square @ independent), one_more
+        )  # fmt: skip
 
     def _variance(self, values: Floats) -> tuple[float, float]:
         """The variance of a weighted sum (J. Hajek's approximation for high entropy), added up over the samples.
@@ -203,6 +202,47 @@ class Totals:
         return variance, squares
 
 
+def clustering(types: Sequence[Totals], whole: Totals, name: str) -> float:
+    """How many times the variance of a type is what it would be if the model's errors were independent.
+
+    Args:
+        types: The counts of each type.
+        whole: The counts of all types together.
+        name: The figure.
+    """
+    quotients = [quotient for one in types if (quotient := one.quotient(name))]
+    said = sum(quotient.said for quotient in quotients)
+    if not said or (of_all := whole.quotient(name)) is None:
+        return CLUSTERED
+    found = sum(quotient.variance for quotient in quotients) / said
+    return (PRIOR_FREEDOM * CLUSTERED + of_all.freedom * found) / (PRIOR_FREEDOM + of_all.freedom)
+
+
+@dataclass(frozen=True)
+class Quotient:
+    """A figure as a quotient of two sums over the live rows, linearised.
+
+    Attributes:
+        value: The quotient.
+        bottom: The sum below.
+        mentions: How many mentions were reviewed.
+        whole: How far the counts of each passage are from the quotient.
+        variance: The variance of what the estimate is off, times `bottom` squared.
+        freedom: How well that is known, in degrees of freedom.
+        said: What this variance would be by what the model says, if its errors were independent.
+        one_more: What one more error among the mentions would add to it.
+    """
+
+    value: float
+    bottom: float
+    mentions: float
+    whole: Floats
+    variance: float
+    freedom: float
+    said: float
+    one_more: float
+
+
 @dataclass(frozen=True)
 class Figure:
     """A figure of live text.
@@ -212,10 +252,8 @@ class Figure:
         variance: Its variance.
         freedom: How well that is known, in degrees of freedom (F. E. Satterthwaite, An Approximate Distribution of
             Estimates of Variance Components, 1946).
-        clustered: How many times the variance is what it would be if the model's errors were independent.
     """
 
     estimate: Estimate
     variance: float
     freedom: float
-    clustered: float

@@ -17,7 +17,7 @@ import numpy
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.bootstrap import Estimate
 from spacy_domain_ner.monitoring.anchoring import measure_anchoring
-from spacy_domain_ner.monitoring.counts import CLUSTERED, Counts, Totals
+from spacy_domain_ner.monitoring.counts import CLUSTERED, Counts, Totals, clustering
 from spacy_domain_ner.monitoring.evaluated import FIGURES, Evaluated, read_evaluated
 from spacy_domain_ner.monitoring.intervals import NORMAL, normal_share, student
 from spacy_domain_ner.monitoring.live import open_live
@@ -104,10 +104,11 @@ def estimate_reviews(
             "the others"
         )
     whole = counts.totals(range(len(labels)))
-    clustered = {name: found.clustered for name in FIGURES if (found := whole.figure(name))}
+    of_types = [counts.totals([number]) for number in range(len(labels))]
+    clustered = {name: clustering(of_types, whole, name) for name in FIGURES}
     types = {
-        label: _figures(counts.totals([number]), int(counts.mentions[number]), evaluated, label, drop, clustered)
-        for number, label in enumerate(labels)
+        label: _figures(totals, int(mentions), evaluated, label, drop, clustered)
+        for label, totals, mentions in zip(labels, of_types, counts.mentions, strict=True)
     }
     micro = _figures(whole, int(counts.mentions.sum()), evaluated, None, drop)
     anchoring = measure_anchoring(reviews, counts, labels)

@@ -150,18 +150,24 @@ def successor_cli(
     present: str = typer.Argument(..., help="The present one: a folder, a package's folder, or an installed package"),
     eval: Path = EVAL,
     schema: Path = typer.Option("entity_types.yml", help="The entity types"),
+    adopt: Path = typer.Option(None, help="Folder into which the new model is moved unless it is worse"),
 ) -> None:
     """Compare a new model with the present one on the same held-out passages.
 
     Exit code 3: the new one is worse by more than chance, so the present one must stay.
     """
     import spacy_domain_ner as ner
+    from spacy_domain_ner.evaluation.successor import move_model
 
     if not Path(present).exists() and Path(present).parent != Path():
         msg.info(f"There is no {present} yet: nothing to compare with.")
-        return
-    successor = ner.compare_successor(new, present, eval, schema)
-    if successor.is_worse:
-        msg.fail(f"{successor} {present} stays.")
-        sys.exit(ACTION)
-    msg.good(str(successor))
+    else:
+        successor = ner.compare_successor(new, present, eval, schema)
+        if successor.is_worse:
+            kept = "" if adopt is None else f" The new one is in {new}."
+            msg.fail(f"{successor} {present} stays.{kept}")
+            sys.exit(ACTION)
+        msg.good(str(successor))
+    if adopt is not None:
+        move_model(new, adopt)
+        msg.good(f"The new model is now in {adopt}")

@@ -1,5 +1,6 @@
 """Whether a new model may take the place of the present one: both read the same held-out passages."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.analysis import analyse, predict
 from spacy_domain_ner.evaluation.bootstrap import Estimate
 from spacy_domain_ner.evaluation.progress import compare_runs, direction, in_words
+from spacy_domain_ner.files import replacing_path
 from spacy_domain_ner.models import load_model
 from spacy_domain_ner.schema import read_schema
 
@@ -76,6 +78,24 @@ def compare_successor(
         return Successor(None, {}, 0)
     worse = {label: found for label, found in progress.types.items() if found and direction(found) == "worse"}
     return Successor(progress.micro, worse, progress.passages)
+
+
+def move_model(new: str | Path, adopt: str | Path) -> None:
+    """Move a model's folder into the place of another one.
+
+    Args:
+        new: The model's folder.
+        adopt: The place, where there may be a model.
+
+    Raises:
+        UserError: `new` is not a model's folder, or `adopt` can't be written.
+    """
+    if not (Path(new) / "config.cfg").is_file():
+        raise UserError(
+            f"{new} is not the folder of a model", "With `adopt`, name the folder that `train` has written."
+        )
+    with replacing_path(Path(adopt), folder=True) as beside:
+        shutil.move(new, beside)
 
 
 def _model_in(folder: str | Path) -> str | Path:

@@ -182,17 +182,19 @@ def test_a_model_at_work_is_watched_and_only_one_that_is_not_worse_takes_its_pla
     done = weasel(copy, "monitor")
     assert done.returncode == 3, done.stdout + done.stderr
     assert "words that begin with a capital" in done.stdout
-    assert "passages for review now: the text has changed" in done.stdout
+    assert "passages for a first review now: the text has changed" in done.stdout
     assert {path.suffix for path in (copy / "monitor").iterdir()} == {".json", ".jsonl", ".html"}
 
     (copy / "reviewed").mkdir()
     reviewed = {**live[0], "text": "Redis, again: " + live[0]["text"], "spans": [], "meta": {"training_only": True}}
     (copy / "reviewed/export.jsonl").write_text(json.dumps(reviewed) + "\n", encoding="utf8")
     wheel = next((copy / "packages").glob("*/dist/*.whl"))
-    before = wheel.read_bytes()
+    before, present = wheel.read_bytes(), (copy / "training/model-best/ner/model").read_bytes()
     # An epoch is not enough.
     done = weasel(copy, "retrain", ".", "--vars.max_epochs", "1")
     assert done.returncode == 3, done.stdout + done.stderr
     assert "The new model is worse" in done.stdout
     assert wheel.read_bytes() == before
+    # The model in use is still the one that the other commands work with.
+    assert (copy / "training/model-best/ner/model").read_bytes() == present
     assert "Redis, again" in (copy / "corpus/train.jsonl").read_text(encoding="utf8")

@@ -60,3 +60,17 @@ def test_an_evaluation_set_without_passages_is_told(models):
     Path("none.jsonl").write_text("")
     with pytest.raises(UserError, match=r"none.jsonl has no passages"):
         compare_successor(models("new"), models("present"), "none.jsonl")
+
+
+def test_a_new_model_takes_its_place_only_where_it_is_not_worse(models, domain_ner):
+    options = "--eval", "eval.jsonl", "--adopt", "training/model-best"
+    place = Path(models("training/model-best", "Redis", "Kafka")) / "config.cfg"
+    before = place.stat().st_mtime_ns
+    refused = domain_ner("monitor", "successor", models("new"), models("present", "Redis", "Kafka"), *options)
+    assert (refused.code, "The new one is in new" in refused.out) == (3, True)
+    assert (place.stat().st_mtime_ns, Path("new/config.cfg").is_file()) == (before, True)
+    # Where there is a present one, and where there is none yet.
+    for present in ("present", "packages/en_ops-0.2.0"):
+        done = domain_ner("monitor", "successor", models("better", "Redis", "Kafka"), present, *options)
+        assert (done.code, Path("better").exists(), place.is_file()) == (0, False, True), done.out + done.err
+    assert place.stat().st_mtime_ns != before

@@ -12,7 +12,7 @@ import spacy.lang
 
 from spacy_domain_ner.text import UNSPACED_SCRIPTS
 
-# Languages whose common words tell them from each other, by spaCy's lists of stop words.
+# Languages in Latin letters whose common words tell them from each other, by spaCy's lists of stop words.
 LANGUAGES = ("ca", "cs", "da", "de", "en", "es", "fi", "fr", "hu", "id", "it", "nb", "nl", "pl", "pt", "ro", "sv", "tr")
 # A passage of fewer words, such as a heading, does not tell what its words are.
 FEWEST_WORDS = 4

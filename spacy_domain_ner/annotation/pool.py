@@ -10,7 +10,7 @@ import numpy
 
 from spacy_domain_ner.annotation.candidates import Best, Candidate, key_of
 from spacy_domain_ner.annotation.choosing import WordCounts, score_of, word_of
-from spacy_domain_ner.annotation.junk import why_junk
+from spacy_domain_ner.annotation.junk import LANGUAGES, why_junk
 from spacy_domain_ner.annotation.labelled import Labelled
 from spacy_domain_ner.annotation.selected import Selection
 from spacy_domain_ner.confidence.doubts import read_doubts
@@ -52,6 +52,7 @@ class PoolReader:
         """
         self._found, self._known = found, known
         self._language, self._max_words, self._seed = language, max_words, seed
+        self._script = known.script or ("LATIN" if language in LANGUAGES else "")
         most = max(FEWEST_CANDIDATES, CANDIDATES * size)
         self.counts = WordCounts()
         self.best = Best(most, PER_LEAD)
@@ -74,7 +75,7 @@ class PoolReader:
                 self.refuse([line])
                 continue
             self._found.read += 1
-            why = why_junk(line.text, self._language, self._known.script, self._max_words)
+            why = why_junk(line.text, self._language, self._script, self._max_words)
             if not why and key_of(line.text) in self._known.texts:
                 why = "labelled already"
             if why:

@@ -187,6 +187,11 @@ def _note_size(found: Selection, size: int, per_source: int) -> None:
         found.notes.append(f"{len(found.chosen)} passage(s) were chosen, not {size}: the pool has no more that fit.")
         if found.left_out[f"{per_source} of its source are chosen"]:
             found.notes.append("Passages of the same source were left out: `per_source` takes more of them.")
+        if any("for the evaluation" in why for why in found.left_out):
+            found.notes.append(
+                "The passages of a source (`meta.source`) stay together, those to train on or those to evaluate on: name "
+                "each document as a source of its own."
+            )
 
 
 def _look_ahead(

@@ -85,9 +85,10 @@ def select_cli(
     for why, count in found.left_out.most_common():
         msg.plain(f"{count:,} left out: {why}")
     for note in found.notes:
-        msg.warn(note.replace("`per_source`", "--per-source"))
-    rows = [(one.reason, shorten(one.passage.text, 70)) for one in found.chosen if not one.is_random][:SHOWN]
-    if rows:
+        msg.warn(note.replace("`per_source`", "--per-source").replace("`", ""))
+    shown = [one for one in found.chosen if not one.is_random][:SHOWN]
+    if shown:
+        rows = [(shorten(one.reason, 72), shorten(one.passage.text, 70)) for one in shown]
         msg.table(rows, header=("why", "passage"), divider=True, max_col=72)
     _print_gains(found)
     at_random = sum(one.is_random for one in found.chosen)

@@ -17,7 +17,8 @@ the time, 3 s for each passage, 0.25 s for each word and 3 s for each mention (a
 et al. 2019). Against random: the area between the curves, and how much of each is needed to reach random's last F1.
 
 Each training leaves a JSON file in the results folder, and is not repeated while that file is there. Every curve is
-kept, also those that lose. Run it with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1.
+kept, also those that lose. --finished trains nothing, and sums up what is there: a curve may end early, but for random's.
+Run it with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1.
 """
 
 import argparse
@@ -46,7 +47,7 @@ from spacy_domain_ner.training import Recipe, train
 
 SUMMARY = REPOSITORY / "benchmarks" / "results" / "active_learning.json"
 PICTURE = REPOSITORY / "docs" / "images" / "active_learning.svg"
-SIZES = (100, 150, 250, 400, 600, 1000)
+SIZES = (100, 250, 600, 1000)
 POOL, EARLY_STOPPING, SCORED = 6000, 100, 1500
 CURRENCIES = ("passages", "words", "mentions", "seconds")
 SECONDS = {"passages": 3.0, "words": 0.25, "mentions": 3.0}
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("--scored", type=int, default=SCORED)
     parser.add_argument("--max-epochs", type=int, default=30)
     parser.add_argument("--results", type=Path, default=REPOSITORY / "build" / "active_learning")
+    parser.add_argument("--finished", action="store_true", help="train nothing, sum up what is there")
     arguments = parser.parse_args()
     curves = []
     for seed in arguments.seeds:
@@ -71,6 +73,8 @@ def main() -> None:
             simulation = Simulation(arguments.data / corpus, seed, arguments)
             for strategy in arguments.strategies:
                 points = simulation.curve(strategy)
+                if not points:
+                    continue
                 curves.append({"corpus": corpus, "seed": seed, "strategy": strategy, "points": points})
                 print(json.dumps([corpus, seed, strategy, [(p["passages"], p["f1"]) for p in points]]), flush=True)
     settings = {name: getattr(arguments, name) for name in ("sizes", "scored", "max_epochs")}
@@ -87,7 +91,9 @@ class Simulation:
 
     def __init__(self, corpus: Path, seed: int, arguments: argparse.Namespace) -> None:
         self.seed, self.arguments = seed, arguments
-        self.folder = arguments.results / f"{corpus.name}-{seed}-{arguments.max_epochs}"
+        # What is chosen depends on what was chosen before.
+        sizes = "-".join(map(str, sorted(arguments.sizes)))
+        self.folder = arguments.results / f"{corpus.name}-{seed}-{arguments.max_epochs}-{sizes}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.pool, self.stopping, self.scored = divide(corpus, seed, (POOL, EARLY_STOPPING, arguments.scored))
         # A text that comes twice would be chosen once by some strategies, and twice by others.
@@ -99,11 +105,14 @@ class Simulation:
         self.labels = sorted({span.label for passage in self.pool for span in passage.spans})
 
     def curve(self, strategy: str) -> list[dict[str, Any]]:
-        """The points of a strategy, one for each size."""
+        """The points of a strategy, one per size; with --finished as many as there are, and all of random's or none."""
         chosen, points = self.start, []
         for size in sorted(self.arguments.sizes):
             name = "start" if size == len(self.start) else f"{strategy.replace(' ', '-')}-{size}"
             before = self.folder / (points[-1]["name"] if points else "")
+            if self.arguments.finished and not (self.folder / f"{name}.json").exists():
+                points = [] if strategy == "random" or len(points) < 2 else points
+                break
             point = once(self.folder / f"{name}.json", partial(self.point, name, strategy, chosen, size, before))
             chosen = point["chosen"]
             points.append(point)
@@ -190,12 +199,15 @@ def against_random(curves: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for corpus, strategy in pairs:
         same = [one for one in curves if (one["corpus"], one["strategy"]) == (corpus, strategy)]
         both = [(one["points"], randoms[corpus, one["seed"]]) for one in same if (corpus, one["seed"]) in randoms]
+        if not both:
+            continue
         row: dict[str, Any] = {"corpus": corpus, "strategy": strategy, "seeds": len(both)}
         for currency in CURRENCIES:
             row[f"area_{currency}"] = interval([area(mine, other, currency) for mine, other in both])
             row[f"needed_{currency}"] = interval([needed(mine, other, currency) for mine, other in both])
         weakest = [needed_for_weakest(mine, other) for mine, other in both]
         row["needed_passages_of_weakest_type"] = interval(weakest)
+        row["lowest_ratio_of_f1"] = interval([lowest_ratio(mine, other) for mine, other in both])
         rows.append(row)
     return rows
 
@@ -228,6 +240,11 @@ def needed_for_weakest(mine: list[dict], other: list[dict]) -> float:
         return float("nan")
     weakest = min(last, key=last.__getitem__)
     return needed(mine, other, "passages", lambda point: point["types"].get(weakest, 0.0))
+
+
+def lowest_ratio(mine: list[dict], other: list[dict]) -> float:
+    """The lowest of the ratios of F1 with as many passages."""
+    return min(one["f1"] / two["f1"] for one, two in zip(mine, other, strict=False))
 
 
 def interval(values: Sequence[float]) -> dict[str, Any]:

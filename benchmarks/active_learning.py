@@ -17,12 +17,13 @@ the time, 3 s for each passage, 0.25 s for each word and 3 s for each mention (a
 et al. 2019). Against random: the area between the curves, and how much of each is needed to reach random's last F1.
 
 Each training leaves a JSON file in the results folder, and is not repeated while that file is there. Every curve is
-kept, also those that lose. --finished trains nothing, and sums up what is there: a curve may end early, but for random's.
+kept, also those that lose. --finished trains nothing, and sums up what is there: all curves but random's may end early.
 Run it with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1.
 """
 
 import argparse
 import json
+import math
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -52,6 +53,8 @@ POOL, EARLY_STOPPING, SCORED = 6000, 100, 1500
 CURRENCIES = ("passages", "words", "mentions", "seconds")
 SECONDS = {"passages": 3.0, "words": 0.25, "mentions": 3.0}
 STRATEGIES = ("random", "by length", "entropy", "mnlp", "tag count", "select", "select by gate")
+# Of a chart in the picture, and the space before and above each.
+WIDTH, HEIGHT, LEFT, TOP = 360, 220, 55, 70
 COLOURS = ("#555555", "#999999", "#c0792a", "#7a9a3a", "#8a5aa0", "#1f6fb2", "#b0303a")
 
 
@@ -264,39 +267,65 @@ def interval(values: Sequence[float]) -> dict[str, Any]:
 def picture(curves: Sequence[dict[str, Any]]) -> str:
     """Draw F1 against the passages and against the time: a row for each corpus, a line for each strategy and seed."""
     corpora = list(dict.fromkeys(one["corpus"] for one in curves))
-    width, height, margin = 360, 240, 45
+    shown = [name for name in STRATEGIES if any(one["strategy"] == name for one in curves)]
     parts = []
+    for number, name in enumerate(shown):
+        x, colour = LEFT + number * 115, COLOURS[STRATEGIES.index(name)]
+        parts.append(f'<line x1="{x}" y1="16" x2="{x + 22}" y2="16" stroke="{colour}" stroke-width="2"/>')
+        parts.append(f'<text x="{x + 28}" y="20">{name}</text>')
     for row, corpus in enumerate(corpora):
         ours = [one for one in curves if one["corpus"] == corpus]
-        for column, (currency, unit) in enumerate((("passages", "passages"), ("seconds", "hours, estimated"))):
-            points = [point for one in ours for point in one["points"]]
-            scale = 3600 if currency == "seconds" else 1
-            x0, x1 = (f(point[currency] / scale for point in points) for f in (min, max))
-            y0, y1 = (f(point["f1"] for point in points) for f in (min, max))
-            left, top = column * (width + margin) + margin, row * (height + 2 * margin) + margin
+        for column, (currency, unit, scale) in enumerate((("passages", "passages", 1), ("seconds", "hours", 3600))):
+            corner = (LEFT + column * (WIDTH + LEFT), TOP + row * (HEIGHT + TOP))
+            parts += panel(corpus, ours, currency, unit, scale, corner)
+    width, height = 2 * (WIDTH + LEFT) + 15, len(corpora) * (HEIGHT + TOP) + TOP - 20
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif"'
+    return "\n".join([f'{head} font-size="12" fill="#333">', '<rect width="100%" height="100%" fill="#fff"/>', *parts,
+                      "</svg>"]) + "\n"  # fmt: skip
 
-            def place(point: dict, box: tuple = (left, top, x0, x1, y0, y1, currency, scale)) -> str:
-                left, top, x0, x1, y0, y1, currency, scale = box
-                x = left + (point[currency] / scale - x0) / ((x1 - x0) or 1) * width
-                y = top + height - (point["f1"] - y0) / ((y1 - y0) or 1) * height
-                return f"{x:.1f},{y:.1f}"
 
-            parts.append(f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#ccc"/>')
-            parts.append(f'<text x="{left}" y="{top - 6}">{corpus}: F1 {y0:.2f} to {y1:.2f}</text>')
-            ends = f"{x0:.1f} to {x1:.1f}" if scale > 1 else f"{x0:.0f} to {x1:.0f}"
-            parts.append(f'<text x="{left}" y="{top + height + 16}">{ends} {unit}</text>')
-            for one in ours:
-                colour = COLOURS[STRATEGIES.index(one["strategy"])]
-                line = " ".join(map(place, one["points"]))
-                parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
-    shown = [name for name in STRATEGIES if any(one["strategy"] == name for one in curves)]
-    bottom = len(corpora) * (height + 2 * margin)
-    for number, name in enumerate(shown):
-        colour = COLOURS[STRATEGIES.index(name)]
-        parts.append(f'<text x="{margin + number * 110}" y="{bottom + 10}" fill="{colour}">{name}</text>')
-    size = f'viewBox="0 0 {2 * (width + margin) + margin} {bottom + 20}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12" fill="#333">'
-    return "\n".join([head, '<rect width="100%" height="100%" fill="#fff"/>', *parts, "</svg>"]) + "\n"
+def panel(
+    corpus: str, curves: Sequence[dict[str, Any]], currency: str, unit: str, scale: int, corner: tuple[int, int]
+) -> list[str]:
+    """Draw the curves of a corpus against one currency."""
+    left, top = corner
+    points = [point for one in curves for point in one["points"]]
+    most = max(point[currency] for point in points) / scale
+    low, high = (rounded(f(point["f1"] for point in points), 0.1) for f, rounded in ((min, down), (max, up)))
+
+    def across(value: float) -> float:
+        return round(left + value / most * WIDTH, 1)
+
+    def along(f1: float) -> float:
+        return round(top + HEIGHT - (f1 - low) / (high - low) * HEIGHT, 1)
+
+    parts = [f'<text x="{left}" y="{top - 8}" font-weight="bold">{corpus}</text>']
+    for tenth in range(round(low * 10), round(high * 10) + 1):
+        y = along(tenth / 10)
+        parts.append(f'<line x1="{left}" y1="{y}" x2="{left + WIDTH}" y2="{y}" stroke="#ddd"/>')
+        parts.append(f'<text x="{left - 6}" y="{y + 4}" text-anchor="end">{tenth / 10:.1f}</text>')
+    step = next(step for step in (0.5, 1, 2, 5, 100, 250) if most / step < 6)
+    for number in range(int(most / step) + 1):
+        x, said = across(number * step), f"{number * step:g}"
+        parts.append(f'<text x="{x}" y="{top + HEIGHT + 16}" text-anchor="middle">{said}</text>')
+    parts.append(f'<text x="{left + WIDTH / 2}" y="{top + HEIGHT + 32}" text-anchor="middle">{unit} labelled</text>')
+    for one in curves:
+        colour = COLOURS[STRATEGIES.index(one["strategy"])]
+        places = [(across(point[currency] / scale), along(point["f1"])) for point in one["points"]]
+        line = " ".join(f"{x},{y}" for x, y in places)
+        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.8"/>')
+        parts += [f'<circle cx="{x}" cy="{y}" r="2.5" fill="{colour}"/>' for x, y in places]
+    return parts
+
+
+def down(value: float, step: float) -> float:
+    """The highest multiple of a step that is not above a value."""
+    return math.floor(value / step) * step
+
+
+def up(value: float, step: float) -> float:
+    """The lowest multiple of a step that is not below a value."""
+    return math.ceil(value / step) * step
 
 
 if __name__ == "__main__":

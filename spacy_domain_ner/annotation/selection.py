@@ -189,8 +189,8 @@ def _note_size(found: Selection, size: int, per_source: int) -> None:
             found.notes.append("Passages of the same source were left out: `per_source` takes more of them.")
         if any("for the evaluation" in why for why in found.left_out):
             found.notes.append(
-                "The passages of a source (`meta.source`) stay together, those to train on or those to evaluate on: name "
-                "each document as a source of its own."
+                "The passages of a source (`meta.source`) stay together, to train on or to evaluate on: name each "
+                "document as a source of its own."
             )
 
 

@@ -6,9 +6,12 @@ machine, so they take a part of its cores.
 
 - speed: 32 clients that send one passage after the other, against `extract` with one worker, and against the
   application that people write by hand (an async function around `nlp.pipe`, below).
+  With wrk installed, it is asked, too, which takes less of the cores than the clients here.
 - time: requests at half of that speed, against one passage in the same process; and /health while 32 clients ask.
 - memory: many passages with words that never came before, through one process.
 - loss: SIGTERM, reloads and kill -9 while clients ask.
+- webhook: what Label Studio tells, while the run that it has asked for trains in a copy of --project. What it pulls is
+  the starter corpus.
 """
 
 import argparse
@@ -17,15 +20,19 @@ import json
 import os
 import platform
 import random
+import shutil
 import signal
 import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import spacy
@@ -35,6 +42,7 @@ from spacy_domain_ner import Extractor
 STARTER = Path(__file__).parents[1] / "assets" / "software" / "starter.jsonl"
 CLIENTS, WORDS, BATCH = 32, 25, 1_000
 TOKEN = "benchmark"
+PARTS = ["speed", "memory", "loss", "webhook"]
 BARS = {
     "to extract": ("at least", 0.8),
     "to an async endpoint around nlp.pipe": ("at least", 3.0),
@@ -44,6 +52,7 @@ BARS = {
     "memory growth": ("at most", 0.05),
     "lost in ends": ("at most", 0),
     "lost in reloads": ("at most", 0),
+    "webhook while training, p99, ms": ("at most", 100.0),
 }
 
 # What one finds in blog posts: the model runs in the event loop.
@@ -78,10 +87,11 @@ def main() -> None:
     """Measure, print, and write the figures if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="trained model's folder or package")
-    parser.add_argument("--parts", nargs="+", default=["speed", "memory", "loss"], choices=["speed", "memory", "loss"])
+    parser.add_argument("--parts", nargs="+", default=PARTS[:3], choices=PARTS)
     parser.add_argument("--seconds", type=float, default=10.0, help="how long clients ask, per way")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--passages", type=int, default=1_000_000, help="of the memory test")
+    parser.add_argument("--project", type=Path, help="of the webhook test: a generated project, which is copied")
     parser.add_argument("--ends", type=int, default=20, help="SIGTERMs and reloads of the loss test")
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     arguments = parser.parse_args()
@@ -92,6 +102,8 @@ def main() -> None:
         figures |= measure_memory(arguments.model, arguments.passages)
     if "loss" in arguments.parts:
         figures |= measure_loss(arguments.model, arguments.ends)
+    if "webhook" in arguments.parts:
+        figures |= measure_webhook(arguments.model, arguments.project)
     for name, value in figures.items():
         if name in BARS:
             kind, bar = BARS[name]
@@ -139,12 +151,16 @@ def measure_speed(model: str, seconds: float, repetitions: int) -> dict[str, Any
             found["health"] = load.percentile(0.99, load.health)
             half = asyncio.run(ask_paced(port, seconds, load.speed / 2))
             found["p50"], found["p99"] = half.percentile(0.5), half.percentile(0.99)
+            if shutil.which("wrk"):
+                found["wrk"] = by_wrk(port, seconds)
         found["alone"] = one_by_one(model)
         rounds.append(found)
         print(found, file=sys.stderr)
     median = statistics.median
+    by_wrk_too = {"to extract, by wrk": round(median(one["wrk"] / one["extract"] for one in rounds), 3)}
     return {
         "rounds": rounds,
+        **(by_wrk_too if shutil.which("wrk") else {}),
         "to extract": round(median(one["served"] / one["extract"] for one in rounds), 3),
         "to an async endpoint around nlp.pipe": round(median(one["served"] / one["by hand"] for one in rounds), 2),
         "p50 over in-process, ms": round(median(one["p50"] - one["alone"] for one in rounds), 2),
@@ -190,6 +206,33 @@ def one_by_one(model: str) -> float:
     return statistics.median(times[100:])
 
 
+def by_wrk(port: int, seconds: float) -> float:
+    """Passages per second as wrk counts them."""
+    with tempfile.TemporaryDirectory() as folder:
+        bodies, script = Path(folder, "bodies"), Path(folder, "post.lua")
+        bodies.write_text("".join(json.dumps({"text": text}) + "\n" for text in distinct()), encoding="utf8")
+        script.write_text(f"""
+local bodies = {{}}
+for line in io.lines("{bodies}") do bodies[#bodies + 1] = line end
+wrk.method = "POST"
+wrk.headers["Authorization"] = "Bearer {TOKEN}"
+wrk.headers["Content-Type"] = "application/json"
+function request() return wrk.format(nil, nil, nil, bodies[math.random(#bodies)]) end
+""")
+        command = [
+            "wrk",
+            "-t1",
+            f"-c{CLIENTS}",
+            f"-d{round(seconds)}",
+            "-s",
+            script,
+            f"http://127.0.0.1:{port}/extract",
+        ]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "Non-2xx" not in told, told
+    return float(told.partition("Requests/sec:")[2].split()[0])
+
+
 @contextmanager
 def by_hand(model: str) -> Iterator[int]:
     """The application that people write by hand."""
@@ -208,11 +251,11 @@ def by_hand(model: str) -> Iterator[int]:
 
 
 @contextmanager
-def served(model: str, *options: str) -> Iterator[tuple[int, "subprocess.Popen[str]"]]:
+def served(model: str, *options: str, **environment: str) -> Iterator[tuple[int, "subprocess.Popen[str]"]]:
     """The server, as a user starts it."""
     command = [sys.executable, "-m", "spacy_domain_ner", "serve", model, "--port", "0", *options]
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "DOMAIN_NER_TOKEN": TOKEN}
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "DOMAIN_NER_TOKEN": TOKEN, **environment}
     )
     try:
         line = process.stderr.readline()  # type: ignore[union-attr]
@@ -352,15 +395,27 @@ async def ask_paced(port: int, seconds: float, speed: float) -> Load:
 
 
 def measure_memory(model: str, count: int) -> dict[str, Any]:
-    """Resident memory after 50,000 passages, and after all."""
+    """Resident memory after the first 50,000 passages, and the highest after that.
+
+    A process that has met many words is replaced: while the next one is loaded, both are there, which is told apart.
+    """
+    first, step = min(50_000, count // 5), max(BATCH, count // 100)
+    rows: list[tuple[int, float, int]] = []
     with served(model) as (port, process):
-        first = min(50_000, count // 5)
-        asyncio.run(feed(port, 0, first))
-        before = resident({process.pid, *readers(process.pid)})
-        asyncio.run(feed(port, first, count))
-        after = resident({process.pid, *readers(process.pid)})
-    return {"memory passages": count, "memory MB": [round(before / 1e6, 1), round(after / 1e6, 1)],
-            "memory growth": round(after / before - 1, 4)}  # fmt: skip
+        for start in range(0, count, step):
+            asyncio.run(feed(port, start, start + step))
+            pids = readers(process.pid)
+            rows.append((start + step, round(resident({process.pid, *pids}) / 1e6, 1), len(pids)))
+            print(rows[-1], file=sys.stderr)
+    before = next(size for passages, size, processes in rows if passages >= first and processes == 1)
+    after = [size for passages, size, processes in rows if passages > first and processes == 1]
+    return {
+        "memory rows": rows,
+        "memory passages": rows[-1][0],
+        "memory MB at first, highest, last": [before, max(after), after[-1]],
+        "memory MB while a process is replaced": max(size for _, size, _ in rows),
+        "memory growth": round(max(after) / before - 1, 4),
+    }
 
 
 async def feed(port: int, start: int, end: int) -> None:
@@ -494,6 +549,76 @@ async def ask_while_killed(port: int, process: "subprocess.Popen[str]") -> Load:
 
     await asyncio.gather(*(run() for _ in range(CLIENTS)), kill())
     return load
+
+
+def measure_webhook(model: str, project: Path) -> dict[str, Any]:
+    """Milliseconds until webhooks are answered while a model is trained."""
+    with tempfile.TemporaryDirectory() as folder, annotated() as url:
+        copy, named = Path(folder, "project"), Path(folder, "model")
+        shutil.copytree(project, copy)
+        shutil.copytree(model, named)
+        environment = {"LABEL_STUDIO_URL": url, "LABEL_STUDIO_TOKEN": "0" * 40}
+        with served(str(named), "--label-studio", "--train-in", str(copy), **environment) as (port, _):
+            load = asyncio.run(tell_while_training(port, copy))
+        state = json.loads((copy / "label_studio" / "training.json").read_text())
+    return {
+        "webhooks while training": len(load.times),
+        "webhook while training, p99, ms": load.percentile(0.99),
+        "webhook while training, longest, ms": max(load.times),
+        "run": [state["state"], state["what"]],
+    }
+
+
+async def tell_while_training(port: int, project: Path) -> Load:
+    """Begin to train, and tell of annotations, and ask to train again, until the run has ended."""
+    load, client = Load(), Client(port)
+    for number in range(1_000_000):
+        action = "START_TRAINING" if number % 20 == 0 else "ANNOTATION_CREATED"
+        start = time.perf_counter()
+        status, answer = await client.ask("POST", "/webhook", json.dumps({"action": action, "project": 1}).encode())
+        load.times.append(round(1_000 * (time.perf_counter() - start), 2))
+        assert status == 200, answer
+        if json.loads((project / "label_studio" / "training.json").read_text())["state"] != "running":
+            break
+        await asyncio.sleep(0.05)
+    client.close()
+    return load
+
+
+@contextmanager
+def annotated() -> Iterator[str]:
+    """What of Label Studio a pull asks: a project whose tasks are the starter corpus."""
+    tasks = []
+    for number, line in enumerate(STARTER.read_text(encoding="utf8").splitlines(), 1):
+        row = json.loads(line)
+        spans = [
+            {"from_name": "label", "to_name": "text", "type": "labels", "id": str(place),
+             "value": {"start": each["start"], "end": each["end"], "labels": [each["label"]]}}
+            for place, each in enumerate(row["spans"])
+        ]  # fmt: skip
+        tasks.append({"id": number, "data": {"text": row["text"]}, "annotations": [{"id": number, "result": spans}]})
+    answers = {
+        "/api/version": {"release": "1.23.2"},
+        "/api/projects/1/": {"id": 1, "title": "benchmark", "num_tasks_with_annotations": len(tasks)},
+        "/api/projects/1/export": tasks,
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(answers.get(self.path.partition("?")[0])).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def readers(pid: int) -> set[int]:

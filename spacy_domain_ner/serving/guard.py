@@ -83,6 +83,9 @@ class Guard:
             await self._app(scope, receive, send)
             return
         request = _Request(self, send)
+        # Load balancers ask so whether the server lives. What runs the application leaves the body of the answer out.
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
         # Below another application that this one is mounted in.
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         held = 0

@@ -1,5 +1,6 @@
 """What a request for entities may hold, and the answer to it."""
 
+import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -138,6 +139,11 @@ def read_request(body: bytes, settings: Settings) -> Wanted:
     if ("text" in value) == ("passages" in value):
         raise RequestError(422, "A request has either `text` or `passages`", 'Send {"text": "..."} for a single text.')
     given = _given(value, settings)
+    for number, each in enumerate(given, 1):
+        if isinstance(each, dict) and not _can_be_sent_back(each.get("id"), each.get("meta")):
+            raise RequestError(
+                422, f"`id` or `meta` of passage {number} holds NaN or an infinite number", "JSON has no such numbers."
+            )
     records = [_record(each, settings) for each in given]
     if "text" in value and isinstance(records[0], str):
         raise RequestError(422, f"The text can't be read: {records[0]}")
@@ -156,6 +162,17 @@ def _given(value: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
             "Send several requests, or use `domain-ner extract` for files.",
         )  # fmt: skip
     return [{"text": each} if isinstance(each, str) else each for each in passages]
+
+
+def _can_be_sent_back(*values: Any) -> bool:
+    """Python reads numbers that JSON does not have, and others would not be able to read the answer."""
+    if all(value is None or isinstance(value, str | int) for value in values):
+        return True
+    try:
+        json.dumps(values, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _record(given: Any, settings: Settings) -> dict[str, Any] | str:

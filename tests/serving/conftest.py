@@ -49,7 +49,7 @@ class Server:
             content = answer.read().decode("utf8")
             is_json = answer.getheader("content-type", "").startswith("application/json")
             self.headers = dict(answer.getheaders())
-            return answer.status, json.loads(content) if is_json else content
+            return answer.status, json.loads(content) if is_json and content else content
         finally:
             connection.close()
 

@@ -120,6 +120,8 @@ def test_the_expected_number_of_entities_comes_along_where_it_is_asked(server):
         ({"text": "a", "min_confidence": "high"}, 422, "`min_confidence`"),
         ({"text": "a", "min_confidence": {"TEAM": 0.5}}, 422, "no type 'TEAM'"),
         ({"text": "a", "min_confidence": float("nan")}, 422, "`min_confidence`"),
+        ({"text": "a", "meta": [float("nan")]}, 422, "`id` or `meta` of passage 1 holds NaN"),
+        (b'{"passages": ["a", {"text": "b", "id": 1e999}]}', 422, "`id` or `meta` of passage 2 holds NaN"),
         ({"text": "a", "precision": 90}, 422, "`precision` is 90"),
         ({"text": "a", "offsets": "utf-8"}, 422, "`offsets`"),
         ({"text": "x" * 300_000}, 413, "larger than 200000 bytes"),
@@ -145,6 +147,14 @@ def test_other_paths_and_methods_are_refused_in_words(server, method, path, stat
     given, answer = server.ask(method, path)
     assert given == status
     assert answer["error"]
+
+
+def test_what_can_be_fetched_can_be_asked_for_without_its_content(server):
+    for path in ("/", "/health", "/ready", "/model", "/docs"):
+        assert server.ask("HEAD", path) == (200, "")
+        assert int(server.headers["content-length"]) > 0
+    assert raw(server, b"HEAD /health HTTP/1.0\r\n\r\n").endswith(b"\r\n\r\n")
+    assert server.ask("HEAD", "/extract")[0] == 405
 
 
 def raw(server, data: bytes, wait: float = 10.0) -> bytes:

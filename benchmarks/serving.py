@@ -148,7 +148,7 @@ def measure_speed(model: str, seconds: float, repetitions: int) -> dict[str, Any
             asyncio.run(ask_each(port))
             load = asyncio.run(ask_all(port, seconds, health=True))
             found["served"] = load.speed
-            found["health"] = load.percentile(0.99, load.health)
+            found["health"], found["cores of the clients"] = load.percentile(0.99, load.health), load.cores
             half = asyncio.run(ask_paced(port, seconds, load.speed / 2))
             found["p50"], found["p99"] = half.percentile(0.5), half.percentile(0.99)
             if shutil.which("wrk"):
@@ -274,7 +274,8 @@ class Load:
         health: Milliseconds of each answer of /health.
         lost: Requests that got no answer on a connection that had been answered on.
         refused: Connections that were not accepted.
-        versions: The models that answered.
+        speed: Answers per second.
+        cores: How much of a core the clients took.
     """
 
     def __init__(self) -> None:
@@ -282,9 +283,8 @@ class Load:
         self.health: list[float] = []
         self.lost = 0
         self.refused = 0
-        self.wrong: list[str] = []
-        self.versions: set[str] = set()
         self.speed = 0.0
+        self.cores = 0.0
 
     @staticmethod
     def _at(values: list[float], share: float) -> float:
@@ -343,7 +343,7 @@ async def ask_each(port: int) -> None:
 
 async def ask_all(port: int, seconds: float, *, health: bool = False, clients: int = CLIENTS) -> Load:
     """Let clients ask one passage after the other; the first second does not count."""
-    load, texts, begin = Load(), passages(), time.perf_counter()
+    load, texts, begin, used = Load(), passages(), time.perf_counter(), time.process_time()
     measured = begin + 1
     end = measured + seconds
 
@@ -367,6 +367,7 @@ async def ask_all(port: int, seconds: float, *, health: bool = False, clients: i
 
     await asyncio.gather(*(run() for _ in range(clients)), *([probe()] if health else []))
     load.speed = round(len(load.times) / seconds, 1)
+    load.cores = round((time.process_time() - used) / (time.perf_counter() - begin), 2)
     return load
 
 

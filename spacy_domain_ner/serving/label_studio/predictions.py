@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from spacy_domain_ner.confidence.learning import expected_errors, sureness
 from spacy_domain_ner.exchange.label_studio.label_config import SpanControl
@@ -81,21 +81,23 @@ def proposals(task: Any, text: str, context: Any, control: SpanControl) -> list[
     Args:
         task: The task; where its drafts have a region already, nothing is proposed.
         text: Its text.
-        context: What Label Studio sends with the request: the regions that were just marked, in `result`.
+        context: What Label Studio sends with the request: all regions of the annotation, in `result`, also those that
+            a model had proposed. What its drafts don't have yet was just marked.
         control: The control that is meant.
 
     Returns:
-        The regions; None where nothing was marked.
+        The regions; None where there is no region.
     """
-    marked = list(_spans(context, control))
-    if not marked:
+    there = list(_spans(context, control))
+    if not there:
         return None
     drafts = task.get("drafts") if isinstance(task, dict) else None
-    taken = [(start, end) for start, end, _ in marked]
-    for draft in drafts if isinstance(drafts, list) else ():
-        taken += [(start, end) for start, end, _ in _spans(draft, control)]
+    drafted = [span for draft in (drafts if isinstance(drafts, list) else ()) for span in _spans(draft, control)]
+    marked = [span for span in there if not span.is_predicted]
+    just_marked = [span for span in marked if span not in drafted]
+    taken = [(span.start, span.end) for span in there + drafted]
     found: list[dict[str, Any]] = []
-    for start, end, label in marked:
+    for start, end, label, _ in just_marked or marked:
         form = text[start:end]
         if not form.strip():
             continue
@@ -139,7 +141,15 @@ def _region(
     return region
 
 
-def _spans(item: Any, control: SpanControl) -> Iterable[tuple[int, int, str]]:
+class _Span(NamedTuple):
+    start: int
+    end: int
+    label: str
+    # Whether a model has proposed it, and nobody has changed it.
+    is_predicted: bool
+
+
+def _spans(item: Any, control: SpanControl) -> Iterable[_Span]:
     """The spans of an annotation, a draft or a context that are on the control's text, with a label that it has."""
     results = item.get("result") if isinstance(item, dict) else None
     for result in results if isinstance(results, list) else ():
@@ -150,4 +160,4 @@ def _spans(item: Any, control: SpanControl) -> Iterable[tuple[int, int, str]]:
         if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end):
             continue
         if isinstance(labels, list) and labels and isinstance(labels[0], str):
-            yield start, end, labels[0]
+            yield _Span(start, end, labels[0], result.get("origin") == "prediction")

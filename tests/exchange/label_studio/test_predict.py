@@ -93,7 +93,8 @@ def test_label_studio_connects_the_backend_asks_it_for_predictions_and_orders_by
     label_studio, make_project, model, start_backend
 ):
     backend = start_backend(model)
-    project = make_project([TEXT, "nothing is here", f"🚀 {TEXT} and what we never saw before"])
+    texts = [TEXT, "nothing is here", f"🚀 {TEXT} and what we never saw before", f"🚀 {TEXT} and Redis"]
+    project = make_project(texts)
     connection = {
         "project": project, "url": backend, "title": "ours", "auth_method": "BASIC_AUTH", "basic_auth_user": "u",
         "basic_auth_pass": "s3cret", "is_interactive": True,
@@ -103,15 +104,22 @@ def test_label_studio_connects_the_backend_asks_it_for_predictions_and_orders_by
     everything = {"selectedItems": {"all": True, "excluded": []}}
     label_studio.request("POST", f"/api/dm/actions?id=retrieve_tasks_predictions&project={project}", everything)
     made = [task["predictions"] for task in in_project(label_studio, project)]
-    assert [len(each) for each in made] == [1, 1, 1]
+    assert [len(each) for each in made] == [1] * 4
     [version] = {each[0]["model_version"] for each in made}
     settings = {"model_version": version, "sampling": "Uncertainty sampling"}
     label_studio.request("PATCH", f"/api/projects/{project}/", settings)
     first = label_studio.request("GET", f"/api/projects/{project}/next")["predictions"][0]["score"]
     assert first == min(each[0]["score"] for each in made)
+    # What a person marks is proposed elsewhere, as the page asks while Auto-Annotation is on.
+    text = texts[3]
+    value = {"start": 17, "end": 22, "text": "Redis", "labels": ["SERVICE"]}
+    marked = {"value": value, "id": "m", "from_name": "l", "to_name": "t", "type": "labels", "origin": "manual"}
+    asked = {"task": in_project(label_studio, project)[3]["id"], "context": {"result": [marked]}}
+    proposed = label_studio.request("POST", f"/api/ml/{connected['id']}/interactive-annotating", asked)
+    assert [text[each["value"]["start"] :] for each in proposed["data"]["result"]] == ["Redis"]
     # The whole project is predicted already by this model.
     done = predict_tasks(model, label_studio.url, label_studio.owner.legacy, project)
-    assert (done.created, done.skipped) == (0, 3)
+    assert (done.created, done.skipped) == (0, 4)
 
 
 @pytest.fixture

@@ -75,6 +75,23 @@ def test_nothing_is_proposed_where_something_is_marked_already():
     assert places("aa aa aa", (0, 5)) == []
 
 
+def test_only_what_a_person_has_just_marked_is_proposed_elsewhere_and_not_what_a_model_has():
+    text = "api, api and web, web and db, db"
+    predicted, changed = ({**mark(text, 18, 21), "origin": origin} for origin in ("prediction", "prediction-changed"))
+    just = {**mark(text, 0, 3), "origin": "manual"}
+    before = {**mark(text, 26, 28), "origin": "manual"}
+    for regions, task, starts in [
+        ([predicted, just], {}, [5]),
+        ([predicted], {}, []),
+        ([changed, just], {}, [13, 5]),
+        # What the draft has was marked before, and what was proposed then may have been removed.
+        ([before, just], {"drafts": [{"result": [before]}]}, [5]),
+        ([before, just], {"drafts": [{"result": [before, just]}]}, [30, 5]),
+    ]:
+        found = proposals(task, text, {"result": regions}, CONTROL)
+        assert [region["value"]["start"] for region in found] == starts
+
+
 def test_a_context_that_marks_nothing_asks_for_the_model_s_entities():
     text = "api api"
     strange = [None, {}, {"result": []}, {"result": None}, {"result": [None, {}, {"value": 5}]}, [], "x"]

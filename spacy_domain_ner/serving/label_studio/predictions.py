@@ -79,10 +79,10 @@ def proposals(task: Any, text: str, context: Any, control: SpanControl) -> list[
     """Propose what a person has just marked wherever the same form stands in the text.
 
     Args:
-        task: The task; where its drafts have a region already, nothing is proposed.
+        task: The task; where it has a region already, nothing is proposed.
         text: Its text.
-        context: What Label Studio sends with the request: all regions of the annotation, in `result`, also those that
-            a model had proposed. What its drafts don't have yet was just marked.
+        context: What Label Studio sends with the request: the regions of the annotation that have the label that was
+            just marked, in `result`, also those that a model had proposed. What no draft has yet was just marked.
         control: The control that is meant.
 
     Returns:
@@ -91,11 +91,13 @@ def proposals(task: Any, text: str, context: Any, control: SpanControl) -> list[
     there = list(_spans(context, control))
     if not there:
         return None
-    drafts = task.get("drafts") if isinstance(task, dict) else None
-    drafted = [span for draft in (drafts if isinstance(drafts, list) else ()) for span in _spans(draft, control)]
+    drafted = list(_spans_in(task, "drafts", control))
     marked = [span for span in there if not span.is_predicted]
     just_marked = [span for span in marked if span not in drafted]
-    taken = [(span.start, span.end) for span in there + drafted]
+    # Regions with other labels are in the latest draft; before there is one, the annotation has what was predicted.
+    labels = {span.label for span in there}
+    others = drafted or [span for span in _spans_in(task, "predictions", control) if span.label not in labels]
+    taken = [(span.start, span.end) for span in there + others]
     found: list[dict[str, Any]] = []
     for start, end, label, _ in just_marked or marked:
         form = text[start:end]
@@ -147,6 +149,11 @@ class _Span(NamedTuple):
     label: str
     # Whether a model has proposed it, and nobody has changed it.
     is_predicted: bool
+
+
+def _spans_in(task: Any, key: str, control: SpanControl) -> Iterable[_Span]:
+    items = task.get(key) if isinstance(task, dict) else None
+    return (span for item in (items if isinstance(items, list) else ()) for span in _spans(item, control))
 
 
 def _spans(item: Any, control: SpanControl) -> Iterable[_Span]:

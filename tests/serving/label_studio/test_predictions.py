@@ -73,6 +73,13 @@ def test_nothing_is_proposed_where_something_is_marked_already():
     assert places(text, (4, 7), task=draft) == [(14, 17, ["SERVICE"])]
     assert places(text, (0, 7), (9, 12), (14, 17)) == []
     assert places("aa aa aa", (0, 5)) == []
+    # Label Studio's page sends the regions that have the label which was just marked. The others are in the draft, and
+    # before there is one, they are those that were predicted.
+    predicted = {"predictions": [{"result": [mark(text, 9, 12, "team"), mark(text, 14, 17)]}, 5]}
+    assert places(text, (4, 7), task=predicted) == [(14, 17, ["SERVICE"])]
+    assert [place[0] for place in places(text, (4, 7), task={**predicted, **draft})] == [14]
+    other = {"drafts": [{"result": [mark(text, 0, 3, "team")]}]}
+    assert [place[0] for place in places(text, (4, 7), task={**predicted, **other})] == [9, 14]
 
 
 def test_only_what_a_person_has_just_marked_is_proposed_elsewhere_and_not_what_a_model_has():

@@ -25,16 +25,17 @@ def suggested_to(item: dict[str, Any], predictions: Sequence[dict[str, Any]]) ->
     regions = _regions(item)
     parent, own = item.get("parent_prediction"), item.get("prediction")
     begun = parent is not None or any(region.get("origin") in _FILLED_IN for region in regions)
-    ids = {region["id"] for region in regions if isinstance(region.get("id"), str)}
+    ids, places = {_id(region) for region in regions} - {""}, {_place(region) for region in regions}
     found: list[dict[str, Any]] = []
-    shared = 0
+    most = (0, 0)
     for prediction in [*([own] if isinstance(own, dict) else []), *predictions]:
         suggested = _regions(prediction)
         if parent is not None and prediction.get("id") == parent:
             return suggested
-        common = sum(region.get("id") in ids for region in suggested if isinstance(region.get("id"), str))
-        if common > shared or (begun and not found):
-            found, shared = suggested, common
+        # Two predictions may have the same ids.
+        same = sum(_place(region) in places for region in suggested), sum(_id(one) in ids for one in suggested)
+        if (begun and not found) or (same > most and same[1]):
+            found, most = suggested, max(same, most)
     return found
 
 
@@ -58,6 +59,11 @@ def changes(
 def _regions(item: dict[str, Any]) -> list[dict[str, Any]]:
     results = item.get("result")
     return [one for one in results if isinstance(one, dict)] if isinstance(results, list) else []
+
+
+def _id(region: dict[str, Any]) -> str:
+    found = region.get("id")
+    return found if isinstance(found, str) else ""
 
 
 def _place(region: dict[str, Any]) -> str:

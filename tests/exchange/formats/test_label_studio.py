@@ -254,6 +254,11 @@ SUGGESTED = {"id": 5, "model_version": "m", "result": [region(0, 5), DOWN, regio
             [], [Span(0, 5, "INFRA"), Span(9, 13, "INFRA"), Span(20, 25, "INFRA")], id="all were removed",
         ),
         pytest.param(
+            task(drafts=[annotation(region(0, 5), region(20, 25))],
+                 predictions=[{"result": [region(0, 8), region(20, 34)]}, SUGGESTED]),
+            [], [Span(9, 13, "INFRA")], id="two predictions whose regions have the same names",
+        ),
+        pytest.param(
             task(annotation(region(0, 5), was_cancelled=True), predictions=[SUGGESTED]), [],
             [Span(9, 13, "INFRA"), Span(20, 25, "INFRA")], id="a skipped task confirms nothing",
         ),

@@ -34,6 +34,7 @@ FILES = {
     "configs/huggingface.cfg",
     "configs/transformer.cfg",
     "entity_types.yml",
+    "llm.yml",
     "project.yml",
     "requirements.txt",
     "tests/sentences.yml",

@@ -147,7 +147,8 @@ class Totals:
         variance, freedom = quotient.variance, max(quotient.freedom, 1.0)
         if expected:
             freedom = PRIOR_FREEDOM + quotient.freedom
-            variance = (PRIOR_FREEDOM * expected + quotient.freedom * variance) / freedom
+            # It never looks more certain than the sample itself does.
+            variance = max(variance, (PRIOR_FREEDOM * expected + quotient.freedom * variance) / freedom)
         logged = self.stages * quotient.whole**2
         if logged.any():
             spread = 2 * variance**2 / freedom + float((logged**2).sum())

@@ -29,14 +29,15 @@ class Detectable:
     of_types: dict[str, int]
 
 
-def passages_needed(drop: float, variance: float, rows: float, entities: float) -> int | None:
-    """Find about how many passages show a drop of F1, where each row is drawn with the same probability.
+def passages_needed(drop: float, variance: float, rows: float, entities: float, gain: float = 1.0) -> int | None:
+    """Find about how many passages show a drop of F1.
 
     Args:
         drop: The drop.
         variance: The mean over the rows of the squared error of 2 TP - F1 (P + G).
         rows: How many rows there are.
         entities: How many entities the model has found and expects in them, both together (P + G).
+        gain: The variance of the sample's design, as a share of that of a uniform sample of the same size.
 
     Returns:
         The number, at most that of the rows; None where there are no entities.
@@ -45,4 +46,4 @@ def passages_needed(drop: float, variance: float, rows: float, entities: float) 
         return None
     wanted = (drop * entities / ((_ERROR + _POWER) * rows)) ** 2
     # Without replacement: the more of the rows are reviewed, the less is open.
-    return max(1, math.ceil(variance / (wanted + variance / rows)))
+    return max(1, math.ceil(gain * variance / (wanted + variance / rows)))

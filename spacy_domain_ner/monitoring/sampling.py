@@ -157,7 +157,7 @@ def sample_for_review(
     return Sample(
         name, size, len(blinded), stream.rows, len(stream.passages), limit,
         len({one.candidate.source for one in chosen.values()}), identity, expected,
-        [_detectable(drop, stream) for drop in detect], notes,
+        [_detectable(drop, stream, _gain(stream)) for drop in detect], notes,
     )  # fmt: skip
 
 
@@ -250,21 +250,33 @@ def _said_f1(right: float, predicted: float, expected: float) -> float:
     return 2 * right / (predicted + expected) if predicted + expected > 0 else 1.0
 
 
-def _detectable(drop: float, stream: Stream) -> Detectable:
+def _gain(stream: Stream) -> float:
+    """The variance of a sample, as a share of that of a uniform sample of the same size: by what the model says."""
+    found = [(one.weight, one.unsure, one.missed) for one in stream.passages.values()]
+    weights, unsure, missed = numpy.array(found, float).T
+    f1 = _said_f1(sum(stream.right.values()), sum(stream.predicted.values()), sum(stream.expected.values()))
+    by_error = weights * expected_error(unsure, missed, f1)
+    uniform = weights / weights.sum()
+    drawn = UNIFORM_SHARE * uniform + (1 - UNIFORM_SHARE) * by_error / by_error.sum()
+    squares = weights**2 * ((2 - f1) ** 2 * unsure + f1**2 * missed)
+    return float((squares / drawn).sum() / (squares / uniform).sum()) if squares.any() else 1.0
+
+
+def _detectable(drop: float, stream: Stream, gain: float) -> Detectable:
     labels = sorted({*stream.predicted, *stream.expected})
-    of_types = {label: _needed(drop, stream, [label]) for label in labels}
+    of_types = {label: _needed(drop, stream, [label], gain) for label in labels}
     found = {label: number for label, number in of_types.items() if number is not None}
-    return Detectable(drop, _needed(drop, stream, labels), found)
+    return Detectable(drop, _needed(drop, stream, labels, gain), found)
 
 
-def _needed(drop: float, stream: Stream, labels: list[str]) -> int | None:
+def _needed(drop: float, stream: Stream, labels: list[str], gain: float) -> int | None:
     right, predicted, expected, unsure, missed = (
         sum(counts[label] for label in labels)
         for counts in (stream.right, stream.predicted, stream.expected, stream.unsure, stream.missed)
     )
     f1 = _said_f1(right, predicted, expected)
     squared = CLUSTERED * ((2 - f1) ** 2 * unsure + f1**2 * missed) / stream.weight
-    return passages_needed(drop, squared, stream.weight, predicted + expected)
+    return passages_needed(drop, squared, stream.weight, predicted + expected, gain)
 
 
 def _fetch(rows: Live, extractor: "Extractor | None", stream: Stream, chosen: Mapping[int, Chosen]) -> None:

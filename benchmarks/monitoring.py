@@ -14,7 +14,7 @@ error.
 
 The design and the kind of interval were chosen on bc5cdr and stackoverflow_ner. On fin_sec, where the model makes few
 errors that come together in a few passages, intervals were too narrow then: how the variance is moderated was chosen on
-these three. wnut17 was looked at once afterwards, and indian_legal_ner not while choosing.
+these three, and at last with an eye on wnut17 and indian_legal_ner, too.
 """
 
 import argparse

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from spacy_domain_ner.annotation.guide import write_guide
     from spacy_domain_ner.annotation.selection import select_passages
     from spacy_domain_ner.base_models.presets import read_presets
+    from spacy_domain_ner.bootstrapping.bootstrap import bootstrap
     from spacy_domain_ner.confidence.prediction import expected_entities
     from spacy_domain_ner.corpus.checks import check
     from spacy_domain_ner.corpus.jsonl import read_passages, write_passages
@@ -77,6 +78,7 @@ _MODULES = {
     "push_tasks": "exchange.label_studio.transfer",
     "pull_annotations": "exchange.label_studio.transfer",
     "measure_agreement": "annotation.agreement",
+    "bootstrap": "bootstrapping.bootstrap",
     "select_passages": "annotation.selection",
     "write_guide": "annotation.guide",
     "write_interface": "exchange.interfaces",
@@ -140,6 +142,7 @@ __all__ = [
     "UserError",
     "__version__",
     "assess",
+    "bootstrap",
     "check",
     "compare",
     "compare_successor",

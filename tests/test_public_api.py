@@ -12,7 +12,7 @@ import spacy_domain_ner
 PUBLIC = {
     "Assessment", "Entity", "EntitySchema", "Extractor", "Gates", "HybridExtractor", "LiveQuality", "Passage",
     "Policies", "PredictedTasks", "Recipe", "Sample", "Settings", "Span", "UserError", "__version__", "assess",
-    "check", "compare", "compare_successor", "compare_with_llm", "configure", "convert", "create_app",
+    "bootstrap", "check", "compare", "compare_successor", "compare_with_llm", "configure", "convert", "create_app",
     "estimate_quality", "evaluate", "expected_entities", "export_annotations", "export_tasks", "extract_entities",
     "extract_files", "find_suspects", "import_annotations", "measure_agreement", "measure_drift",
     "measure_learning_curve", "monitor_status", "new_project", "package_model", "predict_tasks", "pull_annotations",

@@ -30,6 +30,7 @@ VERBS = {
     "Labels": {
         "guide": ("guide", "Render the guide for annotators, and say what the entity types lack."),
         "interface": ("interface", "Write the labelling interface for Label Studio, doccano or Prodigy."),
+        "bootstrap": ("bootstrap", "Label text from known names, patterns and other models, as far as they are sure."),
         "select": ("select", "Choose the passages to label next, from which a model learns most."),
         "export": ("export", "Write passages as tasks to label, or annotations in the form of another tool."),
         "import": ("import_annotations", "Import annotations of labelling tools into the annotation file."),

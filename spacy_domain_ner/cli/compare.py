@@ -36,6 +36,9 @@ def compare_cli(
     gpu_id: str = GPU_ID,
     gate: float = GATE,
     fallback: float = FALLBACK,
+    without_silver: bool = typer.Option(
+        False, "--without-silver", help="Train each without the passages that have first labels, too (see bootstrap)"
+    ),
     keep: bool = typer.Option(False, "--keep", help="Keep the trained models, in the output folder"),
 ) -> None:
     """Train several base models on your passages and compare them: F1 with intervals, time, size, speed.
@@ -57,6 +60,7 @@ def compare_cli(
         words=words,
         gate=gate,
         fallback=fallback,
+        without_silver=without_silver,
         keep=keep,
         say=partial(print, flush=True),
     )

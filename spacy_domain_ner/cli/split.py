@@ -16,12 +16,15 @@ def split_cli(
     state: Path = typer.Option(None, help="File that keeps the split stable; the first split makes it"),
     eval_fraction: float = typer.Option(0.2, help="Share held out for evaluation"),
     dev_fraction: float = typer.Option(0.15, help="Share of the rest that decides when training stops"),
+    silver: Path = typer.Option(
+        None, help="Passages with first labels (see bootstrap), for the training set only; may be missing"
+    ),
 ) -> None:
     """Divide annotations into training, dev and evaluation sets that stay as they are when data is added."""
     import spacy_domain_ner as ner
     from spacy_domain_ner.evaluation.scores import percent
 
-    result = ner.split(annotations, output_dir, state, eval_fraction, dev_fraction)
+    result = ner.split(annotations, output_dir, state, eval_fraction, dev_fraction, silver)
     for passage in result.duplicates:
         msg.warn(f"{passage.place}: left out, the same text is on another side: {shorten(passage.text)!r}")
     for passage in result.held_back:
@@ -29,6 +32,10 @@ def split_cli(
             f"{passage.place}: left out, it is for training only, and its text or source is held out: "
             f"{shorten(passage.text)!r}"
         )
+    if first := sum(passage.is_silver for passage in result.train):
+        msg.info(f"{first} passages of the training set have first labels that nobody has reviewed")
+    if result.superseded:
+        msg.info(f"{len(result.superseded)} with first labels are left out: they are annotated by now")
     passages = {side: len(members) for side, members in result.sides.items()}
     rows = [
         (name, *row.values(), percent(row["eval"] / max(1, sum(row.values())), 1))

@@ -15,6 +15,9 @@ BLIND = "blind"
 # A key of `meta` in a passage that was chosen for what a model makes of it, not drawn at random. An evaluation on such
 # passages, a calibration, or an early stop by them would tell of the choice: they are for training only.
 TRAINING_ONLY = "training_only"
+# A key of `meta` that says who labelled a passage, and what it is where nobody did: `bootstrap` made its labels of what
+# was known before.
+ORIGIN, SILVER = "origin", "silver"
 # Keys of `meta` in a passage that was cut out of a longer one: what identifies that, in hexadecimal digits, and where
 # in it the part begins.
 PART_OF = "part_of"
@@ -74,6 +77,11 @@ class Passage:
         said = self.meta.get(TRAINING_ONLY)
         # Tables and labelling tools make text of what is true.
         return said.strip().lower() in ("true", "1", "yes") if isinstance(said, str) else bool(said)
+
+    @property
+    def is_silver(self) -> bool:
+        """Whether its labels are first labels, which nobody has reviewed."""
+        return self.meta.get(ORIGIN) == SILVER
 
     @property
     def identity(self) -> tuple[str, str]:

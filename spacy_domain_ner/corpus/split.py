@@ -11,12 +11,12 @@ others of its group are held out, it is left out, since training on it would tel
 import hashlib
 import json
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spacy_domain_ner.corpus.identity import text_identity
 from spacy_domain_ner.corpus.jsonl import passage_lines, read_valid_passages
-from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.corpus.passage import ORIGIN, SILVER, TRAINING_ONLY, Passage
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing, write_together
 
@@ -43,6 +43,7 @@ class Split:
             text on two sides would flatter the evaluation. The evaluation set keeps its copy, then the dev set.
         held_back: Passages for training only that are left out, since their text, or others of their source, are held
             out.
+        superseded: Passages with first labels that are left out, since they are annotated by now.
     """
 
     train: list[Passage]
@@ -51,6 +52,7 @@ class Split:
     salt: int
     duplicates: list[Passage]
     held_back: list[Passage] = field(default_factory=list)
+    superseded: list[Passage] = field(default_factory=list)
 
     @property
     def sides(self) -> dict[str, list[Passage]]:
@@ -72,6 +74,7 @@ def split(
     state: str | Path | None = None,
     eval_fraction: float = 0.2,
     dev_fraction: float = 0.15,
+    silver: str | Path | None = None,
 ) -> Split:
     """Split annotations and write the three sets, as `train.jsonl`, `dev.jsonl` and `eval.jsonl`.
 
@@ -82,6 +85,8 @@ def split(
             else written. None to choose a new salt.
         eval_fraction: The share of the passages that is held out for evaluation.
         dev_fraction: The share of the rest that decides when training stops.
+        silver: Passages with first labels, as `bootstrap` writes them, which go to the training side or nowhere. One
+            that is annotated by now is left out. None, or a file that is not there, adds none.
 
     Returns:
         The three sets.
@@ -91,6 +96,12 @@ def split(
     """
     salt = None if state is None else read_salt(state)
     passages = read_valid_passages(annotations)
+    superseded: list[Passage] = []
+    if silver is not None and Path(silver).exists():
+        annotated = {text_identity(passage.text) for passage in passages}
+        for passage in read_valid_passages(silver):
+            passage = replace(passage, meta={**passage.meta, ORIGIN: SILVER, TRAINING_ONLY: True})
+            (superseded if text_identity(passage.text) in annotated else passages).append(passage)
     try:
         result = split_passages(passages, eval_fraction=eval_fraction, dev_fraction=dev_fraction, salt=salt)
     except EmptySideError as error:
@@ -101,6 +112,7 @@ def split(
             f"Delete {state} to divide the passages anew, which moves passages from one set to another; or add "
             "passages, or raise `eval_fraction` or `dev_fraction`.",
         ) from None
+    result.superseded = superseded
     # First: sets without the salt that made them could not be made again.
     if state is not None and salt is None:
         write_salt(state, result.salt)

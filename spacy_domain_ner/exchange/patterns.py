@@ -2,14 +2,18 @@
 
 import csv
 import json
+import signal
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spacy_domain_ner.corpus.passage import Span
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.schema import EntitySchema
+from spacy_domain_ner.text import shorten
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -18,6 +22,8 @@ HINT = (
     'Patterns are JSON lines as spaCy\'s EntityRuler takes them ({"label": ..., "pattern": ...}), a CSV or TSV file '
     "with the columns label and name, or TYPE=FILE with one name per line of a text file."
 )
+# Seconds that all patterns may take for a text, and one of them: regular expressions can take years.
+_LONGEST, _LONGEST_OF_ONE = 10.0, 2.0
 _LABEL_COLUMNS, _NAME_COLUMNS = ("label", "type", "entity_type"), ("name", "pattern", "text", "term")
 
 
@@ -40,9 +46,10 @@ class Patterns:
         # How many names of each type were found.
         self.found: Counter[str] = Counter()
         self._nlp = nlp
+        self._files = [str(file) for file in files]
         self._ruler = EntityRuler(nlp)
-        for file in files:
-            for place, label, pattern in _read(str(file)):
+        for file in self._files:
+            for place, label, pattern in _read(file):
                 known = schema.type_of(label) if schema else label
                 if known is None:
                     raise UserError(
@@ -57,6 +64,11 @@ class Patterns:
     def __len__(self) -> int:
         return len(self._ruler)
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that the patterns give."""
+        return tuple(self._ruler.labels)
+
     def find(self, text: str, given: Sequence[Span] = ()) -> list[Span]:
         """Find the known names of a text.
 
@@ -66,12 +78,62 @@ class Patterns:
 
         Returns:
             The given spans and the names, in the order of the text.
+
+        Raises:
+            UserError: The patterns take too long for the text.
         """
-        doc = self._ruler(self._nlp.make_doc(text))
+        doc = self._nlp.make_doc(text)
+        try:
+            with _at_most(_LONGEST):
+                doc = self._ruler(doc)
+        except _TooLongError:
+            raise self._too_slow(text) from None
         found = [Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
         free = [one for one in found if not any(one.start < own.end and own.start < one.end for own in given)]
         self.found.update(one.label for one in free)
         return sorted([*given, *free])
+
+    def _too_slow(self, text: str) -> UserError:
+        from spacy.pipeline import EntityRuler
+
+        places = []
+        for file in self._files:
+            for place, label, pattern in _read(file):
+                alone = EntityRuler(self._nlp, patterns=[{"label": label, "pattern": pattern}])
+                try:
+                    with _at_most(_LONGEST_OF_ONE):
+                        alone(self._nlp.make_doc(text))
+                except _TooLongError:
+                    places.append(place)
+        named = ", ".join(places[:3]) or "the patterns"
+        return UserError(
+            f"{named} takes over {_LONGEST_OF_ONE if places else _LONGEST:.0f} seconds for one text: "
+            f"{shorten(text, 60)!r}",
+            "Its regular expression repeats what is repeated already, as (a+)+ does: write it without that.",
+        )
+
+
+class _TooLongError(Exception):
+    pass
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Stop what takes longer. Only the main thread has signals; elsewhere nothing is stopped."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise _TooLongError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _read(file: str) -> Iterator[tuple[str, str, Any]]:

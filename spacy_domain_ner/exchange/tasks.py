@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from spacy_domain_ner.corpus.identity import passage_key
 from spacy_domain_ner.corpus.jsonl import ReadResult, Refusal, read_line
-from spacy_domain_ner.corpus.passage import BLIND, Passage
+from spacy_domain_ner.corpus.passage import BLIND, ORIGIN, Passage
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.formats import doccano, label_studio, prodigy
 from spacy_domain_ner.exchange.tools import Tool, tool_named
@@ -152,6 +152,9 @@ def tasks_to_label(
     if known is not None:
         found = _with_known(found, known)
     for passage, scores in found:
+        if passage.is_silver:
+            # Who gets the task reviews it: what comes back are not first labels any more.
+            passage.meta.pop(ORIGIN)
         if tool is Tool.label_studio:
             yield label_studio.task_to_label(passage, model_version=version, scores=scores)
         elif tool is Tool.prodigy:

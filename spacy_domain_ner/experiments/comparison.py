@@ -14,7 +14,9 @@ import numpy
 from spacy.language import Language
 
 from spacy_domain_ner.base_models.presets import CNN, Preset
+from spacy_domain_ner.corpus.jsonl import read_valid_passages, write_passages
 from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline, write_docs
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.bootstrap import (
     Counts,
@@ -39,7 +41,7 @@ from spacy_domain_ner.files import at_work
 from spacy_domain_ner.models import load_model
 from spacy_domain_ner.training.configure import configure
 from spacy_domain_ner.training.frameworks import FRAMEWORKS, find_framework
-from spacy_domain_ner.training.recipe import SPACY, Recipe, RunInputs, check_seed, md5
+from spacy_domain_ner.training.recipe import JSONL, SPACY, Recipe, RunInputs, check_seed, md5
 
 # Passes over the evaluation set. Their median is the speed; one more before them is not counted.
 TIMED = 3
@@ -47,17 +49,26 @@ TIMED = 3
 
 @dataclass(frozen=True)
 class Choice:
-    """A base model to compare, its framework, and what it knows about words; each as `configure` takes it."""
+    """A base model to compare.
+
+    Attributes:
+        base_model: Its name, as `configure` takes it.
+        framework: Its framework, the same.
+        words: What it knows about words, the same.
+        with_silver: Whether it is trained on passages with first labels, too, which nobody has reviewed.
+    """
 
     base_model: str
     framework: str = "spacy"
     words: str | None = None
+    with_silver: bool = True
 
     @property
     def name(self) -> str:
         """What the model is called in the results."""
         words = f"+{self.words}" if self.words else ""
-        return self.base_model + words if self.framework == "spacy" else f"{self.base_model}@{self.framework}"
+        name = self.base_model + words if self.framework == "spacy" else f"{self.base_model}@{self.framework}"
+        return name if self.with_silver else f"{name} without first labels"
 
 
 class Run(TrainingRun):
@@ -166,6 +177,7 @@ def run_comparison(
     output: Path,
     seeds: Sequence[int],
     words: str | None = None,
+    without_silver: bool = False,
     keep: bool = False,
     say: Callable[[str], None] = print,
 ) -> Comparison:
@@ -184,6 +196,7 @@ def run_comparison(
         output: The folder for what is kept of each run.
         seeds: Each model is trained once with each.
         words: What `cnn` knows about words, as `configure` takes it, where a choice does not say it.
+        without_silver: Train each base model without the passages that have first labels, too, and first.
         keep: Keep the trained models, in `models` of the output folder.
         say: Gets a line for each run.
 
@@ -191,6 +204,8 @@ def run_comparison(
         UserError: If there is nothing to compare, a base model or a file is missing, or training is not possible.
     """
     _check_choices(choices, seeds)
+    if without_silver:
+        choices = [replace(choice, with_silver=kept) for choice in choices for kept in (False, True)]
     passages = read_evaluation_set(eval)
     paths = config_paths(choices, output)
     presets = [
@@ -198,17 +213,22 @@ def run_comparison(
         for choice, path in zip(choices, paths, strict=True)
     ]
     _check_different(choices, paths)
-    for path in paths:
-        _check_sets(replace(recipe, config=path))
+    recipes = [replace(recipe, config=path) for path in paths]
+    for own in recipes:
+        _check_sets(own)
+    recipes = [
+        own if choice.with_silver else _without_silver(own, output / "sets" / own.config.stem)
+        for choice, own in zip(choices, recipes, strict=True)
+    ]
     total = len(choices) * len(seeds)
     runs: list[list[Run]] = []
     with at_work(output / "runs"):
-        for done, (choice, path) in enumerate(zip(choices, paths, strict=True)):
+        for done, (choice, of_choice) in enumerate(zip(choices, recipes, strict=True)):
             runs.append([])
             for number, seed in enumerate(seeds, done * len(seeds) + 1):
-                own = replace(recipe, config=path, seed=seed)
+                own = replace(of_choice, seed=seed)
                 inputs = _inputs(own, eval)
-                kept_in = RunFolder(output, f"{path.stem}-{seed}", keep)
+                kept_in = RunFolder(output, f"{own.config.stem}-{seed}", keep)
                 title = f"Run {number} of {total}: {choice.name}, seed {seed}"
                 runs[-1].append(
                     run_once(Run, inputs, partial(_measure, choice, own, inputs, passages), kept_in, title, say)
@@ -245,9 +265,9 @@ def config_paths(choices: Sequence[Choice], output: Path) -> list[Path]:
 
 
 def _check_different(choices: Sequence[Choice], paths: Sequence[Path]) -> None:
-    seen: dict[bytes, str] = {}
+    seen: dict[tuple[bytes, bool], str] = {}
     for choice, path in zip(choices, paths, strict=True):
-        text = path.read_bytes()
+        text = path.read_bytes(), choice.with_silver
         if text in seen:
             raise UserError(
                 f"{seen[text]} and {choice.name} are the same base model with the same config", "Leave out one of them."
@@ -258,6 +278,23 @@ def _check_different(choices: Sequence[Choice], paths: Sequence[Path]) -> None:
 def _check_sets(recipe: Recipe) -> None:
     for path in _sets(recipe):
         check_file(path, "convert" if path.suffix == SPACY else "split")
+
+
+def _without_silver(recipe: Recipe, folder: Path) -> Recipe:
+    """The same recipe, with a training set in a folder that has no passages with first labels."""
+    train = recipe.train.with_suffix(JSONL)
+    check_file(train, "split")
+    passages = read_valid_passages(train)
+    reviewed = [passage for passage in passages if not passage.is_silver]
+    if len(reviewed) == len(passages):
+        raise UserError(
+            f"{train} has no passages with first labels, so there is nothing to compare them with",
+            "`domain-ner bootstrap` makes them, and `split` adds them to the training set with its option --silver.",
+        )
+    own = replace(recipe, train=folder / train.name)
+    write_passages(own.train, reviewed)
+    write_docs(load_tokenizing_pipeline(recipe.config), reviewed, own.train.with_suffix(SPACY))
+    return own
 
 
 def _sets(recipe: Recipe) -> tuple[Path, Path]:

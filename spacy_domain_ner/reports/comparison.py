@@ -33,6 +33,7 @@ def compare(
     words: str | None = None,
     gate: float = GATE,
     fallback: float = FALLBACK,
+    without_silver: bool = False,
     keep: bool = False,
     say: Callable[[str], None] = print,
 ) -> Comparison:
@@ -53,6 +54,8 @@ def compare(
         words: What `cnn` knows about words, as `configure` takes it, where no `+` follows its name.
         gate: The F1 from which a type is ready for production.
         fallback: The F1 below which a type needs another way.
+        without_silver: Train each base model without the passages that have first labels, too, and first: the
+            difference says what those are worth.
         keep: Keep the trained models, in `models` of the output folder.
         say: Gets a line for each run.
 
@@ -65,7 +68,9 @@ def compare(
     gates = Gates(gate, fallback)
     choices = [read_choice(base_model) for base_model in base_models]
     paths = {"configs": Path(configs), "eval": Path(eval), "output": Path(output)}
-    comparison = run_comparison(choices, recipe, **paths, seeds=seeds, words=words, keep=keep, say=say)
+    comparison = run_comparison(
+        choices, recipe, **paths, seeds=seeds, words=words, without_silver=without_silver, keep=keep, say=say
+    )
     write(comparison, gates, Path(output))
     return comparison
 

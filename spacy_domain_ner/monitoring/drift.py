@@ -161,7 +161,7 @@ def measure_drift(
         asked = _ask(model, kept, measures, window.sums, notes)
     elif 0 < asked < passages:
         notes.append(f"{passages - asked} rows do not say what the model expects: its misses are those of the rest.")
-    without = _cut(window.sums, known, notes)
+    without = [*_cut(window.sums, known, notes), *known.lacking]
     enough = passages >= FEWEST_PASSAGES
     if not enough:
         notes.append(f"{passages} passages are too few to say anything: a window needs {FEWEST_PASSAGES} at least.")

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import srsly
-
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.bootstrap import Estimate
 from spacy_domain_ner.monitoring.intervals import NORMAL
+from spacy_domain_ner.reading.objects import read_object
 
 FIGURES = ("precision", "recall", "f1")
 _HINT = "Make it first: weasel run evaluate"
+_OTHERWISE = "does not hold the scores of `evaluate`"
 
 
 @dataclass(frozen=True)
@@ -43,20 +43,16 @@ def read_evaluated(metrics: str | Path) -> Evaluated:
     path = Path(metrics)
     if path.is_dir():
         path = path / "meta.json"
-    if not path.is_file():
-        raise UserError(f"There is no file {path}", _HINT)
+    values = read_object(path, _OTHERWISE, _HINT)
     try:
-        values = srsly.read_json(path)
         if "performance" in values:
             return _of_package(path, values)
         types = {label: _figures(scores) for label, scores in values["types"].items()}
         return Evaluated(str(path), _figures(values["micro"]), types)
     except UserError:
         raise
-    except OSError as error:
-        raise UserError(f"Can't read {path}: {error.strerror}", _HINT) from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{path} does not hold the scores of `evaluate`", _HINT) from None
+        raise UserError(f"{path} {_OTHERWISE}", _HINT) from None
 
 
 def _figures(scores: Mapping[str, Any]) -> dict[str, Estimate]:

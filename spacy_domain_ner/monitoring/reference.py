@@ -22,8 +22,9 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import refuse_newer_format
 from spacy_domain_ner.models import REFERENCE, model_digest, model_identity
 from spacy_domain_ner.monitoring.live import Found
-from spacy_domain_ner.monitoring.measures import COLUMNS, Measures, Sums
+from spacy_domain_ner.monitoring.measures import COLUMNS, PLACE, Measures, Sums
 from spacy_domain_ner.monitoring.vocabulary import Vocabulary
+from spacy_domain_ner.reading.objects import read_object
 from spacy_domain_ner.schema import EntitySchema
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ class Reference:
     vocabulary: Vocabulary
     by: str
     rows: Sums
+
+    @property
+    def lacking(self) -> list[str]:
+        """The columns that an earlier version did not count: nothing can be compared with them."""
+        return [name for name in sorted(ADDED) if not self.rows[:, PLACE[name]].any()]
 
     @property
     def passages(self) -> int:
@@ -173,20 +179,17 @@ def read_reference(path: str | Path) -> Reference:
         UserError: There is none, or it is not one.
     """
     hint = "Write it: weasel run evaluate, or `domain-ner evaluate` with --reference"
-    if not Path(path).is_file():
-        raise UserError(f"There is no file {path}", hint)
+    otherwise = "is not a reference that `evaluate` has written"
+    record = read_object(path, otherwise, hint)
     try:
-        record = srsly.read_json(path)
         if record["kind"] != "reference":
             raise ValueError
         refuse_newer_format(path, record["format_version"], FORMAT_VERSION)
         return Reference.from_dict(record)
     except UserError:
         raise
-    except OSError as error:
-        raise UserError(f"Can't read {path}: {error.strerror}", hint) from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{path} is not a reference that `evaluate` has written", hint) from None
+        raise UserError(f"{path} {otherwise}", hint) from None
 
 
 def find_reference(model: str | Path, reference: str | Path | None = None) -> Reference:

@@ -158,3 +158,16 @@ def test_the_command_exits_with_3_on_an_alarm_and_names_what_changed(model, doma
     redacted = domain_ner("monitor", "drift", path, "--model", model, "--redact", "--json")
     assert (redacted.code, "Wim" in redacted.out) == (3, False)
     assert json.loads(redacted.out)["state"] == "alarm"
+
+
+def test_a_reference_that_was_made_before_a_count_was_added_is_compared_without_it(model, domain, write):
+    path = model / "reference.json"
+    record = json.loads(path.read_text())
+    place = record["columns"].index("known_entities")
+    del record["columns"][place]
+    for row in record["rows"]:
+        del row[place]
+    now = {one.statistic.name for one in measure_drift([write(domain(5).rows(300))], model).statistics}
+    path.write_text(json.dumps(record))
+    before = {one.statistic.name for one in measure_drift([write(domain(5).rows(300))], model).statistics}
+    assert now - before == {"known_entities"}

@@ -1,6 +1,7 @@
 """Where first labels come from: gazetteers, patterns, and the models of others. Each finds spans in passages."""
 
 import importlib.util
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.patterns import Patterns
 from spacy_domain_ner.models import load_model
 from spacy_domain_ner.schema import EntitySchema
+from spacy_domain_ner.text import UNSPACED_SCRIPTS
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -28,6 +30,9 @@ UNSURE, LIKELY = "the model is unsure", "the model is rather sure"
 # An acronym of so many letters is also a word in small letters: IT, WHO, AIDS.
 _ACRONYM = 5
 _BATCH = 1000
+# A tokenizer may cut scripts without spaces anywhere.
+_UNSPACED = re.compile(f"[{UNSPACED_SCRIPTS}]")
+_WORD = re.compile(r"[^\W\d_]+|\d+")
 _JOINTS = "-_/.:@#&+"
 
 
@@ -76,35 +81,44 @@ class Gazetteer:
             names: The names.
             nlp: A pipeline whose tokenizer cuts the texts.
         """
-        from spacy.matcher import PhraseMatcher
-
         self.name = f"gazetteer {Path(names.file).name}"
         self.types = frozenset(one.type for one in names.names)
         self._nlp = nlp
-        self._matcher = PhraseMatcher(nlp.vocab, attr="LOWER")
-        self._names: dict[str, list[Name]] = defaultdict(list)
-        batch: list[Any] = []
+        self._all = names.names
+        self._names: dict[str, list[Name]] = {}
+        self._matcher: Any = None
+        types: dict[str, set[str]] = defaultdict(set)
         for name in names.names:
-            for doc in map(nlp.make_doc, _forms(name.text)):
+            types[name.text.lower()].add(name.type)
+        self.conflicts = {text: sorted(of_text) for text, of_text in types.items() if len(of_text) > 1}
+
+    def find(self, passages: Sequence[Passage]) -> Iterator[list[Found]]:
+        """Find the names of each passage."""
+        self._prepare(passages)
+        for passage in passages:
+            yield list(self._find(self._nlp.make_doc(passage.text)))
+
+    def _prepare(self, passages: Sequence[Passage]) -> None:
+        """Make the matcher of those names whose words the passages have: a gazetteer may have a million others."""
+        from spacy.matcher import PhraseMatcher
+
+        self._matcher = PhraseMatcher(self._nlp.vocab, attr="LOWER")
+        self._names = defaultdict(list)
+        there = {word for passage in passages for word in _words(passage.text)}
+        batch: list[Any] = []
+        for name in self._all:
+            if not (there.issuperset(_words(name.text)) or _UNSPACED.search(name.text)):
+                continue
+            for doc in map(self._nlp.make_doc, _forms(name.text)):
                 key = _key(doc)
                 if key not in self._names:
                     batch.append(doc)
                 self._names[key].append(name)
             if len(batch) >= _BATCH:
-                # A Doc takes ten kilobytes, and there may be a million names.
+                # A Doc takes ten kilobytes.
                 self._matcher.add("NAME", batch)
                 batch = []
         self._matcher.add("NAME", batch)
-        self.conflicts = {
-            of_key[0].text: sorted(types)
-            for of_key in self._names.values()
-            if len(types := {one.type for one in of_key}) > 1
-        }
-
-    def find(self, passages: Sequence[Passage]) -> Iterator[list[Found]]:
-        """Find the names of each passage."""
-        for passage in passages:
-            yield list(self._find(self._nlp.make_doc(passage.text)))
 
     def _find(self, doc: "Doc") -> Iterator[Found]:
         from spacy.util import filter_spans
@@ -257,6 +271,11 @@ def _check_is_there(model: str) -> None:
             f"The model {model!r} is not installed, and is not a folder",
             f"Install it (python -m spacy download {model}, or pip install its wheel), or name its folder.",
         )
+
+
+def _words(text: str) -> list[str]:
+    """The runs of letters and of digits in a text, in small letters: no token has a part of one."""
+    return _WORD.findall(_plain(text).lower())
 
 
 def _forms(name: str) -> Iterator[str]:

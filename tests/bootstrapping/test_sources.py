@@ -39,6 +39,7 @@ def found(text, *names):
         ("it is what IT says", ["IT"], [("IT", "SERVICE", "")]),
         ("call who knows", ["Who"], []),
         ("in Zu\u0308rich", ["Z\u00fcrich"], [("Zu\u0308rich", "SERVICE", "")]),
+        ("東京都へ", ["東京都へ"], [("東京都へ", "SERVICE", "")]),
         ("5\" disk, C++ and .NET", ["C++", ".NET"], [("C++", "SERVICE", ""), (".NET", "SERVICE", "")]),
     ],
 )  # fmt: skip
@@ -64,7 +65,7 @@ def test_a_name_with_two_types_is_found_as_both_and_reported():
     gazetteer = Gazetteer(names, NLP)
     (spans,) = gazetteer.find([Passage("Atlas runs Kafka")])
     assert [one.span.label for one in spans] == ["SERVICE", "TEAM", "SERVICE"]
-    assert gazetteer.conflicts == {"Atlas": ["SERVICE", "TEAM"]}
+    assert gazetteer.conflicts == {"atlas": ["SERVICE", "TEAM"]}
 
 
 def other_model(*labels):

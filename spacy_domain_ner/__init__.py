@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spacy_domain_ner.confidence.prediction import expected_entities
     from spacy_domain_ner.corpus.checks import check
     from spacy_domain_ner.corpus.jsonl import read_passages, write_passages
-    from spacy_domain_ner.corpus.passage import Passage, Span
+    from spacy_domain_ner.corpus.passage import Passage, Relation, Span
     from spacy_domain_ner.corpus.spacy_docs import convert
     from spacy_domain_ner.corpus.split import split
     from spacy_domain_ner.deployment.package import package_model
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from spacy_domain_ner.monitoring.sampling import Sample, sample_for_review
     from spacy_domain_ner.projects.scaffold import new_project
     from spacy_domain_ner.projects.update import update_project
+    from spacy_domain_ner.relation_types import RelationTypes, read_relation_types
     from spacy_domain_ner.reports.comparison import compare
     from spacy_domain_ner.reports.evaluation import evaluate
     from spacy_domain_ner.reports.monitoring import monitor_status
@@ -62,9 +63,12 @@ _MODULES = {
     # What one holds in hand
     "EntitySchema": "schema",
     "Passage": "corpus.passage",
+    "Relation": "corpus.passage",
+    "RelationTypes": "relation_types",
     "Span": "corpus.passage",
     "UserError": "errors",
     "read_passages": "corpus.jsonl",
+    "read_relation_types": "relation_types",
     "read_schema": "schema",
     "write_passages": "corpus.jsonl",
     # A project
@@ -136,6 +140,8 @@ __all__ = [
     "Policies",
     "PredictedTasks",
     "Recipe",
+    "Relation",
+    "RelationTypes",
     "Sample",
     "Settings",
     "Span",
@@ -170,6 +176,7 @@ __all__ = [
     "push_tasks",
     "read_passages",
     "read_presets",
+    "read_relation_types",
     "read_schema",
     "sample_for_review",
     "select_passages",

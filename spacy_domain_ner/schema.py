@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 import srsly
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -23,11 +24,14 @@ PALETTE = ("#77AADD", "#EE8866", "#44BB99", "#EEDD88", "#FFAABB", "#AAAA00", "#9
 # Letters under the left hand first, without those that a labelling tool keeps for itself: a, f, h and x in Prodigy,
 # u in Label Studio.
 HOTKEYS = "123456789" + "qwertsdgzcvbyiopjklnm"
+Model = TypeVar("Model", bound=BaseModel)
 # What a page, an XML file or a terminal can't show: control characters and halves of surrogate pairs.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """What a file has, without keys that are not known and characters that can't be shown."""
+
     # A misspelt key would otherwise be lost without a word.
     model_config = ConfigDict(extra="forbid")
 
@@ -41,7 +45,7 @@ class _Strict(BaseModel):
         return value
 
 
-class Example(_Strict):
+class Example(Strict):
     """A sentence and the mention in it that the type covers.
 
     Attributes:
@@ -72,7 +76,7 @@ class Example(_Strict):
         return self.starts[0] if self.starts else self.text.index(self.mention)
 
 
-class EdgeCase(_Strict):
+class EdgeCase(Strict):
     """A case that annotators would decide differently, and the decision.
 
     Attributes:
@@ -86,7 +90,7 @@ class EdgeCase(_Strict):
     borders_on: str | None = None
 
 
-class Boundary(_Strict):
+class Boundary(Strict):
     """A rule on where spans begin and end, whatever their type.
 
     Attributes:
@@ -98,7 +102,7 @@ class Boundary(_Strict):
     example: str = ""
 
 
-class EntityType(_Strict):
+class EntityType(Strict):
     """One entity type.
 
     Attributes:
@@ -120,10 +124,7 @@ class EntityType(_Strict):
     @field_validator("name", mode="before")
     @classmethod
     def _name_is_text(cls, name: object) -> object:
-        if name is None or isinstance(name, (bool, int, float, date)):
-            # A type may well be called null.
-            raise ValueError(f"YAML reads the name as {json.dumps(name, default=str)}: put it in quotes, or give one")
-        return name
+        return name_as_text(name)
 
     @field_validator("name")
     @classmethod
@@ -135,7 +136,7 @@ class EntityType(_Strict):
         return name
 
 
-class EntitySchema(_Strict):
+class EntitySchema(Strict):
     """The set of entity types of a domain, as `entity_types.yml` has it.
 
     Attributes:
@@ -194,6 +195,17 @@ class EntitySchema(_Strict):
         return dict(zip(self.labels, HOTKEYS, strict=False))
 
 
+def name_as_text(name: object) -> object:
+    """Refuse a name that YAML takes for something else than text: a type may well be called null.
+
+    Raises:
+        ValueError: It is one.
+    """
+    if name is None or isinstance(name, (bool, int, float, date)):
+        raise ValueError(f"YAML reads the name as {json.dumps(name, default=str)}: put it in quotes, or give one")
+    return name
+
+
 def same_name(label: str, names: Collection[str]) -> str | None:
     """Find the name that a label means.
 
@@ -226,13 +238,53 @@ def read_schema(path: str | Path) -> EntitySchema:
     Raises:
         UserError: The file can't be read, or is not a set of entity types: every problem is named with its place.
     """
+    return read_yaml_as(
+        EntitySchema,
+        path,
+        parts=(EntityType, Example, EdgeCase, Boundary),
+        parameter="schema",
+        kind="entity types",
+        version=FORMAT_VERSION,
+        hint="Each type has a name, a definition, examples (text, mention), edge_cases (case, decision, "
+        "borders_on) and not_entities.",
+    )
+
+
+def read_yaml_as(
+    model: type[Model],
+    path: str | Path,
+    *,
+    parts: Iterable[type[BaseModel]],
+    parameter: str,
+    kind: str,
+    version: int,
+    hint: str,
+) -> Model:
+    """Read a YAML file of types, and say of each problem where it is.
+
+    Args:
+        model: What the file holds.
+        path: The file.
+        parts: The models of what is in it, whose keys are suggested for misspelt ones.
+        parameter: The parameter that names the file, for the hints.
+        kind: What the file has, in words and as its key with an underscore: "entity types".
+        version: The newest `format_version` that this version of the package reads.
+        hint: What the file needs.
+
+    Returns:
+        The content.
+
+    Raises:
+        UserError: The file can't be read, or is not what it should be: every problem is named with its place.
+    """
+    key = kind.replace(" ", "_")
     try:
         if not Path(path).is_file():
-            raise UserError(f"There is no file {path}", "Name the file of the entity types with `schema`.")
+            raise UserError(f"There is no file {path}", f"Name the file of the {kind} with `{parameter}`.")
         data = srsly.read_yaml(path)
     except OSError as error:
         raise UserError(
-            f"Can't read {path}: {error.strerror}", "Name the file of the entity types with `schema`."
+            f"Can't read {path}: {error.strerror}", f"Name the file of the {kind} with `{parameter}`."
         ) from None
     except UserError:
         raise
@@ -241,21 +293,18 @@ def read_schema(path: str | Path) -> EntitySchema:
         problem = reason(error).removeprefix("Invalid YAML: ").partition(" To suppress this check")[0]
         raise UserError(f"{path} is not valid YAML: {problem}", "Fix the file at that line.") from None
     if not isinstance(data, dict):
-        raise UserError(f"{path} holds no entity types", "It needs a key `entity_types` with a list of types.")
+        raise UserError(f"{path} holds no {kind}", f"It needs a key `{key}` with a list of types.")
     # First: a newer form may have keys that this version does not know.
-    refuse_newer_format(path, data.get("format_version"), FORMAT_VERSION)
+    refuse_newer_format(path, data.get("format_version"), version)
     try:
-        return EntitySchema.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
-        keys = [key for model in (EntitySchema, EntityType, Example, EdgeCase, Boundary) for key in model.model_fields]
+        models: list[type[BaseModel]] = [model, *parts]
+        keys = [name for one in models for name in one.model_fields]
         problems = "\n".join(
             f"  {_place(problem['loc'], data)}: {problem_in_words(problem, keys)}" for problem in error.errors()
         )
-        raise UserError(
-            f"{path} is not a valid set of entity types:\n{problems}",
-            "Each type has a name, a definition, examples (text, mention), edge_cases (case, decision, "
-            "borders_on) and not_entities.",
-        ) from None
+        raise UserError(f"{path} is not a valid set of {kind}:\n{problems}", hint) from None
 
 
 def assign_colors(labels: Iterable[str], given: Mapping[str, str | None]) -> dict[str, str]:

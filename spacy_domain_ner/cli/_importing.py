@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from spacy_domain_ner.exchange.import_report import ImportReport
 
 SCHEMA = typer.Option(None, help="The entity types", show_default="entity_types.yml where there is one")
+RELATION_TYPES = typer.Option(None, help="The relation types", show_default="relation_types.yml where there is one")
 FILE_FORMAT = typer.Option(None, "--format", help=f"The format, to skip its recognition: {', '.join(FORMATS)}")
 ENCODING = typer.Option("utf-8", help="The files' encoding, such as latin-1")
 TEXT_KEY = typer.Option(None, help="The key of the text in the records, where it is not found or is one of several")
@@ -175,6 +176,12 @@ def default_schema(schema: Path | None) -> Path | None:
     return schema or (own if own.is_file() else None)
 
 
+def default_relation_types(relation_types: Path | None) -> Path | None:
+    """Return the file of the relation types: the one that was named, else that of the folder, if there is one."""
+    own = Path("relation_types.yml")
+    return relation_types or (own if own.is_file() else None)
+
+
 def default_report(output: Path) -> Path:
     """Return where an import's report goes by default; annotation files never have this ending."""
     return output.with_suffix(".import.json")
@@ -202,7 +209,9 @@ def print_report(
     )
     labels = ", ".join(f"{label} {count}" for label, count in result.labels.most_common(12))
     if passages["kept"]:
-        msg.good(f"{output}: {done}. Spans: {labels or 'none'}")
+        related = ", ".join(f"{name} {count}" for name, count in result.relation_types.most_common(12))
+        shown = f". Relations: {related or 'none'}" if result.relations["read"] else ""
+        msg.good(f"{output}: {done}. Spans: {labels or 'none'}{shown}")
     else:
         msg.warn(f"Nothing was imported into {output}.", _why_nothing(result))
     msg.info(f"Everything that was changed, refused or left out is in {report}")
@@ -227,8 +236,8 @@ def _print_entries(result: "ImportReport") -> None:
     for kind, total, show in (
         ("unread", unread, msg.warn),
         ("updated", result.passages["updated"], msg.info),
-        ("changed", result.passages["changed"] + result.spans["changed"], msg.info),
-        ("refused", result.passages["refused"] + result.spans["refused"], msg.warn),
+        ("changed", _total(result, "changed"), msg.info),
+        ("refused", _total(result, "refused"), msg.warn),
     ):
         for entry in result.shown[kind][:5]:  # type: ignore[index]
             # The reasons name the parameters of the library.
@@ -237,19 +246,25 @@ def _print_entries(result: "ImportReport") -> None:
             show(f"... {total} {kind} in all")
 
 
+def _total(result: "ImportReport", kind: str) -> int:
+    return result.passages[kind] + result.spans[kind] + result.relations[kind]
+
+
 def _as_option(parameter: re.Match[str]) -> str:
     value = f" {parameter[2]}" if parameter[2] else ""
     return f"--{parameter[1].replace('_', '-')}{value}"
 
 
 def _print_counts(result: "ImportReport") -> None:
-    passages, spans = result.passages, result.spans
+    columns = {"annotated passages": result.passages, "spans": result.spans}
+    if result.relations["read"]:
+        columns["relations"] = result.relations
     rows = [
-        ("read", passages["read"], spans["read"]), ("kept", passages["kept"], spans["kept"]),
-        ("left out", passages["left out"], spans["left out"]), ("refused", passages["refused"], spans["refused"]),
-        ("merged (there twice)", "", spans["merged"]), ("changed", passages["changed"], spans["changed"]),
-    ]  # fmt: skip
-    msg.table(rows, header=("", "annotated passages", "spans"), divider=True, aligns=("l", "r", "r"))
+        (kind, *(counter[kind] for counter in columns.values())) for kind in ("read", "kept", "left out", "refused")
+    ]
+    merged = [counter["merged"] for name, counter in columns.items() if name != "annotated passages"]
+    rows += [("merged (there twice)", "", *merged), ("changed", *(counter["changed"] for counter in columns.values()))]
+    msg.table(rows, header=("", *columns), divider=True, aligns=("l", *"r" * len(columns)))
 
 
 def _print_advice(result: "ImportReport", unknown_labels: UnknownLabels) -> None:
@@ -260,12 +275,18 @@ def _print_advice(result: "ImportReport", unknown_labels: UnknownLabels) -> None
     for kind, count in result.ignored.most_common():
         msg.info(f"{count} result(s) not read as spans: {kind}")
     for (label, known), count in result.spellings.most_common(10):
-        msg.info(f"{count} span(s) of {label!r} taken as {known}, which is the same name in another spelling")
+        msg.info(f"{count} of {label!r} taken as {known}, which is the same name in another spelling")
     for label, count in result.unknown_labels.most_common(10):
         old = quote(f"{label}=")
         msg.warn(
             f"{count} span(s) of {label}, which is not an entity type: {_FATES[unknown_labels]}. Import again with "
             f"--rename {old}TYPE if it is another name of a type, with --rename {old} if it is not an entity."
+        )
+    for name, count in result.unknown_relations.most_common(10):
+        old = quote(f"{name}=")
+        msg.warn(
+            f"{count} relation(s) of the type {name}, which is not a relation type. Import again with --rename "
+            f"{old}TYPE if it is another name of one, with --rename {old} to leave them out."
         )
     for name, counts in result.offset_units.items():
         found = ", ".join(f"{count} in {unit}" for unit, count in counts.items())

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from spacy_domain_ner.cli import _importing as importing
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import fail, msg
 
@@ -35,14 +36,19 @@ def check_cli(
     ),
     schema: Path = typer.Option("entity_types.yml", help="The entity types"),
     config: Path = typer.Option("training/config.cfg", help="Training config, for its tokenizer"),
+    relation_types: Path = importing.RELATION_TYPES,
     output: Path = typer.Option(None, help="Write the whole report to this JSON file"),
     strict: bool = typer.Option(False, "--strict", help="Treat every warning as an error"),
 ) -> None:
     """Check annotations before training: labels, offsets, overlaps, contradictions, and examples per type."""
     import spacy_domain_ner as ner
 
-    report = ner.check(annotations, schema, config, output)
+    related = importing.default_relation_types(relation_types)
+    report = ner.check(annotations, schema, config, output, relation_types=related)
     _print(report)
+    if related is not None:
+        for lack in ner.read_relation_types(related).lacks():
+            msg.warn(f"{related}: {lack}")
     wrong = report.findings if strict else report.errors
     if wrong:
         fail(f"{len(wrong)} problem(s) in {annotations} to fix before training.", _advice(wrong, output))
@@ -84,3 +90,7 @@ def _print(report: "CheckReport") -> None:
     ]
     header = ("type", "mentions", "distinct forms", "passages", f"{USABLE} usable, {GOOD} good")
     msg.table(rows, header=header, divider=True, aligns=("l", "r", "r", "r", "l"))
+    if report.relations:
+        related = [(name, count.relations, count.passages) for name, count in report.relations.items()]
+        msg.table(related, header=("relation", "relations", "passages"), divider=True, aligns=("l", "r", "r"))
+        msg.info(f"{report.with_relations} passages were looked through for relations")

@@ -97,6 +97,11 @@ def export_cli(
             )  # fmt: skip
         for refusal in exported.refusals:
             msg.warn(str(refusal).replace("`encoding`", "--encoding"))
+        if exported.relations_left_out:
+            why = "their ends are not among the spans of the tasks"
+            if target.value == Tool.prodigy.value:
+                why = "Prodigy's relations count tokens, which a task does not have"
+            msg.warn(f"{exported.relations_left_out} relation(s) are not in the tasks: {why}")
         excluded = f", {exported.left_out} left out as annotated already" if exported.left_out else ""
         msg.good(f"{exported.tasks} task(s) for {target.value} in {output}{excluded}")
         if patterns:
@@ -155,4 +160,5 @@ def _print_written(written: "ExportedAnnotations", output: Path, target: str) ->
         if len(entries) > SHOWN:
             show(f"... {len(entries)} {kind} in all")
     skipped = f", {written.skipped} left out as skipped by the annotator" if written.skipped else ""
-    msg.good(f"{written.passages} passage(s) with {written.spans} span(s) as {target} in {output}{skipped}")
+    related = f" and {written.relations} relation(s)" if written.relations else ""
+    msg.good(f"{written.passages} passage(s) with {written.spans} span(s){related} as {target} in {output}{skipped}")

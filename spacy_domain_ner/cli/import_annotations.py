@@ -17,6 +17,7 @@ def import_cli(
     inputs: list[Path] = typer.Argument(..., help="Exports of labelling tools: files, folders, zip archives"),
     output: Path = typer.Option("assets/annotations.jsonl", "--output", "-o", help="Annotation file to add to"),
     schema: Path = importing.SCHEMA,
+    relation_types: Path = importing.RELATION_TYPES,
     file_format: str = importing.FILE_FORMAT,
     policies: Policies = Policies(),
     encoding: str = importing.ENCODING,
@@ -40,7 +41,8 @@ def import_cli(
     report = report or importing.default_report(output)
     with progress_bar("Importing") as progress:
         result = ner.import_annotations(
-            inputs, output, policies, schema=importing.default_schema(schema), file_format=file_format,
+            inputs, output, policies, schema=importing.default_schema(schema),
+            relation_types=importing.default_relation_types(relation_types), file_format=file_format,
             encoding=encoding, text_key=text_key, columns=columns, tag_names=tag_names, texts=texts,
             sentences=sentences, to_label=to_label, report=report, strict=strict, max_size=max_size,
             progress=progress,

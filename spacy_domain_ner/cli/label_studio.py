@@ -106,6 +106,7 @@ def pull_cli(
     token: str = _TOKEN,
     project: str = _PROJECT,
     schema: Path = importing.SCHEMA,
+    relation_types: Path = importing.RELATION_TYPES,
     all_tasks: bool = typer.Option(False, "--all", help="Also fetch the tasks that nobody has annotated"),
     export: Path = typer.Option(
         None, help="Keep Label Studio's own export here", show_default="OUTPUT with the ending .label-studio.json"
@@ -132,7 +133,8 @@ def pull_cli(
             progress(0, f"Fetching the export: {fetched:,} bytes")
 
         result = ner.pull_annotations(
-            output, url, token, project, policies, schema=importing.default_schema(schema), all_tasks=all_tasks,
+            output, url, token, project, policies, schema=importing.default_schema(schema),
+            relation_types=importing.default_relation_types(relation_types), all_tasks=all_tasks,
             export=export, text_key=text_key, texts=texts, report=report, strict=strict, timeout=timeout,
             downloaded=downloaded, progress=lambda share: progress(share, "Importing"),
         )  # fmt: skip

@@ -8,11 +8,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spacy_domain_ner.corpus.findings import Finding
 from spacy_domain_ner.corpus.identity import text_identity
 from spacy_domain_ner.corpus.jsonl import ReadResult, read_passages
 from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.corpus.relation_checks import RelationCount, count_relations, relation_findings
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing
+from spacy_domain_ner.relation_types import RelationTypes, relation_types_of
 from spacy_domain_ner.schema import EntitySchema, read_schema
 from spacy_domain_ner.text import shorten, trimmed, visible
 
@@ -30,30 +33,6 @@ LONG_PASSAGE = 1_000
 HELD_OUT = ("dev", "eval")
 # Tokens of an entity that no window of a transformer holds: those of the configs have 500 bytes or 256 word pieces.
 LONG_ENTITY = 100
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One problem in the corpus.
-
-    Attributes:
-        kind: A fixed name of the problem, for filters.
-        error: Whether it must be fixed before training; else it is a warning.
-        file: The file of the passage.
-        line: The passage's line, counted from 1.
-        message: What is wrong.
-        text: The mention, or the passage where the problem has no mention.
-    """
-
-    kind: str
-    error: bool
-    file: str
-    line: int
-    message: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}: {shorten(self.text)!r}"
 
 
 @dataclass
@@ -91,6 +70,9 @@ class CheckReport:
         unknown_parts: How many passages have parts of which nobody knows yet what they are.
         types: The counts of each type, in the order of the schema; unknown labels come last.
         findings: The problems, in the order of the files.
+        relations: The counts of each relation type, in the order of `relation_types.yml`; types that it does not have
+            come last. Empty where there are neither relation types nor relations.
+        with_relations: The number of passages in which somebody has looked for relations.
     """
 
     passages: int
@@ -99,6 +81,8 @@ class CheckReport:
     unknown_parts: int
     types: dict[str, TypeCount]
     findings: list[Finding] = field(default_factory=list)
+    relations: dict[str, RelationCount] = field(default_factory=dict)
+    with_relations: int = 0
 
     @property
     def errors(self) -> list[Finding]:
@@ -118,6 +102,8 @@ class CheckReport:
             "without_entities": self.without_entities,
             "unknown_parts": self.unknown_parts,
             "types": {label: {**asdict(count), "verdict": count.verdict} for label, count in self.types.items()},
+            "relations": {name: asdict(count) for name, count in self.relations.items()},
+            "with_relations": self.with_relations,
             "findings": [asdict(finding) for finding in self.findings],
         }
 
@@ -127,6 +113,8 @@ def check(
     schema: str | Path = "entity_types.yml",
     config: str | Path = "training/config.cfg",
     output: str | Path | None = None,
+    *,
+    relation_types: str | Path | None = None,
 ) -> CheckReport:
     """Read and check annotations before training.
 
@@ -135,6 +123,7 @@ def check(
         schema: The file of the entity types.
         config: The training config, for its tokenizer.
         output: A JSON file for the whole report, None to write none.
+        relation_types: The file of the relation types; None takes every relation.
 
     Returns:
         The counts of each type and every problem.
@@ -147,6 +136,7 @@ def check(
     from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline
 
     entity_schema = read_schema(schema)
+    related = relation_types_of(relation_types, entity_schema)
     if not os.path.exists(annotations):
         raise UserError(
             f"There is no file {annotations}", "Put your annotations there as JSON lines, one passage per line."
@@ -155,20 +145,23 @@ def check(
     # Where nothing is annotated, that is what is to be said, also before there is a config.
     needs_config = any(passage.spans for passage in read.passages) or os.path.exists(config)
     nlp = load_tokenizing_pipeline(config) if needs_config else spacy.blank("xx")
-    report = check_corpus(read, entity_schema, nlp)
+    report = check_corpus(read, entity_schema, nlp, related)
     if output is not None:
         with replacing(Path(output)) as stream:
             stream.write(json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
     return report
 
 
-def check_corpus(read: ReadResult, schema: EntitySchema, nlp: "Language") -> CheckReport:
+def check_corpus(
+    read: ReadResult, schema: EntitySchema, nlp: "Language", relation_types: RelationTypes | None = None
+) -> CheckReport:
     """Check passages against the entity types, the rules for spans and the tokenizer.
 
     Args:
         read: The passages, and what the reader refused.
         schema: The entity types; every other label is an error.
         nlp: A pipeline with the tokenizer that training will use.
+        relation_types: The relation types; None takes every relation.
 
     Returns:
         The counts of each type and every problem, in the order of the files.
@@ -183,6 +176,7 @@ def check_corpus(read: ReadResult, schema: EntitySchema, nlp: "Language") -> Che
         findings += _alignment_findings(passage, nlp)
         findings += _length_findings(passage, nlp)
         findings += _selection_findings(passage)
+        findings += relation_findings(passage, relation_types)
     findings += _repeated_passages(read.passages)
     return CheckReport(
         passages=len(read.passages),
@@ -191,6 +185,8 @@ def check_corpus(read: ReadResult, schema: EntitySchema, nlp: "Language") -> Che
         unknown_parts=sum(bool(passage.unknown) for passage in read.passages),
         types=_count_types(read.passages, schema),
         findings=sorted(findings, key=lambda finding: (finding.file, finding.line)),
+        relations=count_relations(read.passages, relation_types),
+        with_relations=sum(passage.relations is not None for passage in read.passages),
     )
 
 

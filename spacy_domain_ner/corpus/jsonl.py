@@ -5,8 +5,9 @@
 
 Offsets are Unicode code points, `end` is exclusive. Everything but `text` may be missing. `unknown` has the parts of
 the text of which nobody knows yet what they are, in the form of spans; their label may be missing. `incorrect` has
-spans that are known not to be entities of their type. Records that have either are of the format's version 2, and
-others of version 1, which earlier versions of the package read, too.
+spans that are known not to be entities of their type. `relations` has what holds between the spans: see
+`spacy_domain_ner.corpus.relations`. Records with relations are of the format's version 3, those with unknown parts or
+wrong spans of version 2, and others of version 1, which earlier versions of the package read, too.
 """
 
 import codecs
@@ -18,18 +19,19 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.corpus.passage import Passage, Relation, Span
+from spacy_domain_ner.corpus.relations import read_relations, relation_record
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import refuse_newer_format, replacing
 from spacy_domain_ner.reading.records import RefusedError, parse_json, with_text
 from spacy_domain_ner.text import lone_surrogate, shorten
 
-# The newest form of a record that can be read, and the form of one that is annotated wholly.
-FORMAT_VERSION, PLAIN_FORMAT_VERSION = 2, 1
+# The newest form of a record that can be read: with relations; with unknown parts; annotated wholly.
+FORMAT_VERSION, PARTIAL_FORMAT_VERSION, PLAIN_FORMAT_VERSION = 3, 2, 1
 SUFFIXES = (".jsonl", ".ndjson")
 # A passage is a few sentences; spaCy refuses texts that are longer than this.
 MAX_LENGTH = 1_000_000
-_READ_KEYS = ("text", "spans", "unknown", "incorrect", "meta", "answer", "format_version")
+_READ_KEYS = ("text", "spans", "unknown", "incorrect", "relations", "meta", "answer", "format_version")
 _ANSWERS = (None, "accept", "reject", "ignore")
 
 
@@ -175,11 +177,18 @@ def to_record(passage: Passage, confidences: Mapping[Span, float] | None = None)
         ],
         **({"unknown": [_unknown_record(part) for part in passage.unknown]} if passage.unknown else {}),
         **({"incorrect": [_unknown_record(span) for span in passage.incorrect]} if passage.incorrect else {}),
+        **({} if passage.relations is None else {"relations": [relation_record(one) for one in passage.relations]}),
         "answer": "accept",
         "meta": passage.meta,
-        "format_version": FORMAT_VERSION if passage.unknown or passage.incorrect else PLAIN_FORMAT_VERSION,
+        "format_version": _version(passage),
         **passage.extra,
     }
+
+
+def _version(passage: Passage) -> int:
+    if passage.relations is not None:
+        return FORMAT_VERSION
+    return PARTIAL_FORMAT_VERSION if passage.unknown or passage.incorrect else PLAIN_FORMAT_VERSION
 
 
 def _unknown_record(part: Span) -> dict[str, Any]:
@@ -243,9 +252,9 @@ def read_line(line: str, file: str, number: int) -> Passage | Refusal:
         version = record.get("format_version") if isinstance(record, dict) else None
         refuse_newer_format(f"{file}:{number}", version, FORMAT_VERSION)
         record = with_text(record)
-        if version is not None and version not in (PLAIN_FORMAT_VERSION, FORMAT_VERSION):
+        if version is not None and version not in range(PLAIN_FORMAT_VERSION, FORMAT_VERSION + 1):
             raise RefusedError(
-                f"'format_version' must be {PLAIN_FORMAT_VERSION} or {FORMAT_VERSION}, not {shown(version)}"
+                f"'format_version' must be {PLAIN_FORMAT_VERSION} to {FORMAT_VERSION}, not {shown(version)}"
             )
     except RefusedError as error:
         return Refusal(file, number, error.reason, line.strip())
@@ -265,10 +274,27 @@ def read_line(line: str, file: str, number: int) -> Passage | Refusal:
             raise RefusedError("'meta' must be an object")
         spans, unknown = _spans(record.get("spans")), read_unknown(record.get("unknown"))
         incorrect = _spans(record.get("incorrect"), "incorrect")
+        relations, kept = _relations(record, spans)
     except RefusedError as error:
         return Refusal(file, number, error.reason, text)
-    extra = {key: value for key, value in record.items() if key not in _READ_KEYS}
-    return Passage(text, spans, meta, extra, file=file, line=number, unknown=unknown, incorrect=incorrect)
+    extra = {key: value for key, value in record.items() if key not in _READ_KEYS} | kept
+    return Passage(
+        text, spans, meta, extra, file=file, line=number, unknown=unknown, incorrect=incorrect, relations=relations
+    )
+
+
+def _relations(record: dict[str, Any], spans: list[Span]) -> tuple[list[Relation] | None, dict[str, Any]]:
+    """Give a record's relations, and what it has in their place in another form, which stays as it is.
+
+    Raises:
+        RefusedError: The record says that it has relations in this form, and they can't be read.
+    """
+    try:
+        return read_relations(record.get("relations"), spans), {}
+    except RefusedError:
+        if record.get("format_version") == FORMAT_VERSION:
+            raise
+        return None, {"relations": record["relations"]}
 
 
 def _spans(value: Any, key: str = "spans") -> list[Span]:

@@ -1,6 +1,6 @@
 """Passage and Span: the data that everything else passes along."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,36 @@ class Span:
     label: str
 
 
+@dataclass(frozen=True, order=True)
+class Relation:
+    """A relation between two mentions of a passage.
+
+    The ends are spans and not numbers of spans: so a relation stays what it is where spans are sorted or merged.
+
+    Attributes:
+        head: The mention that it starts from.
+        type: Its relation type.
+        tail: The mention that it leads to.
+    """
+
+    head: Span
+    type: str
+    tail: Span
+
+    @property
+    def reversed(self) -> "Relation":
+        """The relation of the same type the other way."""
+        return Relation(self.tail, self.type, self.head)
+
+    def normal(self, symmetric: Collection[str]) -> "Relation":
+        """The one of two forms that counts where the type holds both ways: it starts from the first mention.
+
+        Args:
+            symmetric: The types that hold both ways.
+        """
+        return min(self, self.reversed) if self.type in symmetric else self
+
+
 @dataclass
 class Passage:
     """A text to label, with its annotation.
@@ -55,6 +85,8 @@ class Passage:
             The label is the one that somebody gave the part, "" where there is none.
         incorrect: Spans that are known not to be entities of their type, for instance since somebody rejected a
             suggestion. They say nothing else of their place.
+        relations: The relations between the spans; None where nobody has looked for any, which is not the same as an
+            empty list: that says that there are none.
     """
 
     text: str
@@ -65,6 +97,7 @@ class Passage:
     line: int = 0
     unknown: list[Span] = field(default_factory=list)
     incorrect: list[Span] = field(default_factory=list)
+    relations: list[Relation] | None = None
 
     @property
     def place(self) -> str:

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from spacy_domain_ner.corpus.passage import PART_OF, PART_START, Passage, Span
+from spacy_domain_ner.corpus.passage import PART_OF, PART_START, Passage, Relation, Span
 
 if TYPE_CHECKING:
     from spacy.tokenizer import Tokenizer
@@ -33,7 +34,7 @@ _ABBREVIATION = re.compile(
 
 
 def cut_at_sentences(passage: Passage, key: bytes, meta: Mapping[str, Any] = {}) -> list[Passage]:
-    """Cut a passage into its sentences. No span is cut: sentences that one crosses stay together.
+    """Cut a passage into its sentences. No span is cut, and no relation: sentences that one crosses stay together.
 
     Args:
         passage: The passage.
@@ -44,7 +45,7 @@ def cut_at_sentences(passage: Passage, key: bytes, meta: Mapping[str, Any] = {})
         The parts, without the white space between them, each with its place in the passage in its `meta`; the passage
         itself where it has one sentence.
     """
-    kept = sorted([*passage.spans, *passage.unknown, *passage.incorrect])
+    kept = sorted([*passage.spans, *passage.unknown, *passage.incorrect, *map(_reach, passage.relations or ())])
     parts: list[Passage] = []
     start = 0
     for end in _ends(passage.text, kept):
@@ -85,6 +86,19 @@ def windows(text: str, longest: int, tokenizer: "Tokenizer | None" = None) -> It
     yield start, text[start:]
 
 
+def sentences(text: str) -> list[tuple[int, int]]:
+    """Find where the sentences of a text begin and end.
+
+    Args:
+        text: The text.
+
+    Returns:
+        Starts and ends in code points, one after the other: white space between sentences belongs to the first.
+    """
+    ends = list(dict.fromkeys(_sentence_ends(text)))
+    return [(start, end) for start, end in pairwise([0, *ends]) if start < end]
+
+
 def _ends(text: str, spans: list[Span]) -> Iterator[int]:
     """The ends of the text's sentences that no span crosses, the last of them the text's."""
     number = furthest = 0
@@ -109,17 +123,30 @@ def _sentence_ends(text: str) -> Iterator[int]:
         start = end
 
 
+def _reach(relation: Relation) -> Span:
+    """What must stay together for a relation."""
+    ends = relation.head, relation.tail
+    return Span(min(end.start for end in ends), max(end.end for end in ends), "")
+
+
 def _part(whole: Passage, start: int, end: int, place: Mapping[str, Any]) -> Passage:
     def moved(spans: list[Span]) -> list[Span]:
         here = (span for span in spans if start <= span.start < end)
         return [replace(span, start=span.start - start, end=span.end - start) for span in here]
 
+    def both_moved(relation: Relation) -> Relation:
+        [head], [tail] = moved([relation.head]), moved([relation.tail])
+        return Relation(head, relation.type, tail)
+
+    relations = whole.relations
+    if relations is not None:
+        relations = [both_moved(one) for one in relations if start <= one.head.start < end]
     meta = {**whole.meta, **place}
     # A split keeps the parts together.
     meta.setdefault("source", f"passage {place[PART_OF][:8]}")
     return Passage(
         whole.text[start:end], moved(whole.spans), meta, whole.extra, unknown=moved(whole.unknown),
-        incorrect=moved(whole.incorrect),
+        incorrect=moved(whole.incorrect), relations=relations,
     )  # fmt: skip
 
 

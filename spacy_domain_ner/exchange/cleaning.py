@@ -1,17 +1,19 @@
 """Cleaning the spans of a version: those that are taken lie inside the text, are trimmed, and have known labels."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from spacy_domain_ner.corpus.jsonl import MAX_LENGTH
-from spacy_domain_ner.corpus.passage import Span
+from spacy_domain_ner.corpus.passage import Relation, Span
 from spacy_domain_ner.exchange import offsets
+from spacy_domain_ner.exchange.cleaning_relations import CleanRelations, clean_relations
 from spacy_domain_ner.exchange.formats.version import RawSpan, Version
 from spacy_domain_ner.exchange.policies import Overlaps, Policies, UnknownLabels
 from spacy_domain_ner.exchange.reasons import Note, Reason
+from spacy_domain_ner.relation_types import RelationTypes
 from spacy_domain_ner.schema import EntitySchema
 from spacy_domain_ner.text import lone_surrogate, trimmed, visible
 
@@ -40,6 +42,7 @@ class CleanVersion:
         changed: What was changed in a span.
         refused: The spans that could not be taken.
         left_out: The spans that the user does not want.
+        relations: The relations between the spans that were taken.
         spellings: How often a label was taken for an entity type whose name is spelt differently, by both.
         problem: Why the whole version is refused; None where it is not.
     """
@@ -51,6 +54,7 @@ class CleanVersion:
     changed: list[Note] = field(default_factory=list)
     refused: list[Note] = field(default_factory=list)
     left_out: list[Note] = field(default_factory=list)
+    relations: CleanRelations = field(default_factory=CleanRelations)
     spellings: Counter[tuple[str, str]] = field(default_factory=Counter)
     problem: Note | None = None
 
@@ -61,7 +65,11 @@ class CleanVersion:
 
 
 def clean(
-    version: Version, policies: Policies, schema: EntitySchema | None = None, votes: Counter[str] | None = None
+    version: Version,
+    policies: Policies,
+    schema: EntitySchema | None = None,
+    votes: Counter[str] | None = None,
+    relation_types: RelationTypes | None = None,
 ) -> CleanVersion:
     """Clean a version's spans.
 
@@ -70,16 +78,20 @@ def clean(
         policies: How to decide.
         schema: The entity types; None takes every label.
         votes: How many spans of the file fit by only one unit of offsets, to decide about those that fit by several.
+        relation_types: The relation types; None takes every type.
     """
     cleaned = CleanVersion(
         version, [], refused=[Reason.IN_WORDS.note(text, words=words) for text, words in version.refused]
     )
+    # What became of the spans that relations lead to, by what they call them.
+    taken: dict[str, list[Span]] = defaultdict(list)
     own_votes = offsets.votes(version.text, version.spans) if policies.offset_unit == "auto" else Counter()
     for raw in version.spans:
         place = _place(version.text, raw, policies.offset_unit, [own_votes, votes or Counter()], cleaned.changed)
         start, end = (0, 0) if place is None else trimmed(version.text, *place)
         if place is None or start >= end:
             cleaned.refused.append(_no_place(version.text, raw, place))
+            version.lost.setdefault(raw.id, str(cleaned.refused[-1]))
             continue
         mention = version.text[start:end]
         if (start, end) != place:
@@ -93,21 +105,26 @@ def clean(
             label = known
         if not label:
             cleaned.left_out.append(Reason.RENAMED_TO_NOTHING.note(mention, label=raw.label))
+            version.lost.setdefault(raw.id, str(cleaned.left_out[-1]))
         elif not known and policies.unknown_labels is not UnknownLabels.keep:
             cleaned.refused.append(Reason.UNKNOWN_LABEL.note(mention, label=label))
+            version.lost.setdefault(raw.id, str(cleaned.refused[-1]))
             if policies.unknown_labels is UnknownLabels.unknown:
                 cleaned.unknown.append(Span(start, end, label))
             elif policies.unknown_labels is UnknownLabels.passage:
                 cleaned.problem = Reason.HAS_UNKNOWN_LABEL.note(label=label)
         elif (span := Span(start, end, label)) in cleaned.spans:
             cleaned.changed.append(Reason.MERGED.note(mention, label=label))
+            taken[raw.id].append(span)
         else:
             cleaned.spans.append(span)
+            taken[raw.id].append(span)
     if not cleaned.spans and any(note.reason is not Reason.UNKNOWN_LABEL for note in cleaned.refused):
         # Kept without spans, it would claim that it has no entities, which nobody annotated.
         cleaned.problem = cleaned.problem or Reason.NO_SPAN_FITS.note()
     _resolve_overlaps(cleaned, policies.overlaps)
     cleaned.spans.sort()
+    cleaned.relations = clean_relations(version, taken, cleaned.spans, policies, relation_types)
     cleaned.unknown += version.unknown
     renamed = (Span(span.start, span.end, policies.rename.get(span.label, span.label)) for span in version.incorrect)
     cleaned.incorrect = [span for span in renamed if span.label]
@@ -142,6 +159,15 @@ def rebase(spans: Iterable[Span], text: str, onto: str) -> Iterator[Span]:
         yield Span(places[first], places[last] + 1, span.label)
 
 
+def rebase_relations(relations: Iterable[Relation], text: str, onto: str) -> list[Relation]:
+    """Move relations from one text to another, as `rebase` does with spans."""
+    moved = []
+    for one in relations:
+        head, tail = rebase([one.head, one.tail], text, onto)
+        moved.append(Relation(head, one.type, tail))
+    return moved
+
+
 def move_onto(cleaned: CleanVersion, text: str) -> Note | None:
     """Move a version's spans onto the text of the passage's first version, if that differs only in white space.
 
@@ -156,6 +182,8 @@ def move_onto(cleaned: CleanVersion, text: str) -> Note | None:
         cleaned.spans = list(rebase(cleaned.spans, cleaned.version.text, text))
         cleaned.unknown = list(rebase(cleaned.unknown, cleaned.version.text, text))
         cleaned.incorrect = list(rebase(cleaned.incorrect, cleaned.version.text, text))
+        if cleaned.relations.kept is not None:
+            cleaned.relations.kept = rebase_relations(cleaned.relations.kept, cleaned.version.text, text)
     except ValueError:
         return Reason.OTHER_UNICODE_FORM.note()
     cleaned.version.text = text
@@ -175,7 +203,8 @@ def why_unreadable(version: Version, cut_later: bool) -> Note | None:
         return Reason.TOO_LONG.note(length=len(version.text))
     try:
         labels = [span.label for span in version.spans]
-        rest = json.dumps([version.meta, version.extra, labels], ensure_ascii=False)
+        types = [relation.type for relation in version.relations or ()]
+        rest = json.dumps([version.meta, version.extra, labels, types], ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         return Reason.NOT_JSON.note()
     if _depth([version.meta, version.extra]) > DEEPEST:

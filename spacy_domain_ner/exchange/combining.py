@@ -1,10 +1,12 @@
 """From the versions of a passage to one annotation: which versions count, and what is made of them."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from spacy_domain_ner.corpus.passage import Span
+from spacy_domain_ner.corpus.passage import Relation, Span
+from spacy_domain_ner.corpus.relations import held_by
 from spacy_domain_ner.exchange.cleaning import CleanVersion
 from spacy_domain_ner.exchange.formats.version import Status, Version
 from spacy_domain_ner.exchange.policies import Annotators, GroundTruth, KeepOrDrop, Policies
@@ -91,12 +93,16 @@ class Annotation:
         spans: The spans.
         unknown: The parts of the text of which nobody knows yet what they are.
         incorrect: Spans that are known not to be entities of their type.
+        relations: The relations between the spans; None where no version says that anybody looked for some.
+        undecided: The relations that some versions have, and not more than half, with how many have each.
     """
 
     version: CleanVersion
     spans: list[Span]
     unknown: list[Span]
     incorrect: list[Span]
+    relations: list[Relation] | None = None
+    undecided: list[tuple[Relation, int, int]] = field(default_factory=list)
 
 
 def combine(versions: list[CleanVersion], policy: Annotators) -> tuple[list[Annotation], Note | None]:
@@ -111,7 +117,7 @@ def combine(versions: list[CleanVersion], policy: Annotators) -> tuple[list[Anno
         None where they do not.
     """
     found = [frozenset(version.spans) for version in versions]
-    differing = len(frozenset.union(*found) - frozenset.intersection(*found))
+    differing = Differing.of(versions)
     if policy is Annotators.each:
         return [_annotation(version) for version in versions], _difference(versions, differing)
     if policy is Annotators.agreed and differing:
@@ -123,9 +129,9 @@ def combine(versions: list[CleanVersion], policy: Annotators) -> tuple[list[Anno
     kept, undecided = _majority(found)
     unknown = {*undecided, *(part for version in versions for part in version.unknown)}
     wrong = sorted({span for version in versions for span in version.incorrect}.difference(*found))
-    return [Annotation(versions[-1], kept, _without(unknown, kept), wrong)], _difference(
-        versions, differing, undecided=undecided
-    )
+    related, open_ones = _majority_of_relations(versions, kept)
+    annotation = Annotation(versions[-1], kept, _without(unknown, kept), wrong, related, open_ones)
+    return [annotation], _difference(versions, differing, undecided=undecided)
 
 
 def combine_answers(
@@ -154,7 +160,49 @@ def combine_answers(
 
 def _annotation(version: CleanVersion) -> Annotation:
     wrong = [span for span in version.incorrect if span not in version.spans]
-    return Annotation(version, version.spans, _without(version.unknown, version.spans), wrong)
+    unknown = _without(version.unknown, version.spans)
+    return Annotation(version, version.spans, unknown, wrong, version.relations.kept)
+
+
+@dataclass(frozen=True)
+class Differing:
+    """In how much versions differ.
+
+    Attributes:
+        spans: The number of spans that some have and others lack.
+        relations: The number of relations that some have and others lack, of the versions that tell.
+    """
+
+    spans: int
+    relations: int
+
+    @classmethod
+    def of(cls, versions: Iterable[CleanVersion]) -> "Differing":
+        """Count what versions differ in."""
+        versions = list(versions)
+        spans = [frozenset(version.spans) for version in versions]
+        related = [frozenset(version.relations.kept) for version in versions if version.relations.kept is not None]
+        return cls(*(len(frozenset().union(*sets) - _common(sets)) for sets in (spans, related)))
+
+    def __bool__(self) -> bool:
+        return bool(self.spans or self.relations)
+
+
+def _common(sets: Sequence[frozenset[Any]]) -> frozenset[Any]:
+    return frozenset.intersection(*sets) if sets else frozenset()
+
+
+def _majority_of_relations(
+    versions: Sequence[CleanVersion], spans: Collection[Span]
+) -> tuple[list[Relation] | None, list[tuple[Relation, int, int]]]:
+    """The relations that more than half of the versions have which looked for relations, and the others."""
+    found = [version.relations.kept for version in versions if version.relations.kept is not None]
+    if not found:
+        return None, []
+    counts = Counter(relation for relations in found for relation in relations)
+    decided = sorted(one for one, count in counts.items() if 2 * count > len(found))
+    kept, _ = held_by(decided, spans)
+    return kept, [(one, count, len(found)) for one, count in sorted(counts.items()) if one not in kept]
 
 
 def _majority(found: Sequence[frozenset[Span]]) -> tuple[list[Span], list[Span]]:
@@ -188,7 +236,7 @@ def _without(parts: Iterable[Span], spans: Sequence[Span]) -> list[Span]:
 
 def _difference(
     versions: list[CleanVersion],
-    differing: int,
+    differing: Differing,
     chosen: CleanVersion | None = None,
     undecided: Sequence[Span] = (),
 ) -> Note | None:
@@ -199,7 +247,12 @@ def _difference(
     if chosen is not None:
         taken = f"; taken: {chosen.version.annotator or f'the one of line {chosen.version.line}'}"
     whose = f" (by {names})" if names else ""
-    count = len(versions)
+    details: dict[str, Any] = {
+        "versions": len(versions),
+        "whose": whose,
+        "spans": differing.spans,
+        "relations": f" and {differing.relations} relation(s)" if differing.relations else "",
+    }
     if undecided:
-        return Reason.NOT_DECIDED.note(versions=count, whose=whose, spans=differing, undecided=len(undecided))
-    return Reason.VERSIONS_DIFFER.note(versions=count, whose=whose, spans=differing, taken=taken)
+        return Reason.NOT_DECIDED.note(**details, undecided=len(undecided))
+    return Reason.VERSIONS_DIFFER.note(**details, taken=taken)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spacy_domain_ner.corpus.jsonl import Refusal
-from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.corpus.passage import Passage, Relation, Span
+from spacy_domain_ner.corpus.relations import held_by, in_words
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange import offsets
-from spacy_domain_ner.exchange.cleaning import clean
+from spacy_domain_ner.exchange.cleaning import CleanVersion, clean
 from spacy_domain_ner.exchange.formats import brat, tokens
 from spacy_domain_ner.exchange.formats.version import Version
 from spacy_domain_ner.exchange.policies import Overlaps, Policies
@@ -19,7 +20,7 @@ from spacy_domain_ner.exchange.reasons import Note
 from spacy_domain_ner.exchange.tasks import read_to_label
 from spacy_domain_ner.exchange.tokenizing import tokenizing_pipeline
 from spacy_domain_ner.files import replacing, replacing_path
-from spacy_domain_ner.text import shorten
+from spacy_domain_ner.text import shorten, trimmed
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -48,7 +49,8 @@ class ExportedAnnotations:
     Attributes:
         passages: How many passages were written.
         spans: How many spans were written.
-        left_out: Spans and passages that could not be written, each with its place and the reason.
+        relations: How many relations were written.
+        left_out: Spans, relations and passages that could not be written, each with its place and the reason.
         changed: What was changed, each with its place: white space at the edges of a span, tokens that were cut.
         skipped: How many passages were left out because the annotator skipped them.
         refusals: The lines that could not be read.
@@ -56,6 +58,7 @@ class ExportedAnnotations:
 
     passages: int = 0
     spans: int = 0
+    relations: int = 0
     left_out: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     skipped: int = 0
@@ -72,7 +75,8 @@ def export_annotations(
 ) -> ExportedAnnotations:
     """Write annotations in the form of another tool. `import_annotations` reads all of these forms back.
 
-    Where spans overlap, only brat's form has all of them: in the others, the longest stays. Where the edge of a span is
+    Only brat's form has relations. Where spans overlap, only brat's form has all of them: in the others, the longest
+    stays. Where the edge of a span is
     inside a token, the token is cut there. CoNLL's form does not keep the spaces of the text; the others do. A passage
     of which a part is unknown is written for "spacy" alone, which can say so.
 
@@ -114,6 +118,8 @@ def export_annotations(
         _write_tokens(output, passages, target, tokenizing_pipeline(config), exported, progress)
     exported.passages = len(passages)
     exported.spans = sum(len(passage.spans) for passage in passages)
+    if target is Target.brat:
+        exported.relations = sum(len(passage.relations or ()) for passage in passages)
     return exported
 
 
@@ -138,9 +144,36 @@ def _clean_passages(inputs: Iterable[str | Path], target: Target, exported: Expo
                 words = f"a part of it is unknown, which {target.value} can't say: decide it first, or write spacy"
                 exported.left_out.append(f"{_place(passage)}: {words}: {shorten(passage.text, 60)!r}")
             elif cleaned.problem is None:
-                yield replace(passage, spans=cleaned.spans)
+                yield replace(
+                    passage, spans=cleaned.spans, relations=_writable_relations(passage, cleaned, target, exported)
+                )
             else:
                 exported.left_out.append(_entry(passage, cleaned.problem))
+
+
+def _writable_relations(
+    passage: Passage, cleaned: CleanVersion, target: Target, exported: ExportedAnnotations
+) -> list[Relation] | None:
+    """Give the relations that can be written, and log the others."""
+    if target is not Target.brat:
+        if passage.relations:
+            words = f"{target.value} can't have its {len(passage.relations)} relation(s): write brat"
+            exported.left_out.append(f"{_place(passage)}: {words}: {shorten(passage.text, 60)!r}")
+        return None
+    # A span that was trimmed is another one now.
+    now = {
+        span: Span(*trimmed(passage.text, span.start, span.end), span.label)
+        for span in passage.spans
+        if 0 <= span.start < span.end <= len(passage.text)
+    }
+    moved = [
+        Relation(now.get(one.head, one.head), one.type, now.get(one.tail, one.tail)) for one in passage.relations or ()
+    ]
+    kept, gone = held_by(moved, cleaned.spans)
+    for one in gone:
+        words = "an end of the relation is not among the spans"
+        exported.left_out.append(f"{_place(passage)}: {words}: {in_words(one, passage.text)}")
+    return kept if passage.relations is not None else None
 
 
 def _entry(passage: Passage, note: Note) -> str:
@@ -154,6 +187,7 @@ def _place(passage: Passage) -> str:
 
 def _refuse_labels_with_blanks(passages: Iterable[Passage], target: Target) -> None:
     labels = {span.label for passage in passages for span in passage.spans}
+    labels |= {relation.type for passage in passages for relation in passage.relations or ()}
     bad = sorted(label for label in labels if label.split() != [label])
     if bad and target in (Target.conll, Target.brat):
         raise UserError(
@@ -219,5 +253,4 @@ def _write_brat(output: Path, passages: list[Passage], progress: Callable[[float
             (folder / f"{number:0{width}}.ann").write_bytes(annotation)
             if progress is not None:
                 progress(number / len(passages))
-        labels = sorted({span.label for passage in passages for span in passage.spans})
-        (folder / "annotation.conf").write_text(brat.configuration(labels), encoding="utf8")
+        (folder / "annotation.conf").write_text(brat.configuration(passages), encoding="utf8")

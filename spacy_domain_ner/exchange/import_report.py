@@ -25,7 +25,7 @@ class Entry:
 
     Attributes:
         kind: "changed", "refused", "left out", "updated" or "unread" (a file).
-        of: "passage", "span" or "file".
+        of: "passage", "span", "relation" or "file".
         file: The file, as messages call it.
         line: The line, counted from 1; 0 where the file is not read by lines.
         id: The tool's own number or name of the task, else the record's number.
@@ -34,7 +34,7 @@ class Entry:
     """
 
     kind: EntryKind
-    of: Literal["passage", "span", "file"]
+    of: Literal["passage", "span", "relation", "file"]
     file: str
     line: int
     id: str
@@ -68,6 +68,9 @@ class ImportReport:
         passages: How many annotated passages were read, kept, changed, refused and left out; and, of the passages of
             the annotation file, how many were added, updated, unchanged and untouched.
         spans: How many spans were read, kept, changed, refused, left out and merged with an equal one.
+        relations: How many relations were read, kept, changed, refused, left out and merged with an equal one.
+        relation_types: How many relations of each type were kept.
+        unknown_relations: How many relations of each type were refused because the type is not a relation type.
         reasons: How many passages were left out, by reason.
         labels: How many spans of each label were kept.
         unknown_labels: How many spans of each label were refused because the label is not an entity type.
@@ -83,6 +86,9 @@ class ImportReport:
     files: list[tuple[str, str]] = field(default_factory=list)
     passages: Counter[str] = field(default_factory=Counter)
     spans: Counter[str] = field(default_factory=Counter)
+    relations: Counter[str] = field(default_factory=Counter)
+    relation_types: Counter[str] = field(default_factory=Counter)
+    unknown_relations: Counter[str] = field(default_factory=Counter)
     reasons: Counter[Reason] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
     unknown_labels: Counter[str] = field(default_factory=Counter)
@@ -96,9 +102,9 @@ class ImportReport:
 
     @property
     def refused(self) -> int:
-        """How many passages, spans and files could not be taken as they are."""
+        """How many passages, spans, relations and files could not be taken as they are."""
         unread = sum(file_format == "" for _, file_format in self.files)
-        return self.passages["refused"] + self.spans["refused"] + unread
+        return self.passages["refused"] + self.spans["refused"] + self.relations["refused"] + unread
 
     @property
     def nothing_could_be_read(self) -> bool:
@@ -112,7 +118,17 @@ class ImportReport:
         return {
             "files": [{"file": name, "format": file_format} for name, file_format in self.files],
             **{
-                name: dict(getattr(self, name)) for name in ("passages", "spans", "labels", "unknown_labels", "ignored")
+                name: dict(getattr(self, name))
+                for name in (
+                    "passages",
+                    "spans",
+                    "labels",
+                    "unknown_labels",
+                    "relations",
+                    "relation_types",
+                    "unknown_relations",
+                    "ignored",
+                )
             },
             "spellings": {f"{label} -> {known}": count for (label, known), count in self.spellings.items()},
             "left_out": {reason.value: count for reason, count in self.reasons.items()},
@@ -181,6 +197,17 @@ class ImportLog:
         """
         self.report.spans[kind] += 1
         self._add(Entry(kind, "span", version.file, version.line, version.id, note.text, str(note)))
+
+    def add_relation(self, kind: EntryKind, version: Version, note: Note) -> None:
+        """Log what happened to a relation.
+
+        Args:
+            kind: What happened.
+            version: The version that has the relation.
+            note: Why, with the texts of its ends.
+        """
+        self.report.relations[kind] += 1
+        self._add(Entry(kind, "relation", version.file, version.line, version.id, note.text, str(note)))
 
     def add_unread_file(self, name: str, words: str) -> None:
         """Log a file that was not read, with words that say why."""

@@ -16,6 +16,7 @@ from typing import Any
 from spacy_domain_ner.corpus.identity import passage_key
 from spacy_domain_ner.corpus.jsonl import MAX_LENGTH, to_record
 from spacy_domain_ner.corpus.passage import MODEL_ERRORS, SUSPECTS, TRAINING_ONLY, Passage, Span
+from spacy_domain_ner.corpus.relations import in_words
 from spacy_domain_ner.corpus.sentences import cut_at_sentences
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange import offsets
@@ -34,6 +35,7 @@ from spacy_domain_ner.exchange.reasons import Note, Reason
 from spacy_domain_ner.exchange.staging import Staging
 from spacy_domain_ner.files import at_work, write_together
 from spacy_domain_ner.reading.source import MAX_SIZE, Source
+from spacy_domain_ner.relation_types import RelationTypes, relation_types_of
 from spacy_domain_ner.schema import EntitySchema, read_schema
 
 
@@ -43,6 +45,7 @@ def import_annotations(
     policies: Policies = Policies(),
     *,
     schema: EntitySchema | str | Path | None = None,
+    relation_types: RelationTypes | str | Path | None = None,
     file_format: str | None = None,
     encoding: str = "utf-8",
     text_key: str | None = None,
@@ -66,6 +69,7 @@ def import_annotations(
         output: The annotation file to add to; it is made where it is missing.
         policies: How to decide where a file leaves a choice.
         schema: The entity types or the file that has them; None takes every label.
+        relation_types: The relation types or the file that has them; None takes every type.
         file_format: The format's name in `FORMATS`; None recognises it by the content.
         encoding: The inputs' encoding.
         text_key: The key of the text in the records; None finds it. Where people annotate several texts of a Label
@@ -95,6 +99,7 @@ def import_annotations(
             running. Only the report is written then.
     """
     entity_types = schema_of(schema)
+    related = relation_types_of(relation_types, entity_types)
     folder = _text_folder(texts, encoding)
     names = None if tag_names is None else read_tag_names(tag_names)
     output = Path(output)
@@ -106,7 +111,7 @@ def import_annotations(
         bar.bytes_in_all = sum(source.path.stat().st_size for source in sources)
         database = stack.enter_context(closing(Staging()))
         log = stack.enter_context(ImportLog(None if report is None else Path(report)))
-        running = _Import(database, log, policies, entity_types, sentences)
+        running = _Import(database, log, policies, entity_types, related, sentences)
         running.read_all(sources, file_format, text_key, columns, folder, names)
         versions = bar.over(database.groups(), database.count("version WHERE first = id"), 0.5, 0.85)
         running.combine_all(versions, keep_partial=to_label is not None)
@@ -218,6 +223,7 @@ class _Import:
         log: ImportLog,
         policies: Policies,
         schema: EntitySchema | None,
+        relation_types: RelationTypes | None = None,
         sentences: bool = False,
     ) -> None:
         self._database = database
@@ -225,6 +231,9 @@ class _Import:
         self._log = log
         self._policies = policies
         self._schema = schema
+        self._relation_types = relation_types
+        # Whether anybody has marked a relation, where the format can't say that there are none.
+        self._relations_marked = False
         # For each file, how many of its spans fit by only one unit of offsets.
         self._votes: dict[str, Counter[str]] = {}
 
@@ -286,6 +295,8 @@ class _Import:
                 # They are known to be wrong, and counted as such.
                 version.ignored.pop("rejected suggestion", None)
             report.ignored.update(version.ignored)
+            report.relations["read"] += len(version.relations or ()) + len(version.refused_relations)
+            self._relations_marked |= version.relations_unsaid and version.relations is not None
             problem = why_unreadable(version, cut_later=self._sentences)
         else:
             problem = Reason.IN_WORDS.note(words=version.reason)
@@ -294,10 +305,16 @@ class _Import:
         version.id = version.id or ("" if line or not number else f"record {number}")
         if problem:
             self._log.add_passage("refused", version, problem, version.text[:MAX_LENGTH])
-            report.spans["left out"] += len(version.spans) + len(version.refused)
+            self._leave_out(version)
             return
         self._votes[source.name] += offsets.votes(version.text, version.spans)
         self._database.add(version)
+
+    def _leave_out(self, version: Version) -> None:
+        """Count what a version has that is not read."""
+        report = self._log.report
+        report.spans["left out"] += len(version.spans) + len(version.refused)
+        report.relations["left out"] += len(version.relations or ()) + len(version.refused_relations)
 
     def combine_all(self, groups: Iterable[list[Version]], keep_partial: bool) -> None:
         """Make passages of the versions in the database.
@@ -314,7 +331,7 @@ class _Import:
                 if self._keep_answers(partial):
                     left_out = others
             for version, _ in left_out:
-                report.spans["left out"] += len(version.spans) + len(version.refused)
+                self._leave_out(version)
             taken = []
             for version in counting:
                 cleaned = self.clean(version)
@@ -325,6 +342,7 @@ class _Import:
                 if problem := cleaned.problem or move_onto(cleaned, versions[0].text):
                     self._log.add_passage("refused", version, problem)
                     report.spans["left out"] += len(cleaned.spans)
+                    report.relations["left out"] += len(cleaned.relations.kept or ())
                 else:
                     taken.append(cleaned)
             for version, reason in left_out:
@@ -337,7 +355,11 @@ class _Import:
 
     def clean(self, version: Version) -> CleanVersion:
         """Clean a version's spans."""
-        return clean(version, self._policies, self._schema, self._votes.get(version.file))
+        if version.relations is None and version.relations_unsaid and self._relations_marked:
+            # Others have marked relations, and an annotated passage without one says that there are none.
+            version.relations = []
+        votes = self._votes.get(version.file)
+        return clean(version, self._policies, self._schema, votes, self._relation_types)
 
     def _log_spans(self, cleaned: CleanVersion) -> None:
         version, report = cleaned.version, self._log.report
@@ -352,6 +374,15 @@ class _Import:
         report.unknown_labels.update(cleaned.unknown_labels)
         report.spellings.update(cleaned.spellings)
         report.spans["merged"] += sum(note.reason is Reason.MERGED for note in cleaned.changed)
+        related = cleaned.relations
+        for kind, notes in (
+            ("changed", related.changed), ("refused", related.refused), ("left out", related.left_out),
+        ):  # fmt: skip
+            for note in notes:
+                self._log.add_relation(kind, version, note)  # type: ignore[arg-type]
+        report.unknown_relations.update(related.unknown_types)
+        report.spellings.update(related.spellings)
+        report.relations["merged"] += len(related.changed)
 
     def _keep(self, versions: list[CleanVersion]) -> None:
         report, first = self._log.report, versions[0].version
@@ -360,6 +391,7 @@ class _Import:
             self._log.add_passage("changed" if annotations else "refused", first, difference)
             report.undecided += difference.reason is Reason.NOT_DECIDED
         spans_left = sum(len(cleaned.spans) for cleaned in versions)
+        relations_left = sum(len(cleaned.relations.kept or ()) for cleaned in versions)
         each = self._policies.annotators is Annotators.each
         named: Counter[str] = Counter()
         for annotation in annotations:
@@ -369,14 +401,25 @@ class _Import:
                 again = f" ({named[version.annotator]})" if named[version.annotator] > 1 else ""
                 meta = {**meta, "annotator": (version.annotator or "unknown") + again}
             passage = Passage(
-                version.text, spans, meta, version.extra, unknown=annotation.unknown, incorrect=annotation.incorrect
-            )
+                version.text, spans, meta, version.extra, unknown=annotation.unknown, incorrect=annotation.incorrect,
+                relations=annotation.relations,
+            )  # fmt: skip
+            for relation, count, total in annotation.undecided:
+                note = Reason.NO_MAJORITY.note(
+                    in_words(relation, version.text), type=relation.type, count=count, versions=total
+                )
+                self._log.add_relation("changed", version, note)
             self._add(passage, version, each)
             report.passages["kept"] += 1
             report.spans["kept"] += len(spans)
             report.labels.update(span.label for span in spans)
             report.without_spans += not spans and not annotation.incorrect
             spans_left -= len(spans)
+            related = annotation.relations or ()
+            report.relations["kept"] += len(related)
+            report.relation_types.update(relation.type for relation in related)
+            relations_left -= len(related)
+        report.relations["left out"] += relations_left
         report.spans["left out"] += spans_left
         if others := len(versions) - len(annotations):
             # Without an annotation, the first version has been counted as refused.
@@ -400,6 +443,8 @@ class _Import:
                 # What was removed before is wrong; what was left in a skipped passage, nobody has confirmed.
                 report.spans["left out"] += len(version.spans) + len(version.refused)
                 version = replace(version, spans=[], refused=[])
+            report.relations["left out"] += len(version.relations or ()) + len(version.refused_relations)
+            version = replace(version, relations=None, refused_relations=[])
             for raw, found in ((version.spans, accepted), (version.rejected, rejected)):
                 cleaned = clean(replace(version, spans=raw), loose, self._schema, self._votes.get(version.file))
                 if found is rejected:

@@ -8,6 +8,7 @@ from pathlib import Path
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.tools import Tool, tool_named
 from spacy_domain_ner.files import replacing
+from spacy_domain_ner.relation_types import RelationTypes, relation_types_of
 from spacy_domain_ner.schema import EntitySchema, read_schema, text_color_on
 
 LONGEST_DOCCANO_LABEL = 100
@@ -19,7 +20,13 @@ _NEXT = {
 }
 
 
-def write_interface(tool: Tool | str, schema: str | Path = "entity_types.yml", output: str | Path | None = None) -> str:
+def write_interface(
+    tool: Tool | str,
+    schema: str | Path = "entity_types.yml",
+    output: str | Path | None = None,
+    *,
+    relation_types: str | Path | None = None,
+) -> str:
     """Write a labelling tool's own configuration: the labels with their colours, keys and definitions.
 
     Args:
@@ -27,6 +34,7 @@ def write_interface(tool: Tool | str, schema: str | Path = "entity_types.yml", o
             (a prodigy.json).
         schema: The file of the entity types.
         output: The file to write, None to write none.
+        relation_types: The file of the relation types, for Label Studio; None for none.
 
     Returns:
         The configuration.
@@ -34,12 +42,11 @@ def write_interface(tool: Tool | str, schema: str | Path = "entity_types.yml", o
     Raises:
         UserError: The schema can't be read, the tool does not take it, or the file can't be written.
     """
-    renderers = {
-        Tool.label_studio: label_studio_interface,
-        Tool.doccano: doccano_interface,
-        Tool.prodigy: prodigy_interface,
-    }
-    text = renderers[tool_named(tool)](read_schema(schema))
+    tool, types = tool_named(tool), read_schema(schema)
+    if tool is Tool.label_studio:
+        text = label_studio_interface(types, relation_types_of(relation_types, types))
+    else:
+        text = (doccano_interface if tool is Tool.doccano else prodigy_interface)(types)
     if output is not None:
         with replacing(Path(output)) as stream:
             stream.write(text)
@@ -60,12 +67,13 @@ def next_step(tool: Tool | str, file: str | Path, labels: list[str]) -> str:
     return _NEXT[Tool(tool)].format(file=file, labels=",".join(labels))
 
 
-def label_studio_interface(schema: EntitySchema) -> str:
+def label_studio_interface(schema: EntitySchema, relation_types: RelationTypes | None = None) -> str:
     """Make the labelling configuration for Label Studio 1.x: labels with colours, keys and hints, and the definitions
     in a panel that opens below them.
 
     Args:
         schema: The entity types.
+        relation_types: The relation types that people can choose for a relation; None for none.
 
     Returns:
         XML for the project's settings, Labeling Interface, Code. Annotations come from the control "label" on the
@@ -91,6 +99,14 @@ def label_studio_interface(schema: EntitySchema) -> str:
         for line in entity_type.not_entities:
             shown = _no_variable(f"Not {name}: {' '.join(line.split())}")
             ET.SubElement(help_text, "Header", value=shown, size="5", style=_QUIET)
+    if relation_types is not None:
+        relations = ET.SubElement(view, "Relations")
+        for one in relation_types.relation_types:
+            ET.SubElement(relations, "Relation", value=one.name)
+            ET.SubElement(help_text, "Header", value=one.name, size="5")
+            said = " ".join(one.definition.split()) or "Not described yet."
+            ends = f"From {' or '.join(one.head)} to {' or '.join(one.tail)}. "
+            ET.SubElement(help_text, "Header", value=_no_variable(ends + said), size="5", style=_QUIET)
     ET.SubElement(view, "Text", name="text", value="$text")
     ET.SubElement(view, "Collapse").append(panel)
     ET.indent(view)

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from spacy_domain_ner.corpus.jsonl import read_line, to_record
-from spacy_domain_ner.corpus.passage import PART_OF, Passage
-from spacy_domain_ner.exchange.cleaning import rebase
+from spacy_domain_ner.corpus.passage import PART_OF, Passage, Relation, Span
+from spacy_domain_ner.corpus.relations import held_by, in_words
+from spacy_domain_ner.exchange.cleaning import rebase, rebase_relations
 from spacy_domain_ner.exchange.formats.version import Status, Version
 from spacy_domain_ner.exchange.import_progress import ImportProgress
 from spacy_domain_ner.exchange.import_report import ImportLog
@@ -75,20 +76,42 @@ def _updated(old: Passage, new: Passage, version: Version, log: ImportLog) -> st
         text, spans = old.text, list(rebase(new.spans, new.text, old.text))
         unknown = list(rebase(new.unknown, new.text, old.text))
         incorrect = list(rebase(new.incorrect, new.text, old.text))
+        relations = new.relations and rebase_relations(new.relations, new.text, old.text)
     except ValueError:
-        text, spans, unknown, incorrect = new.text, new.spans, new.unknown, new.incorrect
+        text, spans, unknown, incorrect, relations = new.text, new.spans, new.unknown, new.incorrect, new.relations
+    if relations is None and old.relations is not None:
+        relations = _still_there(old, text, spans, version, log)
     before, after = set(old.spans), set(spans)
     meta = {**old.meta, **new.meta}
     same = set(old.unknown) == set(unknown) and set(old.incorrect) == set(incorrect)
+    same = same and _as_set(old.relations) == _as_set(relations)
     if before == after and same and meta == old.meta and text == old.text:
         counts["unchanged"] += 1
         return None
     changes = [f"+{span.label} {text[span.start : span.end]!r}" for span in sorted(after - before)]
     changes += [f"-{span.label} {old.surface(span)!r}" for span in sorted(before - after)]
+    related, was = set(relations or ()), set(old.relations or ())
+    changes += [f"+{in_words(one, text)}" for one in sorted(related - was)]
+    changes += [f"-{in_words(one, old.text)}" for one in sorted(was - related)]
     if set(old.unknown) != set(unknown):
         changes.append("its unknown parts")
     if set(old.incorrect) != set(incorrect):
         changes.append("what is known to be wrong")
     log.add_passage("updated", version, Reason.UPDATED.note(changes=", ".join(changes) or "its meta"), text)
-    updated = Passage(text, spans, meta, {**old.extra, **new.extra}, unknown=unknown, incorrect=incorrect)
+    updated = Passage(
+        text, spans, meta, {**old.extra, **new.extra}, unknown=unknown, incorrect=incorrect, relations=relations
+    )
     return json.dumps(to_record(updated), ensure_ascii=False)
+
+
+def _as_set(relations: list[Relation] | None) -> set[Relation] | None:
+    return None if relations is None else set(relations)
+
+
+def _still_there(old: Passage, text: str, spans: list[Span], version: Version, log: ImportLog) -> list[Relation]:
+    """Keep the relations of a passage whose ends are spans of its new annotation, which says nothing of relations."""
+    assert old.relations is not None
+    kept, gone = held_by(old.relations, spans) if text == old.text else ([], old.relations)
+    for one in gone:
+        log.add_relation("changed", version, Reason.END_GONE.note(in_words(one, old.text), type=one.type))
+    return kept

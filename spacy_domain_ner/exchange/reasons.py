@@ -54,9 +54,24 @@ class Reason(str, Enum):
     TRIMMED_INVISIBLE = "{label}: invisible characters at its edges cut off"
     MERGED = "{label}: there twice, merged"
 
+    # A relation is refused.
+    RELATION_IN_WORDS = "a relation: {words}"
+    UNKNOWN_END = "{type}: its {end} {id!r} is not a span of the passage"
+    LOST_END = "{type}: its {end} was not taken ({words})"
+    UNKNOWN_RELATION = "unknown relation type {type!r}"
+    TO_ITSELF = "{type}: it leads from a span to itself"
+
+    # A relation is left out.
+    RELATION_RENAMED = "{type}: the relation is renamed to nothing"
+    NO_MAJORITY = "{type}: {count} of {versions} versions have the relation"
+    END_GONE = "{type}: an end of the relation is not a span of the new annotation"
+
+    # A relation is changed.
+    RELATION_MERGED = "{type}: the relation is there twice, merged"
+
     # A passage is changed.
-    VERSIONS_DIFFER = "{versions} versions{whose} differ in {spans} span(s){taken}"
-    NOT_DECIDED = "{versions} versions{whose} differ in {spans} span(s); {undecided} place(s) stay unknown"
+    VERSIONS_DIFFER = "{versions} versions{whose} differ in {spans} span(s){relations}{taken}"
+    NOT_DECIDED = "{versions} versions{whose} differ in {spans} span(s){relations}; {undecided} place(s) stay unknown"
     OLD_ANNOTATION_KEPT = "it has no span and may not be annotated; the annotation that was there stays"
     UPDATED = "updated: {changes}"
     CUT_IN_ANOTHER_WAY = "updated: the passage is cut in another way now"

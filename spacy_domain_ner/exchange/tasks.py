@@ -39,12 +39,16 @@ class Exported:
         left_out: How many passages were left out because they are annotated already.
         refusals: The lines and files that could not be read.
         filled_in: How many names of each type were filled in by the patterns.
+        relations: How many relations are in the tasks.
+        relations_left_out: How many relations are not: an end is not among the spans, or the tool can't be given any.
     """
 
     tasks: int
     left_out: int
     refusals: list[Refusal] = field(default_factory=list)
     filled_in: Counter[str] = field(default_factory=Counter)
+    relations: int = 0
+    relations_left_out: int = 0
 
 
 def export_tasks(
@@ -111,8 +115,12 @@ def export_tasks(
         hints = [f"{exported.left_out} are annotated already."] if exported.left_out else []
         hints += [f"Not read: {refusal}" for refusal in exported.refusals[:5]]
         raise UserError("There is no passage to label", "\n".join(hints))
-    tasks = tasks_to_label(wanted.values(), tool, model_of(model), known)
-    exported.tasks = write_tasks(Path(output), reporting(tasks, len(wanted), progress), tool)
+    related = any(passage.relations is not None for passage in wanted.values())
+    tasks = tasks_to_label(wanted.values(), tool, model_of(model), known, related)
+    counted = _counting_relations(tasks, exported)
+    exported.tasks = write_tasks(Path(output), reporting(counted, len(wanted), progress), tool)
+    own = sum(len(passage.relations or ()) for passage in wanted.values())
+    exported.relations_left_out = own - exported.relations
     if known is not None:
         exported.filled_in = known.found
     return exported
@@ -133,7 +141,11 @@ def read_known_names(
 
 
 def tasks_to_label(
-    passages: Iterable[Passage], tool: Tool, nlp: "Language | None" = None, known: "Patterns | None" = None
+    passages: Iterable[Passage],
+    tool: Tool,
+    nlp: "Language | None" = None,
+    known: "Patterns | None" = None,
+    with_relations: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Make a tool's tasks of passages, in the same order.
 
@@ -142,6 +154,7 @@ def tasks_to_label(
         tool: The labelling tool.
         nlp: A trained model whose spans take the place of the passages' own; None fills in those.
         known: Names that are filled in where there is no other span.
+        with_relations: Whether doccano's project is one with relations, whose rows have another form.
 
     Yields:
         A task as the tool imports it.
@@ -161,7 +174,7 @@ def tasks_to_label(
             yield prodigy.row_to_label(passage, scores)
         else:
             # doccano has no place for a score.
-            yield doccano.row_to_label(passage)
+            yield doccano.row_to_label(passage, with_relations)
 
 
 def read_to_label(
@@ -273,6 +286,14 @@ def reporting(items: Iterable[Item], total: int, progress: Callable[[float], Non
             progress(number / total)
 
 
+def _counting_relations(tasks: Iterable[dict[str, Any]], exported: Exported) -> Iterator[dict[str, Any]]:
+    """Pass tasks through, and count the relations in them."""
+    for task in tasks:
+        regions = [region for prediction in task.get("predictions", ()) for region in prediction["result"]]
+        exported.relations += sum(region["type"] == "relation" for region in regions) + len(task.get("relations", ()))
+        yield task
+
+
 def _key(passage: Passage) -> bytes:
     return passage_key(passage.text, passage.meta)
 
@@ -311,4 +332,4 @@ def _predicted(nlp: "Language", passages: Iterable[Passage]) -> Iterator[tuple[P
             continue
         shares = found.probabilities
         scores = None if shares is None else [shares.get(span) for span in found.spans]
-        yield Passage(passage.text, found.spans, passage.meta, passage.extra), scores
+        yield Passage(passage.text, found.spans, passage.meta, passage.extra, relations=passage.relations), scores

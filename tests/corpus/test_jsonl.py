@@ -131,9 +131,9 @@ def test_a_passage_is_read_in_any_dress(tmp_path, content):
         pytest.param(line(unknown=[[0, 4]]), "'unknown' must be a list of objects", id="unknown parts as lists"),
         pytest.param(line(incorrect={}), "'incorrect' must be a list", id="no list of wrong spans"),
         pytest.param(line(unknown=[{"start": 0}]), "an unknown part's 'start' and 'end'", id="half an unknown part"),
-        pytest.param(line(format_version=0), "'format_version' must be 1 or 2, not 0", id="format version 0"),
+        pytest.param(line(format_version=0), "'format_version' must be 1 to 3, not 0", id="format version 0"),
         pytest.param(
-            line(format_version="1"), "'format_version' must be 1 or 2, not '1'", id="format version in quotes"
+            line(format_version="1"), "'format_version' must be 1 to 3, not '1'", id="format version in quotes"
         ),
         pytest.param('{"text": "a\0b"}', "not valid JSON", id="a bare null byte in a string"),
         pytest.param(line() + line(), "not valid JSON (Extra data", id="two records in a line"),
@@ -169,7 +169,55 @@ def test_a_record_is_of_the_newer_format_only_where_it_has_unknown_parts(tmp_pat
     assert (newer["format_version"], newer["unknown"]) == (2, [{"start": 2, "end": 3}])
 
 
-@pytest.mark.parametrize("newer", [line(format_version=3), '{"format_version": 7, "passage": ["another", "form"]}'])
+RELATION = {"type": "USES", "head": {"start": 0, "end": 1, "label": "A"}, "tail": {"start": 2, "end": 3, "label": "B"}}
+TWO = [{"start": 0, "end": 1, "label": "A"}, {"start": 2, "end": 3, "label": "B"}]
+
+
+def test_relations_are_read_and_written_with_their_ends(tmp_path):
+    path = written(tmp_path, line(text="a b", spans=TWO, relations=[RELATION]) + "\n")
+    write_passages(path, read_passages(path))
+    record = json.loads(path.read_text())
+    assert (record["relations"], record["format_version"]) == ([RELATION], 3)
+
+
+@pytest.mark.parametrize(
+    ("relations", "expected"),
+    [
+        pytest.param(None, None, id="nobody looked"),
+        pytest.param([], [], id="there are none"),
+        pytest.param([{**RELATION, "head": {"start": 0, "end": 1}}], ["A"], id="a type that the spans tell"),
+        pytest.param([{**RELATION, "head": {"start": 0, "end": 1, "type": "A", "name": "a"}}], ["A"], id="an entity"),
+        pytest.param([RELATION, RELATION], ["A"], id="twice"),
+        pytest.param([{"head_span": TWO[0], "child_span": TWO[1], "label": "USES"}], ["A"], id="Prodigy's form"),
+    ],
+)
+def test_relations_may_be_missing_and_have_several_forms(tmp_path, relations, expected):
+    [passage] = read_passages(written(tmp_path, line(text="a b", spans=TWO, relations=relations) + "\n"))
+    found = passage.relations
+    assert (found and [one.head.label for one in found]) == expected
+
+
+@pytest.mark.parametrize(
+    ("relation", "reason"),
+    [
+        pytest.param({"from_id": 1, "to_id": 2, "type": "USES"}, "the head of a relation 'USES'", id="another tool's"),
+        pytest.param({**RELATION, "head": {"start": 5, "end": 6}}, "whose ends have no `label`", id="no span"),
+        pytest.param({**RELATION, "type": " "}, "has no type", id="no type"),
+        pytest.param({**RELATION, "tail": {"start": True, "end": 3}}, "whole numbers", id="a boolean"),
+        pytest.param("USES", "must be an object", id="a string"),
+    ],
+)
+def test_relations_of_another_form_stay_as_they_are_unless_the_record_says_that_it_has_this_one(
+    tmp_path, relation, reason
+):
+    [passage] = read_passages(written(tmp_path, line(text="a b", spans=TWO, relations=[relation]) + "\n"))
+    assert (passage.relations, passage.extra["relations"]) == (None, [relation])
+    refused = line(text="a b", spans=TWO, relations=[relation], format_version=3)
+    [refusal] = read_passages(written(tmp_path, refused + "\n")).refusals
+    assert reason in refusal.reason
+
+
+@pytest.mark.parametrize("newer", [line(format_version=4), '{"format_version": 7, "passage": ["another", "form"]}'])
 def test_a_newer_format_version_is_an_error_for_the_file_with_both_versions_and_what_to_do(tmp_path, newer):
     path = written(tmp_path, f"{line()}\n{newer}\n")
     with pytest.raises(UserError) as raised:

@@ -9,6 +9,7 @@ from typing import Any
 
 from spacy_domain_ner.corpus.jsonl import shown
 from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.corpus.relations import held_by
 from spacy_domain_ner.exchange.formats.version import Status, Version, name_of
 from spacy_domain_ner.reading.records import RefusedError
 
@@ -73,26 +74,54 @@ def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
             end = item.get("end_offset", item.get("end"))
             # Early versions gave the names of labels beside their numbers.
             label = item.get("label_name") or item.get("label", item.get("type"))
-            version_of(name_of(item.get("user_name") or item.get("user"))).add_span(start, end, label, item.get("text"))
+            version = version_of(name_of(item.get("user_name") or item.get("user")))
+            version.add_span(start, end, label, item.get("text"), id=name_of(item.get("id")))
         elif isinstance(item, list):
             version_of("").add_span(*(*item, None, None, None)[:3])
         else:
             version_of("").refused.append(("", f"this is not [start, end, label]: {shown(item)}"))
-    if isinstance(relations := row.get("relations"), list) and relations and versions:
-        next(iter(versions.values())).ignored = {"relation": len(relations)}
+    if isinstance(relations := row.get("relations"), list) and versions:
+        for version in versions.values():
+            version.relations = []
+        for item in relations:
+            _add_relation(item, list(versions.values()))
     if not versions:
         # The export of one person also has the rows that the person never opened.
         version_of("").status = Status.UNCONFIRMED
     yield from versions.values()
 
 
-def row_to_label(passage: Passage) -> dict[str, Any]:
-    """Make a row to upload (file format JSONL, column of the text `text`, of the labels `label`)."""
-    row: dict[str, Any] = {
-        "text": passage.text,
-        "label": [[span.start, span.end, span.label] for span in passage.spans],
-    }
+def row_to_label(passage: Passage, with_relations: bool = False) -> dict[str, Any]:
+    """Make a row to upload (file format JSONL, column of the text `text`, of the labels `label`).
+
+    Args:
+        passage: The passage.
+        with_relations: Whether the row is for a project with relations, which takes another form.
+    """
+    row: dict[str, Any] = {"text": passage.text}
+    if with_relations:
+        numbers = {span: number for number, span in enumerate(passage.spans)}
+        row["entities"] = [
+            {"id": number, "start_offset": span.start, "end_offset": span.end, "label": span.label}
+            for span, number in numbers.items()
+        ]
+        row["relations"] = [
+            {"id": number, "from_id": numbers[one.head], "to_id": numbers[one.tail], "type": one.type}
+            for number, one in enumerate(held_by(passage.relations or (), numbers)[0])
+        ]
+    else:
+        row["label"] = [[span.start, span.end, span.label] for span in passage.spans]
     return {**row, "meta": passage.meta} if passage.meta else row
+
+
+def _add_relation(item: Any, versions: list[Version]) -> None:
+    """Add a relation to the version that has its ends: it does not say who made it."""
+    if not isinstance(item, dict):
+        versions[0].refused_relations.append((shown(item), "this is not a relation as doccano writes it"))
+        return
+    head, tail = name_of(item.get("from_id")), name_of(item.get("to_id"))
+    whose = (one for one in versions if head in {*one.lost, *(span.id for span in one.spans)})
+    next(whose, versions[0]).add_relation(item.get("type", item.get("label")), head, tail)
 
 
 def _is_spans(value: Any) -> bool:

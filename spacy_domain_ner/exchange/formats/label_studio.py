@@ -16,6 +16,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.corpus.relations import held_by
 from spacy_domain_ner.exchange.formats.label_studio_suggestions import changes, suggested_to
 from spacy_domain_ner.exchange.formats.label_studio_texts import (
     Roles,
@@ -33,6 +34,8 @@ _MEDIA = re.compile(r"(rectangle|polygon|ellipse|brush|bitmask|keypoint|vector|v
 # Keys of every result about an image, a video or a sound, whatever its type.
 _MEDIA_KEYS = ("original_width", "original_length")
 _MIN_KEYS = ("annotation_id", "annotator", "lead_time")
+# What a relation calls its ends.
+_ENDS = ("from_id", "to_id")
 _TIMES = ("updated_at", "created_at")
 # What the report calls spans of texts that were not asked for.
 _OTHER_TEXT = "labels of another text"
@@ -113,7 +116,7 @@ def read_task(
             continue
 
         def version(item: dict, status: Status, passage: _Text = passage) -> Version:
-            made = Version(passage.text, id=task_id, status=status, meta=dict(passage.meta))
+            made = Version(passage.text, id=task_id, status=status, meta=dict(passage.meta), relations_unsaid=True)
             made.annotator = name_of(item.get("completed_by"))
             made.made = _time(item)
             made.ground_truth = item.get("ground_truth") is True
@@ -225,6 +228,12 @@ def task_to_label(passage: Passage, *, model_version: str, scores: list[float | 
         if scores is not None and scores[number] is not None:
             region["score"] = scores[number]
         result.append(region)
+    numbers = {span: number for number, span in enumerate(passage.spans)}
+    for relation in held_by(passage.relations or (), numbers)[0]:
+        result.append({
+            "type": "relation", "from_id": f"span{numbers[relation.head]}", "to_id": f"span{numbers[relation.tail]}",
+            "direction": "right", "labels": [relation.type],
+        })  # fmt: skip
     if not result and scores is None:
         return task
     prediction: dict[str, Any] = {"model_version": model_version, "result": result}
@@ -368,18 +377,50 @@ def _object_of(region: dict) -> str:
 
 def _add_regions(version: Version, results: list[dict], passage: _Text) -> None:
     ignored: Counter[str] = Counter()
+    groups = {name_of(result.get("id")): _object_of(result) for result in results if _is_span(result)}
     for result in results:
         value = _value(result)
         kind = str(result.get("type") or "result")
-        if not _is_span(result):
+        if kind == "relation":
+            ends = {groups.get(name_of(result.get(end))) for end in _ENDS}
+            ignored["relation without a type"] += _add_relation(version, result, ends, passage)
+        elif not _is_span(result):
             ignored[kind] += passage.is_first
         elif (group := _object_of(result)) in passage.groups:
-            _add_value(version, value, kind, passage.rendered)
+            _add_value(version, value, kind, passage.rendered, name_of(result.get("id")))
         elif group in passage.unreadable:
             version.refused.append((str(value.get("text") or ""), f"{kind}: {group!r} is not a text"))
         elif group in passage.others:
             ignored[_OTHER_TEXT] += 1
     version.ignored = dict(+ignored)
+
+
+def _add_relation(version: Version, result: dict, groups: set[str | None], passage: _Text) -> bool:
+    """Add a relation to the text that has both of its ends; one that no text has is refused with the first.
+
+    Args:
+        version: The version of the text.
+        result: The relation.
+        groups: The objects that its ends are on; None stands for an end that is not a span.
+        passage: The text.
+
+    Returns:
+        Whether it has no type, which is nothing to learn from.
+    """
+    on_one_other = len(groups) == 1 and not groups & {None, *passage.unreadable}
+    if not groups <= set(passage.groups) and (on_one_other or not passage.is_first):
+        return False
+    head, tail = (result.get(end) for end in _ENDS)
+    labels, direction = result.get("labels"), result.get("direction")
+    labels = labels if isinstance(labels, list) else [labels]
+    if not any(labels):
+        return True
+    for label in filter(None, labels):
+        if direction != "left":
+            version.add_relation(label, head, tail)
+        if direction in ("left", "bi"):
+            version.add_relation(label, tail, head)
+    return False
 
 
 def _is_span(result: dict) -> bool:
@@ -394,24 +435,24 @@ def _is_media(result: dict) -> bool:
     return any(key in result for key in _MEDIA_KEYS) or bool(_MEDIA.fullmatch(str(result.get("type"))))
 
 
-def _add_value(version: Version, value: dict, kind: str, rendered: bool) -> None:
+def _add_value(version: Version, value: dict, kind: str, rendered: bool, id: str = "") -> None:
     start, end = value.get("start"), value.get("end")
     claim = value.get("text")
     if rendered and isinstance(value.get("globalOffsets"), dict):
         start, end = value["globalOffsets"].get("start"), value["globalOffsets"].get("end")
     elif isinstance(start, str) and isinstance(end, str):
         if kind == "paragraphlabels" and start != end:
-            version.refused.append((claim or "", f"{kind}: it goes over several turns of a dialogue"))
+            version.refuse(claim or "", f"{kind}: it goes over several turns of a dialogue", id)
             return
         if kind == "paragraphlabels" or not (start.isdecimal() and end.isdecimal()):
-            version.refused.append((claim or "", f"{kind}: the offsets are places in a document, not in a text"))
+            version.refuse(claim or "", f"{kind}: the offsets are places in a document, not in a text", id)
             return
         start, end = int(start), int(end)
     labels = value.get("labels") or value.get(kind)
     labels = labels if isinstance(labels, list) else [labels]
     # A region with several labels is as many spans.
     for label in labels or [None]:
-        version.add_span(start, end, label, claim)
+        version.add_span(start, end, label, claim, id=id)
 
 
 def _results(item: dict) -> list[dict]:

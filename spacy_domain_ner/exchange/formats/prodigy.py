@@ -6,11 +6,12 @@ suggestion is right or wrong, and nothing about the rest of the passage: it is n
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from spacy_domain_ner.corpus.jsonl import is_offset, read_unknown, shown
 from spacy_domain_ner.corpus.passage import Passage
+from spacy_domain_ner.corpus.relations import End, parse_relation
 from spacy_domain_ner.exchange.formats.version import Status, Version, name_of, text_of
 from spacy_domain_ner.reading.records import RefusedError
 
@@ -72,14 +73,14 @@ def read_row(row: Any, text_key: str | None = None) -> Iterator[Version]:
         elif span.get("answer") in ("reject", "ignore"):
             version.ignored["rejected suggestion"] = version.ignored.get("rejected suggestion", 0) + 1
         else:
-            version.add_span(span.get("start"), span.get("end"), span.get("label"), span.get("text"))
+            start, end, label = span.get("start"), span.get("end"), span.get("label")
+            version.add_span(start, end, label, span.get("text"), id=f"{start}:{end}:{label}")
     version.status = _status(row)
     if version.status is Status.PARTIAL and answer == "reject":
         # The suggestion was wrong: none of its spans is an entity of that type.
         version.ignored["rejected suggestion"] = len(spans or [])
         version.spans, version.rejected = [], version.spans
-    if isinstance(relations := row.get("relations"), list) and relations:
-        version.ignored["relation"] = len(relations)
+    _add_relations(version, row.get("relations"))
     yield version
 
 
@@ -100,6 +101,28 @@ def row_to_label(passage: Passage, scores: Sequence[float | None] | None = None)
             if score is not None:
                 span["score"] = round(score, 4)
     return row
+
+
+def _add_relations(version: Version, relations: Any) -> None:
+    if not isinstance(relations, list):
+        return
+    version.relations = []
+    ids = {span.id for span in version.spans} | set(version.lost)
+    for item in relations:
+        try:
+            name, *ends = parse_relation(item)
+        except RefusedError as error:
+            version.refused_relations.append(("", error.reason))
+            continue
+        # Prodigy's manual relations may lead to single tokens, which have no label and are no spans.
+        version.add_relation(name, *(_id_of(end, ids) for end in ends))
+
+
+def _id_of(end: End, ids: Collection[str]) -> str:
+    """What the spans call the end of a relation."""
+    exact = f"{end.start}:{end.end}:{end.label}"
+    there = [one for one in ids if one.startswith(f"{end.start}:{end.end}:")]
+    return there[0] if not end.label and len(there) == 1 else exact
 
 
 def _annotator(row: dict) -> str:

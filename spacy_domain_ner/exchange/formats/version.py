@@ -32,6 +32,7 @@ class RawSpan:
         label: The label.
         claim: The mention's text as the file gives it beside the offsets, None where it gives none.
         inclusive: Whether `end` is the last character's own offset.
+        id: What the file's relations call it; "" where none can.
     """
 
     start: int
@@ -39,6 +40,22 @@ class RawSpan:
     label: str
     claim: str | None = None
     inclusive: bool = False
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class RawRelation:
+    """A relation as the file has it.
+
+    Attributes:
+        type: Its type.
+        head: What the file calls the span that it starts from.
+        tail: What the file calls the span that it leads to.
+    """
+
+    type: str
+    head: str
+    tail: str
 
 
 @dataclass
@@ -57,6 +74,11 @@ class Version:
         extra: The record's other keys.
         unknown: The parts of the text of which the annotator did not say what they are, in code points.
         incorrect: Spans that are known not to be entities of their type, in code points.
+        relations: The relations between its spans; None where the file does not say that anybody looked for some.
+        relations_unsaid: Whether the format can't say that there are none: then they were looked for in all passages of
+            an import where they were found in one.
+        lost: Why a span that relations may lead to was refused when it was read, by what they call it.
+        refused_relations: What could not be read as a relation: what it is, and the reason.
         rejected: Suggestions that the annotator has rejected, where that is all that was asked.
         notes: What the reader had to repair, for the report.
         refused: What could not be read as a span: its text, and the reason.
@@ -76,6 +98,10 @@ class Version:
     extra: dict[str, Any] = field(default_factory=dict)
     unknown: list[Span] = field(default_factory=list)
     incorrect: list[Span] = field(default_factory=list)
+    relations: list[RawRelation] | None = None
+    relations_unsaid: bool = False
+    lost: dict[str, str] = field(default_factory=dict)
+    refused_relations: list[tuple[str, str]] = field(default_factory=list)
     rejected: list[RawSpan] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
@@ -83,7 +109,9 @@ class Version:
     file: str = ""
     line: int = 0
 
-    def add_span(self, start: Any, end: Any, label: Any, claim: Any = None, inclusive: bool = False) -> None:
+    def add_span(
+        self, start: Any, end: Any, label: Any, claim: Any = None, inclusive: bool = False, id: str = ""
+    ) -> None:
         """Add a span, or note why it is refused.
 
         Args:
@@ -92,15 +120,42 @@ class Version:
             label: The label, as the file has it.
             claim: The mention's text, as the file has it.
             inclusive: Whether `end` is the last character's own offset.
+            id: What the file's relations call it.
         """
         claimed = claim if isinstance(claim, str) else None
         if not (is_offset(start) and is_offset(end)):
-            self.refused.append((claimed or "", f"the offsets {shown(start)} and {shown(end)} are not whole numbers"))
+            self.refuse(claimed or "", f"the offsets {shown(start)} and {shown(end)} are not whole numbers", id)
         elif label is None or isinstance(label, (dict, list, bool)) or not str(label).strip():
-            self.refused.append((claimed or self.text[max(0, int(start)) : max(0, int(end))], "the span has no label"))
+            self.refuse(claimed or self.text[max(0, int(start)) : max(0, int(end))], "the span has no label", id)
         else:
             # Some exports have the number of the label instead of its name.
-            self.spans.append(RawSpan(int(start), int(end), str(label).strip(), claimed, inclusive))
+            self.spans.append(RawSpan(int(start), int(end), str(label).strip(), claimed, inclusive, id))
+
+    def refuse(self, text: str, reason: str, id: str = "") -> None:
+        """Note a span that can't be read.
+
+        Args:
+            text: The mention.
+            reason: Why not.
+            id: What the file's relations call it.
+        """
+        self.refused.append((text, reason))
+        if id:
+            self.lost[id] = reason
+
+    def add_relation(self, type: Any, head: Any, tail: Any) -> None:
+        """Add a relation, or note why it is refused.
+
+        Args:
+            type: Its type, as the file has it.
+            head: What the file calls the span that it starts from.
+            tail: What the file calls the span that it leads to.
+        """
+        self.relations = self.relations or []
+        if not isinstance(type, str | int) or isinstance(type, bool) or not str(type).strip():
+            self.refused_relations.append((f"{name_of(head)} -> {name_of(tail)}", "the relation has no type"))
+        else:
+            self.relations.append(RawRelation(str(type).strip(), name_of(head), name_of(tail)))
 
     def leave_unknown(self, places: Iterable[tuple[int, int]], said: bool) -> None:
         """Note the tokens of which the file says that nothing is known.

@@ -75,6 +75,11 @@ def for_control(tasks: Iterable[dict[str, Any]], control: LabelControl) -> Itera
     """
     for task in tasks:
         for prediction in task.get("predictions", []):
-            for result in prediction["result"]:
+            for result in filter(is_region, prediction["result"]):
                 result["from_name"], result["to_name"] = control.name, control.to_name
         yield task
+
+
+def is_region(result: dict[str, Any]) -> bool:
+    """Whether a result is a span: relations have neither a control nor a value."""
+    return result["type"] != "relation"

@@ -11,7 +11,7 @@ from spacy_domain_ner.exchange.import_report import ImportReport
 from spacy_domain_ner.exchange.importing import import_annotations, schema_of
 from spacy_domain_ner.exchange.interfaces import label_studio_interface
 from spacy_domain_ner.exchange.label_studio.connection import TIMEOUT_SECONDS
-from spacy_domain_ner.exchange.label_studio.controls import for_control, label_control
+from spacy_domain_ner.exchange.label_studio.controls import for_control, is_region, label_control
 from spacy_domain_ner.exchange.label_studio.server import (
     Imported,
     LabelStudioServer,
@@ -20,6 +20,7 @@ from spacy_domain_ner.exchange.label_studio.server import (
 from spacy_domain_ner.exchange.policies import Policies
 from spacy_domain_ner.exchange.tasks import model_of, read_known_names, read_to_label, tasks_to_label
 from spacy_domain_ner.exchange.tools import Tool
+from spacy_domain_ner.relation_types import RelationTypes, relation_types_of
 from spacy_domain_ner.schema import EntitySchema
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def pull_annotations(
     policies: Policies = Policies(),
     *,
     schema: EntitySchema | str | Path | None = None,
+    relation_types: RelationTypes | str | Path | None = None,
     all_tasks: bool = False,
     export: str | Path | None = None,
     text_key: str | None = None,
@@ -141,6 +143,7 @@ def pull_annotations(
         policies: How to decide where the export leaves a choice. Predictions can't be imported: the export has only
             their numbers.
         schema: The entity types or the file that has them; None takes every label.
+        relation_types: As for `import_annotations`.
         all_tasks: Whether to fetch the tasks that nobody has annotated, too.
         export: Where to keep Label Studio's own export; None keeps it beside the output, as OUTPUT.label-studio.json.
         text_key: As for `import_annotations`.
@@ -159,6 +162,7 @@ def pull_annotations(
     """
     # What is wrong with the entity types is said before anything is fetched.
     entity_types = schema_of(schema)
+    related = relation_types_of(relation_types, entity_types)
     path = Path(output).with_suffix(".label-studio.json") if export is None else Path(export)
     with LabelStudioServer(url, token, timeout=timeout) as server:
         found = server.existing_project(project)
@@ -167,7 +171,8 @@ def pull_annotations(
             raise UserError(f"The project {found.title!r} {what}", f"Annotate some at {server.address_of(found)}")
         server.download_export(found, path, all_tasks, downloaded or (lambda _: None))
     return import_annotations(
-        [path], output, policies, schema=entity_types, file_format="label-studio", text_key=text_key, texts=texts,
+        [path], output, policies, schema=entity_types, relation_types=related, file_format="label-studio",
+        text_key=text_key, texts=texts,
         report=report, strict=strict, progress=progress,
     )  # fmt: skip
 
@@ -185,6 +190,6 @@ def _counting_unknown(
     """Pass tasks through, and count their labels that are not among the known ones."""
     for task in tasks:
         for prediction in task.get("predictions", []):
-            for result in prediction["result"]:
+            for result in filter(is_region, prediction["result"]):
                 unknown.update(label for label in result["value"]["labels"] if label not in labels)
         yield task

@@ -92,14 +92,14 @@ def test_a_line_that_is_no_span_is_refused_and_the_others_are_read(read, first, 
 
 def test_what_are_no_spans_is_counted_by_kind(read):
     annotation = (
-        "T1\tX 0 5\tRedis\nR1\tOf Arg1:T1 Arg2:T1\nE1\tX:T1\nA1\tNeg T1\nM1\tNeg T1\nN1\tReference T1 a:1\tRedis\n"
+        "T1\tX 0 5\tRedis\nE1\tX:T1\nA1\tNeg T1\nM1\tNeg T1\nN1\tReference T1 a:1\tRedis\n"
         "#1\tAnnotatorNotes T1\tof several\nlines\n*\tEquiv T1 T1\n"
     )
     found, report = read({"a.txt": "Redis is", "a.ann": annotation})
     assert found == [[("Redis", "X")]]
     assert not report.refused
     assert report.ignored == {
-        "relation": 1, "event": 1, "attribute": 2, "normalization": 1, "note": 1, "equivalence": 1,
+        "event": 1, "attribute": 2, "normalization": 1, "note": 1, "equivalence": 1,
     }  # fmt: skip
 
 

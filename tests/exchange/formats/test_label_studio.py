@@ -91,7 +91,6 @@ def test_results_without_a_type_are_spans_if_they_have_labels(imported):
         pytest.param({"type": "textarea", "value": {"start": 0, "end": 5, "text": ["the cache"]}}, id="textarea"),
         pytest.param({"type": "rating", "value": {"start": 0, "end": 5, "rating": 4}}, id="rating"),
         pytest.param({"type": "taxonomy", "value": {"start": 0, "end": 5, "taxonomy": [["a", "b"]]}}, id="taxonomy"),
-        pytest.param({"type": "relation", "from_id": "r0", "to_id": "r20", "direction": "right"}, id="relation"),
     ],
 )
 def test_what_is_said_of_a_region_is_no_span_but_counted(imported, request, result):

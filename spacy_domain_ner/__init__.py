@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from spacy_domain_ner.projects.scaffold import new_project
     from spacy_domain_ner.projects.update import update_project
     from spacy_domain_ner.relation_types import RelationTypes, read_relation_types
+    from spacy_domain_ner.relations.baseline import learn_baseline
+    from spacy_domain_ner.relations.finding import find_relations
+    from spacy_domain_ner.relations.scores import score_relations
     from spacy_domain_ner.reports.comparison import compare
     from spacy_domain_ner.reports.evaluation import evaluate
     from spacy_domain_ner.reports.monitoring import monitor_status
@@ -118,6 +121,10 @@ _MODULES = {
     # Where it is weak
     "HybridExtractor": "extraction.hybrid",
     "compare_with_llm": "llm.evaluation",
+    # What holds between entities
+    "find_relations": "relations.finding",
+    "learn_baseline": "relations.baseline",
+    "score_relations": "relations.scores",
     # Is it still good?
     "LiveQuality": "monitoring.quality",
     "Sample": "monitoring.sampling",
@@ -163,8 +170,10 @@ __all__ = [
     "export_tasks",
     "extract_entities",
     "extract_files",
+    "find_relations",
     "find_suspects",
     "import_annotations",
+    "learn_baseline",
     "measure_agreement",
     "measure_drift",
     "measure_learning_curve",
@@ -179,6 +188,7 @@ __all__ = [
     "read_relation_types",
     "read_schema",
     "sample_for_review",
+    "score_relations",
     "select_passages",
     "serve",
     "split",

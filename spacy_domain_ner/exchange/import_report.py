@@ -77,7 +77,7 @@ class ImportReport:
         spellings: How many spans have a label that was taken for an entity type with another spelling, by both.
         undecided: How many passages have places where the annotators differ and nobody decides: those are unknown.
         incorrect: How many rejected suggestions were kept, as spans that are known to be wrong.
-        ignored: How many results that are not spans (relations, choices) there were, by kind.
+        ignored: How many results that are neither spans nor relations (choices) there were, by kind.
         offset_units: For each file with other offsets than code points, how many spans count which unit.
         without_spans: How many of the kept passages have no span.
         shown: The first entries of each kind.

@@ -224,7 +224,7 @@ def test_a_newer_format_version_is_an_error_for_the_file_with_both_versions_and_
         read_passages(path)
     version = json.loads(newer)["format_version"]
     assert f"{path}:2 has format_version {version}" in raised.value.what
-    assert "reads format_version 2 at most" in raised.value.what
+    assert "reads format_version 3 at most" in raised.value.what
     assert "pip install --upgrade spacy-domain-ner" in raised.value.hint
 
 

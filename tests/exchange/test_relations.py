@@ -195,8 +195,8 @@ def test_the_relations_that_most_annotators_have_are_kept(imported, policy, expe
 
 
 def test_annotators_who_agree_on_spans_and_not_on_relations_do_not_agree(imported):
-    together = {**task(arrow()), "annotations": [task(arrow())["annotations"][0],
-                                                 {**task(arrow(17, 2))["annotations"][0], "completed_by": 2}]}  # fmt: skip
+    [first], [second] = task(arrow())["annotations"], task(arrow(17, 2), annotator=2)["annotations"]
+    together = {**task(), "annotations": [first, second]}
     assert not imported([together], policies=Policies(annotators=Annotators.agreed)).passages
 
 

@@ -36,6 +36,7 @@ FILES = {
     "entity_types.yml",
     "llm.yml",
     "project.yml",
+    "relation_types.example.yml",
     "requirements.txt",
     "tests/sentences.yml",
 }

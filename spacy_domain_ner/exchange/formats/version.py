@@ -82,7 +82,7 @@ class Version:
         rejected: Suggestions that the annotator has rejected, where that is all that was asked.
         notes: What the reader had to repair, for the report.
         refused: What could not be read as a span: its text, and the reason.
-        ignored: The number of results of other kinds (relations, choices), by kind.
+        ignored: The number of results of other kinds (choices), by kind.
         file: The file that it comes from.
         line: Its line, or its number in the file.
     """

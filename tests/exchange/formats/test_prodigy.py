@@ -233,8 +233,8 @@ def test_an_annotation_file_is_read_by_its_format_version(imported):
     result = imported(as_lines({**MANUAL, "format_version": 1}))
     assert "format_version" not in result.passages[0].extra
     with pytest.raises(UserError) as raised:
-        imported(as_lines(MANUAL, {**MANUAL, "format_version": 3}))
-    assert "export.json:2 has format_version 3" in raised.value.what
+        imported(as_lines(MANUAL, {**MANUAL, "format_version": 4}))
+    assert "export.json:2 has format_version 4" in raised.value.what
 
 
 def test_what_an_annotation_file_says_to_be_unknown_stays_unknown(imported):

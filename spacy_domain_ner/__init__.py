@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from spacy_domain_ner.extraction.extractor import Entity, Extractor, extract_entities
     from spacy_domain_ner.extraction.hybrid import HybridExtractor
     from spacy_domain_ner.extraction.runs import extract_files
+    from spacy_domain_ner.llm.break_even import Costs
+    from spacy_domain_ner.llm.costs import estimate_llm_cost
     from spacy_domain_ner.llm.evaluation import compare_with_llm
     from spacy_domain_ner.monitoring.drift import measure_drift
     from spacy_domain_ner.monitoring.estimate import estimate_quality
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from spacy_domain_ner.relations.baseline import learn_baseline
     from spacy_domain_ner.relations.finding import find_relations
     from spacy_domain_ner.relations.scores import score_relations
+    from spacy_domain_ner.reports.break_even import write_break_even
     from spacy_domain_ner.reports.comparison import compare
     from spacy_domain_ner.reports.evaluation import evaluate
     from spacy_domain_ner.reports.monitoring import monitor_status
@@ -121,6 +124,9 @@ _MODULES = {
     # Where it is weak
     "HybridExtractor": "extraction.hybrid",
     "compare_with_llm": "llm.evaluation",
+    "Costs": "llm.break_even",
+    "estimate_llm_cost": "llm.costs",
+    "write_break_even": "reports.break_even",
     # What holds between entities
     "find_relations": "relations.finding",
     "learn_baseline": "relations.baseline",
@@ -137,6 +143,7 @@ _MODULES = {
 
 __all__ = [
     "Assessment",
+    "Costs",
     "Entity",
     "EntitySchema",
     "Extractor",
@@ -163,6 +170,7 @@ __all__ = [
     "configure",
     "convert",
     "create_app",
+    "estimate_llm_cost",
     "estimate_quality",
     "evaluate",
     "expected_entities",
@@ -195,6 +203,7 @@ __all__ = [
     "train",
     "try_package",
     "update_project",
+    "write_break_even",
     "write_guide",
     "write_interface",
     "write_passages",

@@ -1,4 +1,4 @@
-"""domain-ner llm evaluate"""
+"""domain-ner llm evaluate; the other verbs of the group are in `_llm_costs.py`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 import spacy_domain_ner as ner
+from spacy_domain_ner.cli import _llm_costs  # noqa: F401  registers its verbs
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._llm import SETTINGS, llm, say_where
 from spacy_domain_ner.cli._messages import msg

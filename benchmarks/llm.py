@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -59,16 +60,18 @@ HOSTILE = [
 def main(passages: int = 1000, texts: int = 10_000, output: Path = RESULTS) -> None:
     """Measure, print and keep the results."""
     os.environ["EXAMPLE_KEY"] = KEY
-    results = {
-        "failures": failures(passages),
-        "killed": killed(),
-        "alignment": alignment(texts),
-        "throughput": [throughput(at_once, latency) for at_once, latency in ((8, 0.2), (32, 0.5))],
-        "hostile": hostile(),
+    parts: dict[str, Callable[[], Any]] = {
+        "alignment": lambda: alignment(texts),
+        "hostile": hostile,
+        "throughput": lambda: [throughput(at_once, latency) for at_once, latency in ((8, 0.2), (32, 0.5))],
+        "killed": killed,
+        "failures": lambda: failures(passages),
     }
-    text = json.dumps(results, indent=2, ensure_ascii=False)
-    print(text)
-    output.write_text(text + "\n", encoding="utf8")
+    results = {}
+    for name, measure in parts.items():
+        results[name] = measure()
+        print(json.dumps({name: results[name]}, indent=2, ensure_ascii=False), flush=True)
+        output.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf8")
 
 
 def failures(count: int) -> dict[str, Any]:

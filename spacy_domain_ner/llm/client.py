@@ -23,7 +23,7 @@ from spacy_domain_ner.llm.limits import Limits
 from spacy_domain_ner.llm.prices import find_price
 from spacy_domain_ner.llm.settings import LLMSettings, read_settings
 from spacy_domain_ner.llm.transport import RequestError, Transport, pause_before
-from spacy_domain_ner.text import shorten
+from spacy_domain_ner.text import lone_surrogate, shorten
 
 # A longer pause than this is not waited for: the prompt has failed.
 LONGEST_WAIT = 300.0
@@ -224,6 +224,8 @@ class Client:
         return self._ledger.spent
 
     async def _answer(self, prompt: Prompt, purpose: str) -> Answer:
+        if any(lone_surrogate(message["content"]) is not None for message in prompt.messages):
+            return Answer(None, "request", "the text is not Unicode text: it has half of a surrogate pair")
         key = self._key_of(prompt)
         # The same prompt, asked twice at once, is sent once: the second finds the first one's answer.
         async with self._turns.setdefault(key, asyncio.Lock()):

@@ -12,6 +12,13 @@ from spacy.language import Language
 
 from spacy_domain_ner.corpus import Passage, Span, write_passages
 
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails is sent again soon: nobody's server is spared here."""
+    monkeypatch.setattr("spacy_domain_ner.llm.transport._FIRST_PAUSE", 0.02)
+
+
 SCHEMA = """
 entity_types:
   - name: INFRA

@@ -62,6 +62,13 @@ def test_the_same_prompt_asked_several_times_at_once_is_sent_once(tmp_path):
         assert len(server.asked) == 1
 
 
+def test_what_is_not_unicode_text_is_a_failure_of_that_prompt(tmp_path):
+    with LLMServer(lambda _: says(GOOD)) as server, Client(server.settings(), tmp_path) as client:
+        answers = list(client.ask([Prompt("Find.", "half \ud800", SCHEMA), *prompts(1)], "test"))
+    assert [answer.kind for answer in answers] == ["request", ""]
+    assert len(server.asked) == 1
+
+
 FIRST_FAILURES = {
     "429 with seconds": fails(429, retry_after="0.05"),
     "429 with a date": fails(429, retry_after=email.utils.formatdate(usegmt=True)),

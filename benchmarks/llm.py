@@ -81,7 +81,7 @@ def failures(count: int) -> dict[str, Any]:
 
     def script(asked: Asked) -> Reply:
         reply = misbehave(chance, asked) if chance.random() < SHARE_FAILING else good(asked)
-        if reply.status == 200 and reply.end != "reset" and not reply.wait:
+        if reply.status == 200 and reply.content and not reply.wait and b'"error"' not in reply.content:
             bills[asked.user] += 1
         return reply
 

@@ -71,16 +71,23 @@ def passages(name: str, count: int) -> list[Passage]:
     return made
 
 
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the model."""
+    path = tmp_path_factory.mktemp("model") / "model-best"
+    ruled().to_disk(path)
+    return path
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path, model: Path) -> Project:
     """A project of its own for each test."""
-    made = Project(tmp_path, ruled(), passages("dev", 60), passages("eval", 80))
+    (tmp_path / "model").symlink_to(model)
+    made = Project(tmp_path, spacy.load(model), passages("dev", 60), passages("eval", 80))
     write_passages(tmp_path / "train.jsonl", passages("train", 20))
     write_passages(tmp_path / "dev.jsonl", made.dev)
     write_passages(tmp_path / "eval.jsonl", made.eval)
     (tmp_path / "entity_types.yml").write_text(SCHEMA, encoding="utf8")
-    made.model.to_disk(tmp_path / "model")
-    made.model = spacy.load(tmp_path / "model")
     return made
 
 

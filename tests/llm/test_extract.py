@@ -10,16 +10,34 @@ import pytest
 from helpers.llm_server import LLMServer, Oracle, Reply, fails, says
 from helpers.memorized import memorized
 
-from spacy_domain_ner import Extractor, HybridExtractor, UserError, compare_with_llm, extract_files
+from spacy_domain_ner import Extractor, HybridExtractor, UserError, extract_files, read_schema
 from spacy_domain_ner.confidence import calibrate
 from spacy_domain_ner.corpus import Passage, Span
+from spacy_domain_ner.corpus.jsonl import read_valid_passages
+from spacy_domain_ner.llm.decision import Decision, TypeDecision, prompt_digest, write_decision
+from spacy_domain_ner.llm.prompt import EntityPrompts
+from spacy_domain_ner.models import model_identity
 
 pytest.importorskip("openai", reason="the llm extra is not installed")
 
 
-def decide(project, server, **settings):
-    compare_with_llm(project.model, project.configure(server.url, **settings), **project.sets())
-    return project.folder / "llm/decision.json"
+def decide(project, server, confidence=0.9, **settings):
+    """A decision as `llm evaluate` makes it, without its measurement."""
+    project.configure(server.url, **settings)
+    prompts = EntityPrompts(
+        read_schema(project.folder / "entity_types.yml"), read_valid_passages(project.folder / "train.jsonl")
+    )
+    team, infra = TypeDecision(source="llm", confidence=confidence), TypeDecision(source="model", confidence=1)
+    path = project.folder / "llm/decision.json"
+    write_decision(
+        path,
+        Decision(
+            settings="../llm.yml", entity_types="../entity_types.yml", train="../train.jsonl", asked=prompts.labels,
+            prompt=prompt_digest(prompts), llm="scripted", model=model_identity(project.model),
+            types={"TEAM": team, "INFRA": infra},
+        ),
+    )  # fmt: skip
+    return path
 
 
 def rows(path):
@@ -29,12 +47,11 @@ def rows(path):
 def test_types_of_the_llms_come_from_it_and_the_others_from_the_model(project):
     with LLMServer(Oracle(project.held_out)) as server:
         decision = decide(project, server)
-        before = len(server.asked)
         extraction = extract_files(
             project.folder / "model", [project.folder / "eval.jsonl"], project.folder / "out.jsonl", llm=decision
         )
-        # The prompts are those of the evaluation.
-        assert len(server.asked) == before
+        assert len(server.asked) == len(project.eval)
+    assert not extraction.hybrid.notes
     assert extraction.hybrid.sent == len(project.eval)
     for row, passage in zip(rows(project.folder / "out.jsonl"), project.eval, strict=True):
         assert [(one["start"], one["end"], one["type"]) for one in row["entities"]] == [
@@ -95,8 +112,8 @@ def test_thresholds_hold_for_the_llms_entities_whose_confidence_is_its_measured_
     known = [Passage("the gold crew is here", [Span(4, 13, "TEAM")]), Passage("nothing is here at all")]
     model = memorized("spacy_domain_ner_biluo_v1", known)
     calibrate(model, known * 20)
-    with LLMServer(Oracle(project.held_out, wrong=0.2)) as server:
-        decision = decide(project, server)
+    with LLMServer(Oracle(project.held_out)) as server:
+        decision = decide(project, server, confidence=0.8)
         with HybridExtractor(Extractor(model, **asked), decision, **asked) as extractor:
             found = [entity for one in extractor([each.text for each in project.eval]) for entity in one.entities]
     assert any(entity.source == "llm" for entity in found) is is_kept

@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -50,6 +51,9 @@ def serve_cli(
     train_in: Path = typer.Option(
         None, help="With --label-studio: train in this project's folder when Label Studio asks for it"
     ),
+    llm: Path = typer.Option(
+        None, help="The decision.json of `llm evaluate`: an LLM finds the types that it decided for. Text goes there"
+    ),
 ) -> None:
     """Answer requests for the entities of texts over HTTP, and show a page to try the model.
 
@@ -73,12 +77,15 @@ def serve_cli(
         metrics=metrics,
         label_studio=label_studio,
         train_in=train_in,
+        llm=llm,
     )
 
-    def started(address: str, name: str) -> None:
+    def started(address: str, name: str, notes: Sequence[str]) -> None:
         msg.plain(f"{name} answers at {address}, and its routes are listed at {address}/docs", sys.stderr)
         if not token and not _is_loopback(host):
             msg.plain(f"Others may reach it, and no token is asked for: {token_env} is not set.", sys.stderr)
+        for note in notes:
+            msg.plain(note, sys.stderr)
         sys.stderr.flush()
 
     try:

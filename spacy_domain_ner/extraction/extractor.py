@@ -3,7 +3,7 @@
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,10 +68,12 @@ class Thresholds:
     Attributes:
         least: The least confidence, by entity type; "" stands for all types that are not named.
         unproven: The types of which the early-stopping set had too few entities to show the wanted precision.
+        least_of_llm: The same for the entities of an LLM, whose confidence is the measured precision of the type.
     """
 
     least: Mapping[str, float]
     unproven: tuple[str, ...] = ()
+    least_of_llm: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -97,12 +99,15 @@ class Thresholds:
         elif isinstance(min_confidence, Mapping):
             min_confidence = [f"{label}={value}" for label, value in min_confidence.items()]
         least = least_confidences(nlp, min_confidence, precision, keep_unproven)
+        given = {"": 0.0, **least_confidences(nlp, min_confidence, None)}
+        least_of_llm = {label: max(value, precision or 0.0) for label, value in given.items()}
         calibration = None if precision is None else read_calibration(nlp)
         if precision is None or calibration is None:
-            return cls(least)
+            return cls(least, least_of_llm=least_of_llm)
         # A confidence that was given for a type counts, whatever is known of it.
         unnamed = (label for label, value in least.items() if label and value in (0.0, math.inf))
-        return cls(least, tuple(sorted(label for label in unnamed if not calibration.can_tell(label, precision))))
+        unproven = tuple(sorted(label for label in unnamed if not calibration.can_tell(label, precision)))
+        return cls(least, unproven, least_of_llm)
 
     @property
     def unreachable(self) -> tuple[str, ...]:
@@ -114,7 +119,8 @@ class Thresholds:
         """Whether an entity is kept; one without a confidence always is."""
         if entity.confidence is None:
             return True
-        return entity.confidence >= self.least.get(entity.type, self.least.get("", 0.0))
+        least = self.least_of_llm if entity.source == "llm" else self.least
+        return entity.confidence >= least.get(entity.type, least.get("", 0.0))
 
 
 class Extractor:

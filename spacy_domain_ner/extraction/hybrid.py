@@ -1,10 +1,11 @@
 """A model at work whose weak types a large language model finds."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from spacy_domain_ner.confidence import expected_entities
 from spacy_domain_ner.corpus.passage import Span
@@ -13,6 +14,9 @@ from spacy_domain_ner.extraction.extractor import Confidences, Entity, Extractor
 from spacy_domain_ner.llm.client import Client
 from spacy_domain_ner.llm.decision import Sourced, combine, read_parts
 from spacy_domain_ner.llm.entities import EntityFinder, Found
+
+# What a model has found in a text, and how many entities of each type it expects there; None where it can't say.
+Read = tuple[Sequence[Entity], Mapping[str, float] | None]
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,90 @@ class Hybrid:
     """
 
     entities: list[Entity]
-    expected: dict[str, float] | None
+    expected: Mapping[str, float] | None
     is_sent: bool
     error: str = ""
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What a row says of it: `sent`, and `error` if the LLM has not answered."""
+        return {"sent": self.is_sent, **({"error": self.error} if self.error else {})}
+
+
+class Fallback:
+    """A large language model that finds the types that `llm evaluate` decided for it, in what a model has read.
+
+    Any thread may use it, several at once, too.
+
+    Attributes:
+        decision: What was decided.
+        settings: The settings of the LLM.
+        destination: One line for people: where text goes.
+        notes: What has changed since the decision, a sentence each.
+    """
+
+    def __init__(self, decision: str | Path, identity: Mapping[str, str]) -> None:
+        """Read the decision, and prepare; nothing is sent yet.
+
+        Args:
+            decision: The decision.json of `llm evaluate`. It names the other files: llm.yml, the guide, the examples.
+            identity: The model's name, version and digest.
+
+        Raises:
+            UserError: A file can't be read, or the key is missing.
+        """
+        parts = read_parts(decision, identity)
+        self.decision, self.settings, self.notes = parts.decision, parts.settings, parts.notes
+        self.destination = parts.settings.destination
+        self._client = Client(parts.settings, parts.folder)
+        self._finder = EntityFinder(self._client, parts.prompts, "extract")
+
+    def is_sent(self, text: str, expected: Mapping[str, float] | None) -> bool:
+        """Whether a text is sent.
+
+        Args:
+            text: The text.
+            expected: How many entities of each type the model expects in it; None where it can't say.
+        """
+        return bool(text.strip()) and self.decision.is_sent(expected)
+
+    def __call__(self, texts: Sequence[str], read: Sequence[Read]) -> Iterator[Hybrid]:
+        """Ask about the texts in which such types are expected.
+
+        Args:
+            texts: The texts.
+            read: What the model has found in each, and how many entities it expects there.
+
+        Yields:
+            What was found in each by both, in their order. No threshold is applied.
+        """
+        sent = [self.is_sent(text, expected) for text, (_, expected) in zip(texts, read, strict=True)]
+        found = self._finder(text for text, is_sent in zip(texts, sent, strict=True) if is_sent)
+        for text, (entities, expected), is_sent in zip(texts, read, sent, strict=True):
+            yield self._together(text, entities, expected, next(found) if is_sent else None)
+
+    def without(self, text: str, entities: Sequence[Entity], expected: Mapping[str, float] | None, why: str) -> Hybrid:
+        """What stands there if the LLM has not answered: the model's own entities.
+
+        Args:
+            text: The text.
+            entities: What the model has found.
+            expected: How many entities of each type it expects.
+            why: The reason.
+        """
+        hybrid = self._together(text, entities, expected, None)
+        return replace(hybrid, is_sent=True, error=why) if self.is_sent(text, expected) else hybrid
+
+    def close(self) -> None:
+        """End what is under way."""
+        self._client.close()
+
+    def _together(
+        self, text: str, entities: Iterable[Entity], expected: Mapping[str, float] | None, found: Found | None
+    ) -> Hybrid:
+        model = [(Span(entity.start, entity.end, entity.type), entity.confidence) for entity in entities]
+        both = [_entity(text, one) for one in combine(model, found, self.decision)]
+        return Hybrid(both, expected, found is not None, found.error if found else "")
 
 
 class HybridExtractor:
@@ -71,22 +156,18 @@ class HybridExtractor:
         Raises:
             UserError: A file can't be read, the key is missing, or an argument does not fit.
         """
-        parts = read_parts(decision, extractor.identity)
         self.extractor = extractor
-        self.notes = parts.notes
-        self.destination = parts.settings.destination
         self.sent = 0
         self.errors: Counter[str] = Counter()
-        self._decision = parts.decision
-        self._floor = Thresholds.of(extractor.nlp, min_confidence)
-        self._precision = precision or 0.0
+        self._thresholds = Thresholds.of(extractor.nlp, min_confidence, precision)
         try:
             expected_entities(extractor.nlp, ())
             self._can_tell = True
         except UserError:
             self._can_tell = False
-        self._client = Client(parts.settings, parts.folder)
-        self._finder = EntityFinder(self._client, parts.prompts, "extract")
+        self._fallback = Fallback(decision, extractor.identity)
+        self.notes = self._fallback.notes
+        self.destination = self._fallback.destination
 
     def __call__(self, texts: Iterable[str]) -> Iterator[Hybrid]:
         """Find the entities in texts.
@@ -101,22 +182,22 @@ class HybridExtractor:
             UserError: As for an `Extractor`.
         """
         texts = list(texts)
-        read: list[tuple[list[Entity], dict[str, float] | None]]
+        read: list[Read]
         if self._can_tell:
             read = list(self.extractor.with_expected(texts))
         else:
             read = [(entities, None) for entities in self.extractor(texts)]
-        sent = [
-            bool(text.strip()) and self._decision.is_sent(expected)
-            for text, (_, expected) in zip(texts, read, strict=True)
-        ]
-        found = self._finder(text for text, is_sent in zip(texts, sent, strict=True) if is_sent)
-        for text, (entities, expected), is_sent in zip(texts, read, sent, strict=True):
-            yield self._hybrid(text, entities, expected, next(found) if is_sent else None)
+        for hybrid in self._fallback(texts, read):
+            self.sent += hybrid.is_sent
+            if hybrid.error:
+                self.errors[hybrid.error] += 1
+            # The extractor has left out those of the model already.
+            kept = [one for one in hybrid.entities if one.source == "model" or self._thresholds.keeps(one)]
+            yield replace(hybrid, entities=kept)
 
     def close(self) -> None:
         """End what is under way."""
-        self._client.close()
+        self._fallback.close()
 
     def __enter__(self) -> "HybridExtractor":
         return self
@@ -125,23 +206,6 @@ class HybridExtractor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _hybrid(
-        self, text: str, entities: list[Entity], expected: dict[str, float] | None, found: Found | None
-    ) -> Hybrid:
-        model = [(Span(entity.start, entity.end, entity.type), entity.confidence) for entity in entities]
-        both = combine(model, found, self._decision)
-        kept = [_entity(text, one) for one in both if one.source == "model" or self._keeps(one)]
-        error = found.error if found else ""
-        self.sent += found is not None
-        if error:
-            self.errors[error] += 1
-        return Hybrid(kept, expected, found is not None, error)
-
-    def _keeps(self, one: Sourced) -> bool:
-        confidence = one.confidence or 0.0
-        least = self._floor.least
-        return confidence >= self._precision and confidence >= least.get(one.span.label, least.get("", 0.0))
 
 
 def _entity(text: str, one: Sourced) -> Entity:

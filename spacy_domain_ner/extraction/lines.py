@@ -1,7 +1,7 @@
 """Finding entities in lines of files: what goes in, and the JSON lines that come out."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,12 +72,11 @@ def extract_batch(
 
 def _found(
     extractor: Extractor, texts: list[str], expected: bool, hybrid: HybridExtractor | None
-) -> Iterator[tuple[list[Entity], dict[str, float] | None, dict[str, Any] | None]]:
+) -> Iterator[tuple[list[Entity], Mapping[str, float] | None, dict[str, Any] | None]]:
     """For each text its entities, what is expected, and what became of asking an LLM."""
     if hybrid is not None:
         for found in hybrid(texts):
-            llm = {"sent": found.is_sent, **({"error": found.error} if found.error else {})}
-            yield found.entities, found.expected if expected else None, llm
+            yield found.entities, found.expected if expected else None, found.told
     elif expected:
         yield from ((entities, counts, None) for entities, counts in extractor.with_expected(texts))
     else:

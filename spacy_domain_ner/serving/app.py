@@ -18,6 +18,7 @@ from spacy_domain_ner.extraction.extractor import Thresholds
 from spacy_domain_ner.extraction.lines import to_json
 from spacy_domain_ner.serving.crew import Crew, Reloaded
 from spacy_domain_ner.serving.engine import Answer, Engine, Job, QueueFullError
+from spacy_domain_ner.serving.fallback import ServedFallback
 from spacy_domain_ner.serving.guard import App, GoneError, Guard, Receive, Send, error_answer, has_token
 from spacy_domain_ner.serving.label_studio.backend import LabelStudioBackend
 from spacy_domain_ner.serving.label_studio.training import Training
@@ -70,6 +71,7 @@ class Service:
 
     Attributes:
         settings: What the server was told.
+        fallback: The LLM that helps the model; None where there is none.
         engine: What lets the readers work.
         metrics: What has been counted.
         app: The application.
@@ -96,6 +98,9 @@ class Service:
         self.engine = Engine(start(workers), settings)
         self.metrics = Metrics()
         self._crew = Crew(self.engine, start, workers)
+        self.fallback: ServedFallback | None = None
+        if settings.llm is not None:
+            self.fallback = ServedFallback(settings.llm, self.engine.model, settings.timeout)
         # Each takes a while to find, and a client asks for the same ones again and again.
         self._thresholds: dict[Any, Thresholds] = {}
         self._label_studio = LabelStudioBackend(
@@ -149,6 +154,8 @@ class Service:
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         yield
         await self.engine.close()
+        if self.fallback is not None:
+            self.fallback.close()
         if self._log is not None:
             self._log.close()
 
@@ -170,7 +177,11 @@ class Service:
             raise RequestError(422, "This model gives no expected number of entities", "Leave out `expected`.")
         answer = Answer(model, [], [])
         if texts := wanted.texts:
-            answer = await self.read(texts, receive, asked.expected)
+            # How many entities are expected decides which passages an LLM is asked about.
+            expects = asked.expected or (self.fallback is not None and model.expects)
+            answer = await self.read(texts, receive, expects)
+            if self.fallback is not None:
+                answer = await self.fallback.complete(texts, answer)
         self._count(wanted, answer)
         return to_json(write_answer(wanted, answer, await self._find_thresholds(answer.model, asked)))
 
@@ -257,12 +268,16 @@ class Service:
                     metrics.observe("domain_ner_confidence", entity.confidence, type=entity.type)
             if self._log is not None:
                 self._log.add(record, entities, answer.model.identity)
+        for told in answer.llm:
+            if told.get("sent"):
+                metrics.count("domain_ner_llm_passages_total", result="failed" if "error" in told else "answered")
         metrics.count("domain_ner_passages_refused_total", refused)
         metrics.count("domain_ner_passages_total", len(wanted.records) - refused)
 
     async def model(self) -> Response:
         """What is known of the model: its types with definitions and thresholds, and its scores."""
-        return _json(self.engine.model.description)
+        helped = {} if self.fallback is None else {"llm": self.fallback.description}
+        return _json({**self.engine.model.description, **helped})
 
     async def reload(self) -> Response:
         """Load the model again from where it came from, and let it answer in place of the old one.

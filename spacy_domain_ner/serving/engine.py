@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from spacy_domain_ner.extraction.extractor import Entity
 from spacy_domain_ner.serving.batches import BATCH_CHARACTERS, Asked
@@ -37,11 +37,14 @@ class Answer(NamedTuple):
         model: The model that read them, all of them.
         found: For each passage its entities, or why the model failed on it.
         expected: For each passage the expected number of entities by type, where that was asked.
+        llm: For each passage what became of it at an LLM: `sent`, and `error` if it has not answered. Empty where no
+            LLM helps.
     """
 
     model: KnownModel
     found: list[list[Entity] | str]
     expected: list[dict[str, float]]
+    llm: Sequence[dict[str, Any]] = ()
 
 
 class Job:

@@ -1,7 +1,7 @@
 """Listening on a port."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     workers: int = 1,
-    started: Callable[[str, str], object] | None = None,
+    started: Callable[[str, str, Sequence[str]], object] | None = None,
 ) -> None:
     """Answer requests for the entities of texts over HTTP, until SIGTERM or Ctrl-C.
 
@@ -34,7 +34,8 @@ def serve(
         port: The port; 0 takes a free one.
         workers: The number of processes that read, beside the one that answers. Each loads the model, and the cores are
             shared among them.
-        started: Called when requests are answered, with the server's address and the model.
+        started: Called when requests are answered, with the server's address, the model, and what else people should
+            know, such as where an LLM gets text to read.
 
     Raises:
         UserError: The model can't be loaded, the port is taken, or an argument does not fit.
@@ -45,7 +46,8 @@ def serve(
     with _bound(host, port) as listener:
         service = Service(model, settings, partial(start_processes, model, settings, processes=workers), workers)
         address, tell = _address(host, listener), started or (lambda *_: None)
-        run_server(service, listener, lambda: tell(address, str(service.engine.model)))
+        notes = service.fallback.notes if service.fallback else []
+        run_server(service, listener, lambda: tell(address, str(service.engine.model), notes))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ KINDS = {
     "domain_ner_passages_refused_total": ("counter", "Passages that could not be read."),
     "domain_ner_entities_total": ("counter", "Entities that the model has found, by type."),
     "domain_ner_batches_total": ("counter", "Batches that the model has read."),
+    "domain_ner_llm_passages_total": ("counter", "Passages that an LLM was asked about, by result."),
     "domain_ner_reloads_total": ("counter", "Reloads of the model by result."),
     "domain_ner_log_failures_total": ("counter", "Passages that could not be written to the log."),
     "domain_ner_queue_passages": ("gauge", "Passages that wait for the model."),

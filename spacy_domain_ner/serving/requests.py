@@ -199,10 +199,11 @@ def write_answer(wanted: Wanted, answer: Answer, thresholds: Thresholds) -> dict
     Raises:
         RequestError: The model failed on the only text.
     """
-    results = zip(answer.found, answer.expected or [{}] * len(answer.found), strict=True)
+    nothing: list[dict[str, Any]] = [{}] * len(answer.found)
+    results = zip(answer.found, answer.expected or nothing, answer.llm or nothing, strict=True)
     passages: list[dict[str, Any]] = []
     for given, record in zip(wanted.given, wanted.records, strict=True):
-        result, expected = next(results) if isinstance(record, dict) else (record, {})
+        result, expected, llm = next(results) if isinstance(record, dict) else (record, {}, {})
         kept: dict[str, Any] = {key: given[key] for key in ("id", "meta") if isinstance(given, dict) and key in given}
         if isinstance(result, str):
             passages.append({**kept, "error": result})
@@ -210,9 +211,9 @@ def write_answer(wanted: Wanted, answer: Answer, thresholds: Thresholds) -> dict
             entities = [entity.to_dict() for entity in result if thresholds.keeps(entity)]
             if wanted.request.offsets == "utf16":
                 to_utf16(given["text"], entities)
-            if expected:
+            if expected and wanted.request.expected:
                 kept["expected"] = {label: round(count, 4) for label, count in expected.items()}
-            passages.append({**kept, "entities": entities})
+            passages.append({**kept, "entities": entities, **({"llm": llm} if llm else {})})
     head = {"model": answer.model.identity, "offsets": wanted.request.offsets}
     if not wanted.is_single:
         return {**head, "passages": passages}

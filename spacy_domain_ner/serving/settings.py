@@ -30,6 +30,8 @@ class Settings:
             given for it.
         train_in: With `label_studio`: the project's folder in which to train when Label Studio asks for it. None does
             not train.
+        llm: The decision.json of `llm evaluate`: `/extract` lets an LLM find the types that it decided for. None asks
+            nobody.
     """
 
     max_batch: int = 64
@@ -48,6 +50,7 @@ class Settings:
     metrics: Path | None = None
     label_studio: bool = False
     train_in: Path | None = None
+    llm: Path | None = None
 
     def __post_init__(self) -> None:
         """Check the values.

@@ -89,7 +89,7 @@ class _Chart:
         self._high = max(_whole_power(max(positive)), 10 * self._low)
         self.curves = [self._curve(way) for way in found.ways]
         decades = range(round(math.log10(self._first)), round(math.log10(self._last)) + 1)
-        self.across = [(self._x(10.0**power), f"{10**power:,}") for power in decades]
+        self.across = [(self._x(10.0**power), _short(power)) for power in decades]
         powers = range(round(math.log10(self._low)), round(math.log10(self._high)) + 1)
         self.down = [(self._y(10.0**power), dollars(10.0**power)) for power in powers]
         is_shown = found.documents is not None and self._first <= found.documents <= self._last
@@ -110,6 +110,12 @@ class _Chart:
         places = [(self._x(number), self._y(way.cost(number))) for number in numbers]
         # The drawing is 1,000 wide, and stretched to the page's width.
         return _Curve(way, " ".join(f"{10 * x:.1f},{y}" for x, y in places), places[-1][1])
+
+
+def _short(power: int) -> str:
+    """A power of ten, so short that it fits on a phone: 100k."""
+    thousands = max(0, min(power // 3, 3))
+    return f"{10 ** (power - 3 * thousands):,}{('', 'k', 'M', 'B')[thousands]}"
 
 
 def _whole_power(number: float) -> float:

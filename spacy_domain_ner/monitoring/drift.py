@@ -130,7 +130,8 @@ def measure_drift(
         days: Take the rows of the last so many days only, by the time that the server has logged. Rows that do not say
             theirs are taken. None takes all.
         text_key: The key of the text, as it was given to `extract`.
-        model_version: Leave out the rows of other models, as `open_live` does.
+        model_version: Leave out the rows of other models, as `open_live` does. None leaves out those that say to be of
+            another model.
         progress: Called with the share of the rows that was read, from 0 to 1.
 
     Returns:
@@ -146,7 +147,9 @@ def measure_drift(
     known = find_reference(model, reference)
     measures = Measures(known.vocabulary, known.labels)
     kept = Kept()
-    with open_live(live, text_key=text_key, model_version=model_version, progress=progress) as rows:
+    # A log has rows of the model before, too, for some days after it was replaced.
+    digest = known.model.get("digest", "")
+    with open_live(live, text_key=text_key, model_version=model_version, digest=digest, progress=progress) as rows:
         window = _count(rows, measures, kept, since)
     _check_model(rows.model or "", known)
     passages = int(window.sums[0])

@@ -131,6 +131,7 @@ class Live:
     _left_out: list[str] = field(default_factory=list, repr=False)
     _text_key: str = "text"
     _version: str | None = None
+    _digest: str = ""
     _reading: "_Reading | None" = field(default=None, repr=False)
 
     def __iter__(self) -> Iterator[LiveRow]:
@@ -147,7 +148,7 @@ class Live:
             self._reading.begin(self._files)
         for file in self._files:
             for row in self._read(file):
-                if self._version is not None and self._version not in _versions_of(row.model):
+                if self._is_of_another(row.model):
                     self.of_other_models[row.model] += 1
                     continue
                 if self.model is None:
@@ -165,6 +166,12 @@ class Live:
             raise _no_confidence(self.names[0])
         if not self.rows:
             raise self._nothing()
+
+    def _is_of_another(self, model: str) -> bool:
+        """Whether a row was read by another model than is wanted. What does not say its digest may be of any."""
+        if self._version is not None:
+            return self._version not in _versions_of(model)
+        return bool(self._digest) and model.endswith(")") and self._digest not in _versions_of(model)
 
     def _read(self, file: TextFile) -> Iterator[LiveRow]:
         """Read a file's rows, and note the lines that can't be read."""
@@ -202,7 +209,7 @@ class Live:
     def _nothing(self) -> UserError:
         hints = [f"{count} row(s) are of {name or 'an unnamed model'}" for name, count in self.of_other_models.items()]
         hint = "\n".join(hints + self.refusals[:5]) or "Give what `domain-ner extract` or the server's log writes."
-        wanted = "" if self._version is None else f" of the model {self._version}"
+        wanted = f" of the model {self._version or self._digest}" if self._version or self.of_other_models else ""
         return UserError(f"There is no live row{wanted} in {', '.join(self.names)}", hint)
 
 
@@ -212,6 +219,7 @@ def open_live(
     *,
     text_key: str = "text",
     model_version: str | None = None,
+    digest: str = "",
     progress: Callable[[float], None] | None = None,
 ) -> Iterator[Live]:
     """Find live rows. They can be read, also several times, as long as the block lasts.
@@ -222,6 +230,8 @@ def open_live(
         text_key: The key of the text, as it was given to `extract`.
         model_version: Leave out the rows of other models: a version, a digest, or both with the name, as rows have
             them. None takes all, and rows of two models are an error.
+        digest: Without a `model_version`, leave out the rows that say to be of another model than the one with this
+            digest.
 
     Yields:
         The rows.
@@ -253,7 +263,7 @@ def open_live(
             yield Live(
                 [named.get(place, place) for place in places],
                 _files=files, _left_out=left_out, _text_key=text_key, _version=model_version,
-                _reading=reading,
+                _digest=digest, _reading=reading,
             )  # fmt: skip
 
 

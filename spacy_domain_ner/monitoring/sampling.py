@@ -109,7 +109,8 @@ def sample_for_review(
             reviewers follow the model.
         seed: The seed of the choice.
         detect: Drops of F1, such as 0.05, of which to say how many passages show them.
-        model_version: Leave out the rows of other models, as for `open_live`.
+        model_version: Leave out the rows of other models, as for `open_live`. None leaves out those that say to be of
+            another model than `model`, if that is given.
         text_key: The key of the text in the rows.
         progress: Called with the share of the rows that was read, from 0 to 1. They are read twice, and three times
             where there are more different passages than are kept in memory.
@@ -124,7 +125,8 @@ def sample_for_review(
     budgets = _checked(size, types, per_source, blind, detect)
     generator = numpy.random.default_rng(seed)
     extractor = _extractor(model)
-    with open_live(live, text_key=text_key, model_version=model_version, progress=progress) as rows:
+    digest = extractor.identity["digest"] if extractor else ""
+    with open_live(live, text_key=text_key, model_version=model_version, digest=digest, progress=progress) as rows:
         if any(Path(name).exists() and Path(output).exists() and Path(output).samefile(name) for name in rows.names):
             raise UserError(f"The output {output} is one of the inputs", "Name another file for `output`.")
         stream = read_stream(with_expected(rows, extractor), budgets, seed)
@@ -371,7 +373,7 @@ def _notes(rows: Live, extractor: "Extractor | None", model_version: str | None)
     if rows.refused > len(rows.refusals):
         notes.append(f"{rows.refused} lines were left out in all.")
     for name, count in rows.of_other_models.items():
-        notes.append(f"{count} row(s) of {name or 'a model that is not named'} were left out (`model_version`).")
+        notes.append(f"{count} row(s) of {name or 'a model that is not named'} were left out.")
     if rows.unsure:
         notes.append(
             f"{rows.unsure} entities have no confidence: rules of the pipeline have set them; they count as sure."

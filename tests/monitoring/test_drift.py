@@ -142,8 +142,21 @@ def test_a_reference_or_rows_of_another_model_are_refused(model, domain, write, 
     of_other = [
         {**row, "model": {"name": "en_ops", "version": "0.1.0", "digest": "ffffffff"}} for row in domain(11).rows(40)
     ]
-    with pytest.raises(UserError, match=r"The live rows are of en_ops 0.1.0 \(ffffffff\), and the reference is of"):
+    with pytest.raises(UserError, match="There is no live row of the model") as raised:
         measure_drift([write(of_other)], model)
+    assert raised.value.hint == "40 row(s) are of en_ops 0.1.0 (ffffffff)"
+    with pytest.raises(UserError, match=r"The live rows are of en_ops 0.1.0 \(ffffffff\), and the reference is of"):
+        measure_drift([write(of_other)], model, model_version="ffffffff")
+
+
+def test_rows_of_the_model_before_are_left_out_and_told(model, domain, write):
+    before = [
+        {**row, "model": {"name": "en_ops", "version": "0.1.0", "digest": "ffffffff"}}
+        for row in domain(11).rows(40, names=NEW)
+    ]
+    drift = measure_drift([write([*before, *domain(21).rows(100)])], model)
+    assert (drift.passages, drift.state) == (100, "usual")
+    assert "40 rows of en_ops 0.1.0 (ffffffff) are left out." in drift.notes
 
 
 def test_the_command_exits_with_3_on_an_alarm_and_names_what_changed(model, domain, write, domain_ner, tmp_path):

@@ -177,5 +177,5 @@ def test_a_model_is_asked_what_it_expects_where_rows_do_not_say_it(make_passages
         assert one.expected["INFRA"] == pytest.approx(other.expected["INFRA"], abs=0.001)
         assert one.probability == pytest.approx(other.probability, abs=0.01)
     other = write_rows(tmp_path / "other.jsonl", [live_row(number, model=MODEL) for number in range(20)])
-    with pytest.raises(UserError, match=r"of the model en_ops 0\.2\.0"):
+    with pytest.raises(UserError, match=r"20 row\(s\) are of en_ops 0\.2\.0"):
         sample_for_review([other], tmp_path / "s.jsonl", model=tmp_path / "model")

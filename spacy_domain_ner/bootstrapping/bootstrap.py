@@ -11,7 +11,7 @@ from spacy_domain_ner.bootstrapping.llm_source import LargeLanguageModel
 from spacy_domain_ner.bootstrapping.names import read_names
 from spacy_domain_ner.bootstrapping.ordinary import OrdinaryTokens, tokens_in
 from spacy_domain_ner.bootstrapping.pool import read_pool, refuse_output_in
-from spacy_domain_ner.bootstrapping.reliability import Candidate, candidates_of, estimate
+from spacy_domain_ner.bootstrapping.reliability import Candidate, absent_of, candidates_of, estimate
 from spacy_domain_ner.bootstrapping.report import Bootstrapped
 from spacy_domain_ner.bootstrapping.silver import SURE, Labelled, label
 from spacy_domain_ner.bootstrapping.sources import (
@@ -137,7 +137,7 @@ def bootstrap(
             found.append(_find(asked, [*answers, *pool], step))
         if asked.failed:
             result.notes.append(
-                f"The LLM did not answer for {len(asked.failed)} passage(s), which counts as if it had found nothing: "
+                f"The LLM did not answer for {len(asked.failed)} passage(s), where only the other sources count: "
                 f"{asked.failed[0]}"
             )
     _label(result, nlp, used, answers, pool, found, sure)
@@ -159,13 +159,13 @@ def _label(
     sources: Sequence[Source],
     answers: Sequence[Passage],
     pool: Sequence[Passage],
-    found: Sequence[Sequence[list[Found]]],
+    found: Sequence[Sequence[list[Found] | None]],
     sure: float,
 ) -> None:
     """Label the pool by what the sources have found in the reviewed passages and in the pool, in this order."""
     docs = [nlp.make_doc(passage.text) for passage in (*answers, *pool)]
     many = len(answers)
-    named = [_named(doc, [of_source[n] for of_source in found]) for n, doc in enumerate(docs)]
+    named = [_named(doc, [of_source[n] or [] for of_source in found]) for n, doc in enumerate(docs)]
     ordinary = OrdinaryTokens(docs[many:], named[many:])
     inside = [
         tokens_in(doc, ((span.start, span.end) for span in (*passage.spans, *passage.unknown)))
@@ -176,7 +176,8 @@ def _label(
         candidates_of(passage, [_beside(doc, of_source[n], ordinary) for of_source in found])
         for n, (doc, passage) in enumerate(zip(docs, (*answers, *pool), strict=True))
     ]
-    records = estimate(sources, list(zip(answers, candidates, strict=False)), candidates[many:])
+    absent = [absent_of([of_source[n] for of_source in found]) for n in range(many)]
+    records = estimate(sources, list(zip(answers, candidates, strict=False)), candidates[many:], absent)
     result.reviewed = many
     result.records = {(sources[number].name, type_): one for (number, type_), one in sorted(records.items())}
     result.agreement = _agreement(sources, candidates[many:])
@@ -208,9 +209,9 @@ def _named(doc: "Doc", found: Iterable[list[Found]]) -> set[int]:
     )
 
 
-def _beside(doc: "Doc", found: list[Found], ordinary: OrdinaryTokens) -> list[Found]:
+def _beside(doc: "Doc", found: list[Found] | None, ordinary: OrdinaryTokens) -> list[Found] | None:
     """Tell spans that stand beside a word which may belong to the name: it may be longer than the source knows."""
-    if not ordinary.is_measured:
+    if not found or not ordinary.is_measured:
         return found
     outside = ordinary.outside(doc)
     changed = []
@@ -231,7 +232,11 @@ def _agreement(
     everything = [one for of_passage in candidates for one in of_passage]
     for first in range(len(sources)):
         for second in range(first + 1, len(sources)):
-            either = [one for one in everything if first in one.kinds or second in one.kinds]
+            either = [
+                one
+                for one in everything
+                if (first in one.kinds or second in one.kinds) and not {first, second} & {*one.absent}
+            ]
             both = sum(first in one.kinds and second in one.kinds for one in either)
             counts[sources[first].name, sources[second].name] = (both, len(either))
     return counts
@@ -266,7 +271,7 @@ def _tables(path: str | Path) -> list[str | Path]:
     return list(files)
 
 
-def _find(source: Source, passages: Sequence[Passage], step: Callable[[], None]) -> list[list[Found]]:
+def _find(source: Source, passages: Sequence[Passage], step: Callable[[], None]) -> list[list[Found] | None]:
     found = list(source.find(passages))
     step()
     return found

@@ -14,7 +14,7 @@ class LargeLanguageModel:
     """What an LLM finds by the guide and by examples from the reviewed passages. It is a source like the others.
 
     Attributes:
-        failed: Why a passage was not answered, for each of those: nothing was found in them.
+        failed: Why a passage was not answered, for each of those.
     """
 
     def __init__(self, client: Client, schema: EntitySchema, examples: Sequence[Passage]) -> None:
@@ -30,9 +30,11 @@ class LargeLanguageModel:
         self.failed: list[str] = []
         self._finder = EntityFinder(client, EntityPrompts(schema, examples), "bootstrap")
 
-    def find(self, passages: Sequence[Passage]) -> Iterator[list[Found]]:
-        """Ask for the entities of each passage."""
+    def find(self, passages: Sequence[Passage]) -> Iterator[list[Found] | None]:
+        """Ask for the entities of each passage; None where there is no answer."""
         for found in self._finder(passage.text for passage in passages):
             if found.error:
                 self.failed.append(found.error)
-            yield [Found(span) for span in found.spans]
+                yield None
+            else:
+                yield [Found(span) for span in found.spans]

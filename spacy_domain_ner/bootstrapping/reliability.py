@@ -15,8 +15,9 @@ anything is counted, each kind of a source has `PRIOR` spans, of which as many a
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 
 from spacy_domain_ner.bootstrapping.sources import AMBIGUOUS, LONGER, ORDINARY, UNSURE, Found, Source
 from spacy_domain_ner.corpus.passage import Passage, Span
@@ -45,6 +46,7 @@ class Candidate:
         name: Its text in small letters.
         kinds: How each source that has found it did, by the source's number.
         others: The sources that have found another span there.
+        absent: The sources that have not answered for the passage.
         probability: How probable it is that it is an entity.
         answer: Whether it is one, where the passage is reviewed.
     """
@@ -53,6 +55,7 @@ class Candidate:
     name: str
     kinds: dict[int, str]
     others: set[int] = field(default_factory=set)
+    absent: Collection[int] = ()
     probability: float = 0.0
     answer: bool | None = None
 
@@ -80,23 +83,35 @@ class Record:
     kinds: dict[str, tuple[int, float]] = field(default_factory=dict)
 
 
-def candidates_of(passage: Passage, found: Sequence[Sequence[Found]]) -> list[Candidate]:
+def candidates_of(passage: Passage, found: Sequence[Sequence[Found] | None]) -> list[Candidate]:
     """Put together what the sources have found in a passage.
 
     Args:
         passage: The passage.
-        found: What each source has found in it.
+        found: What each source has found in it; None where it has not answered.
     """
     kinds: dict[Span, dict[int, str]] = defaultdict(dict)
     for source, spans in enumerate(found):
-        for span, kind in spans:
+        for span, kind in spans or ():
             kinds[span][source] = kind
-    candidates = [Candidate(span, passage.name(span).lower(), of_span) for span, of_span in sorted(kinds.items())]
+    absent = absent_of(found)
+    candidates = [
+        Candidate(span, passage.name(span).lower(), of_span, absent=absent) for span, of_span in sorted(kinds.items())
+    ]
     for one in candidates:
         for other in candidates:
             if other is not one and overlap(one.span, other.span):
                 one.others |= other.kinds.keys() - one.kinds.keys()
     return candidates
+
+
+def absent_of(found: Sequence[Sequence[Found] | None]) -> frozenset[int]:
+    """The sources that have not answered for a passage, by their number.
+
+    Args:
+        found: What each source has found in it; None where it has not answered.
+    """
+    return frozenset(source for source, spans in enumerate(found) if spans is None)
 
 
 def overlap(one: Span, other: Span) -> bool:
@@ -108,6 +123,7 @@ def estimate(
     sources: Sequence[Source],
     reviewed: Sequence[tuple[Passage, Sequence[Candidate]]],
     unreviewed: Iterable[Sequence[Candidate]],
+    absent: Iterable[Collection[int]] | None = None,
 ) -> dict[tuple[int, str], Record]:
     """Estimate how probable each candidate is, which gets its `probability`, and how good the sources are.
 
@@ -115,6 +131,7 @@ def estimate(
         sources: The sources.
         reviewed: The reviewed passages with their candidates.
         unreviewed: The candidates of the other passages.
+        absent: The sources that have not answered for each reviewed passage; None: all have answered for all.
 
     Returns:
         The record of each source and type.
@@ -124,7 +141,7 @@ def estimate(
         for label in source.types:
             by_type[label].sources.append(source_number)
     names: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
-    for passage, candidates in reviewed:
+    for (passage, candidates), of_passage in zip(reviewed, repeat(()) if absent is None else absent):  # noqa: B905
         judged = set(passage.judged([one.span for one in candidates]))
         for one in candidates:
             if one.span in judged and one.span not in passage.unknown:
@@ -136,7 +153,7 @@ def estimate(
         for span in passage.spans:
             if span not in known:
                 nobody = Candidate(
-                    span, "", {}, {n for one in candidates if overlap(one.span, span) for n in one.kinds}
+                    span, "", {}, {n for one in candidates if overlap(one.span, span) for n in one.kinds}, of_passage
                 )
                 nobody.answer, nobody.probability = True, 1.0
                 by_type[span.label].answered.append(nobody)
@@ -240,10 +257,14 @@ class _Type:
             for z in (True, False):
                 share = weight * (one.probability if z else 1 - one.probability)
                 total[z] += share
-                for number in self.sources:
+                for number in self._present(one):
                     counts[number, z][self._outcome(one, number)] += share  # type: ignore[assignment]
         self._share = total[True] / (total[True] + total[False])
         self._outcomes = counts
+
+    def _present(self, one: Candidate) -> list[int]:
+        """The sources that have answered: the silence of the others says nothing."""
+        return [number for number in self.sources if number not in one.absent]
 
     @staticmethod
     def _outcome(one: Candidate, source: int) -> str:
@@ -251,7 +272,7 @@ class _Type:
 
     def _probability(self, one: Candidate) -> float:
         odds = self._share / (1 - self._share)
-        for number in self.sources:
+        for number in self._present(one):
             outcome = self._outcome(one, number)
             true, false = self._outcomes[number, True], self._outcomes[number, False]
             odds *= (true[outcome] / true.total()) / (false[outcome] / false.total())
@@ -264,7 +285,9 @@ class _Type:
             found=len(mine),
             right=sum(bool(one.answer) for one in answers),
             wrong=sum(not one.answer for one in answers),
-            missed=sum(bool(one.answer) and source not in one.kinds for one in self.answered),
+            missed=sum(
+                bool(one.answer) and source not in one.kinds and source not in one.absent for one in self.answered
+            ),
         )
         by_kind: dict[str, list[float]] = defaultdict(list)
         for one in mine:

@@ -62,8 +62,8 @@ class Source(Protocol):
     @property
     def types(self) -> frozenset[str]: ...
 
-    def find(self, passages: Sequence[Passage]) -> Iterable[list[Found]]:
-        """Find the spans of each passage, in their order."""
+    def find(self, passages: Sequence[Passage]) -> Iterable[list[Found] | None]:
+        """Find the spans of each passage, in their order; None where there is no answer, so silence says nothing."""
         ...
 
 

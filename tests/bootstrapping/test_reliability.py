@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from spacy_domain_ner.bootstrapping.reliability import candidates_of, estimate
+from spacy_domain_ner.bootstrapping.reliability import absent_of, candidates_of, estimate
 from spacy_domain_ner.bootstrapping.sources import ORDINARY, Found
 from spacy_domain_ner.corpus import Passage, Span
 
@@ -50,6 +50,18 @@ def test_recall_is_that_of_the_reviewed_passages():
     reviewed = [(passage(gold=(0, 20, 40, 60)), [spans(0)])] * 5
     records, _ = settled([Planted("one")], reviewed, [])
     assert records[0, "PORT"].recall == pytest.approx(0.25)
+
+
+def test_a_source_that_has_not_answered_for_a_passage_is_not_counted_there():
+    sources = [Planted("one"), Planted("other")]
+    gold = passage(gold=(0, 20))
+    reviewed = [(gold, [spans(0, 20), spans(0, 20)])] * 5 + [(gold, [spans(0, 20), None])] * 45
+    answers = [(one, candidates_of(one, found)) for one, found in reviewed]
+    unreviewed = [candidates_of(passage(), found) for found in ([spans(50), spans(50)], [spans(50), None])]
+    records = estimate(sources, answers, unreviewed, [absent_of(found) for _, found in reviewed])
+    assert (records[1, "PORT"].right, records[1, "PORT"].missed) == (10, 0)
+    assert records[1, "PORT"].recall == 1.0
+    assert all(one.probability > 0.9 for of_passage in unreviewed for one in of_passage)
 
 
 def test_sources_that_agree_are_surer_than_one_of_them():

@@ -26,10 +26,16 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# Processes that tests start have no PyTorch, as the CPU model needs none and importing it takes most of their time.
-WITHOUT_PYTORCH = str(REPOSITORY / "tests/helpers/without_pytorch")
 WITH_PYTORCH = os.environ.get("PYTHONPATH", "")
-os.environ["PYTHONPATH"] = os.pathsep.join(path for path in (WITHOUT_PYTORCH, WITH_PYTORCH) if path)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide PyTorch from processes that tests start: the CPU model needs none, and to import it takes very long."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        # The processes that this one starts run the tests.
+        return
+    hidden = str(REPOSITORY / "tests/helpers/without_pytorch")
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in (hidden, WITH_PYTORCH) if path)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

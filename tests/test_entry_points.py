@@ -20,6 +20,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.usefixtures("pytorch")
 @pytest.mark.parametrize(("registry", "name"), NAMES)
 def test_a_registered_function_is_found_by_its_entry_point(tmp_path, registry, name):
     if registry == "span_getters":

@@ -179,6 +179,7 @@ def test_a_hub_name_that_can_not_be_reached_is_refused_with_what_to_do(tiny, con
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("pytorch")
 def test_the_command_refuses_a_model_that_is_not_here_without_a_network(tiny, configs, run):
     # With a connection that is refused it says the same, once the hub's client has tried six times.
     done = run("domain-ner", "configure", "acme/no-such-model", configs, "--output", "config.cfg")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,11 @@ def replace(folder: Path, version: str) -> None:
 
 def readers(server) -> set[int]:
     """The processes that read, which threads of the server's process may have started."""
-    listed = [path.read_text(encoding="ascii") for path in Path(f"/proc/{server.process.pid}/task").glob("*/children")]
+    listed = []
+    for path in Path(f"/proc/{server.process.pid}/task").glob("*/children"):
+        # A thread may end meanwhile.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            listed.append(path.read_text(encoding="ascii"))
     return {int(pid) for pid in " ".join(listed).split()}
 
 

@@ -59,7 +59,7 @@ def read_relations(value: Any, spans: Sequence[Span]) -> list[Relation] | None:
     for name, head, tail in parse_relations(value):
         ends = [one.among(spans) or Span(one.start, one.end, one.label) for one in (head, tail)]
         if not all(one.label for one in ends):
-            raise RefusedError(f"a relation {name!r} whose ends have no `label`, and are no spans")
+            raise RefusedError(f"a relation {name!r} whose ends have no `label`, and are not spans")
         found[Relation(ends[0], name, ends[1])] = None
     return list(found)
 

@@ -396,7 +396,7 @@ def _notes(decision: Decision, on_dev: Side, on_eval: Side | None, is_blind: boo
         if decided.is_confirmed is False and decided.source == "llm":
             notes.append(f"{label}: the evaluation set does not confirm the choice, nor the contrary; label more")
         elif decided.is_confirmed is False:
-            notes.append(f"{label}: the evaluation set shows the contrary, so the model goes on to find it")
+            notes.append(f"{label}: the evaluation set shows the contrary, so the model still finds it")
     if is_blind and decision.from_llm:
         notes.append("The model can't say how many entities it expects, so every passage is sent.")
     return notes

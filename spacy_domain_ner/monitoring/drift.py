@@ -164,7 +164,7 @@ def measure_drift(
         asked = _ask(model, kept, measures, window.sums, notes)
     elif 0 < asked < passages:
         notes.append(f"{passages - asked} rows do not say what the model expects: its misses are those of the rest.")
-    without = [*_cut(window.sums, known, notes), *known.lacking]
+    without = [*_incomparable(rows, window.sums, known, notes), *known.lacking]
     enough = passages >= FEWEST_PASSAGES
     if not enough:
         notes.append(f"{passages} passages are too few to say anything: a window needs {FEWEST_PASSAGES} at least.")
@@ -281,21 +281,33 @@ def _ask(model: str | Path, kept: Kept, measures: Measures, sums: Sums, notes: l
     return len(asked)
 
 
-def _cut(sums: Sums, known: Reference, notes: list[str]) -> Sequence[str]:
-    """The statistics that can't be compared, since only sure entities were written."""
+def _incomparable(rows: Live, sums: Sums, known: Reference, notes: list[str]) -> Sequence[str]:
+    """The statistics of entities, where an LLM has found some of them or only sure ones were written."""
+    counted = [*ENTITY_STATISTICS, *(f"entities_{label}" for label in known.labels)]
+    if rows.helped:
+        notes.append(
+            f"An LLM has helped with {rows.helped} of {rows.rows} rows, and the reference is of the model alone: what "
+            "is counted of entities is not compared."
+        )
+        return counted
+    return counted if _is_cut(sums, known, notes) else ()
+
+
+def _is_cut(sums: Sums, known: Reference, notes: list[str]) -> bool:
+    """Whether only sure entities were written."""
     bins, of_reference = sums[BINS], known.rows[:, BINS].sum(axis=0)
     if not bins.any() or not of_reference.any():
-        return ()
+        return False
     lowest = int(numpy.flatnonzero(bins)[0])
     missing = of_reference[:lowest].sum() / of_reference.sum() * bins.sum()
     if missing < CUT:
-        return ()
+        return False
     notes.append(
         f"No entity has a confidence below {lowest / 10:g}, where the evaluation lets expect {missing:.0f}: it looks "
         "as if only sure entities were written. What is counted of entities is not compared; `extract` without "
         "--min-confidence and --precision, or the server's log, has all of them."
     )
-    return [*ENTITY_STATISTICS, *(f"entities_{label}" for label in known.labels)]
+    return True
 
 
 def _twice(found: Iterable[Compared], output: Path | None, model: str) -> list[str]:

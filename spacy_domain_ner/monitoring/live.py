@@ -65,6 +65,7 @@ class LiveRow:
         probability: The probability with which the row came into the file: the server's log may be a sample.
         meta: What the source says of the passage.
         id: The passage's own id; None where it has none.
+        is_helped: Whether an LLM has found some of the types in the model's place.
         place: Where the row is, as `file:line`.
     """
 
@@ -76,6 +77,7 @@ class LiveRow:
     probability: float = 1.0
     meta: Mapping[str, Any] = field(default_factory=dict)
     id: Any = None
+    is_helped: bool = False
     place: str = ""
 
     @property
@@ -114,6 +116,7 @@ class Live:
         rows: How many rows were read the last time.
         unsure: How many of the entities have no confidence, since a rule of the pipeline has set them.
         without_expected: How many of the rows do not say how many entities the model expects.
+        helped: How many of the rows an LLM has helped with.
         of_other_models: How many rows of other models were left out, by model.
         refused: How many lines were left out.
         refusals: The first of them, each with its place and the reason; and the files of folders that are not read.
@@ -124,6 +127,7 @@ class Live:
     rows: int = 0
     unsure: int = 0
     without_expected: int = 0
+    helped: int = 0
     of_other_models: Counter[str] = field(default_factory=Counter)
     refused: int = 0
     refusals: list[str] = field(default_factory=list)
@@ -141,7 +145,7 @@ class Live:
             UserError: A file is something else, the rows are of several models, or the model gives no confidence.
         """
         self.model, self.rows, self.unsure, self.without_expected, self.refused = None, 0, 0, 0, 0
-        self.of_other_models, self.refusals = Counter(), list(self._left_out)
+        self.helped, self.of_other_models, self.refusals = 0, Counter(), list(self._left_out)
         first = ""
         entities = 0
         if self._reading:
@@ -159,6 +163,7 @@ class Live:
                 entities += len(row.found)
                 self.unsure += sum(one.confidence is None for one in row.found)
                 self.without_expected += row.expected is None
+                self.helped += row.is_helped
                 if self.unsure == entities and entities >= _FEW:
                     raise _no_confidence(row.place)
                 yield row
@@ -332,8 +337,14 @@ def _row(line: Line, text_key: str) -> LiveRow:
         probability=_probability(record.get("inclusion_probability")),
         meta=meta if isinstance(meta, dict) else {},
         id=record.get("id"),
+        is_helped=any(isinstance(entity, dict) and entity.get("source") == "llm" for entity in entities)
+        or _was_sent(_json(record, "llm")),
         place=line.place,
     )
+
+
+def _was_sent(llm: Any) -> bool:
+    return isinstance(llm, dict) and llm.get("sent") is True
 
 
 def _is_whole(line: Line) -> bool:

@@ -96,6 +96,19 @@ def test_what_only_sure_entities_were_written_of_is_not_compared(model, domain, 
     assert not {"entities", "entities_INFRA", "said_precision"} & {one.statistic.name for one in drift.statistics}
 
 
+def test_where_an_llm_has_helped_entities_are_not_compared_with_those_of_the_model_alone(model, domain, write):
+    rows = domain(11).rows(300)
+    for row in rows[:200]:
+        row["entities"] = [{**one, "confidence": 0.95, "source": "llm"} for one in row["entities"]]
+        row["llm"] = {"sent": True}
+    drift = measure_drift([write(rows)], model)
+    assert drift.notes[0].startswith("An LLM has helped with 200 of 300 rows")
+    assert drift.state == "usual"
+    names = {one.statistic.name for one in drift.statistics}
+    assert names
+    assert not {"entities", "entities_INFRA", "said_precision", "confidence_shape"} & names
+
+
 def test_a_half_written_line_and_rows_without_what_is_expected_are_told(model, domain, write):
     rows = domain(11).rows(100)
     for row in rows[:40]:

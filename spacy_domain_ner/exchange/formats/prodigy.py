@@ -114,7 +114,7 @@ def _add_relations(version: Version, relations: Any) -> None:
         except RefusedError as error:
             version.refused_relations.append(("", error.reason))
             continue
-        # Prodigy's manual relations may lead to single tokens, which have no label and are no spans.
+        # Prodigy's manual relations may lead to single tokens, which have no label and are not spans.
         version.add_relation(name, *(_id_of(end, ids) for end in ends))
 
 

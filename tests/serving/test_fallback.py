@@ -41,7 +41,7 @@ def llm():
 
 
 @pytest.fixture(scope="module")
-def server(llm, model, start_server, tmp_path_factory):
+def decision(llm, model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     (folder / "entity_types.yml").write_text(SCHEMA)
     (folder / "llm.yml").write_text(f"base_url: {llm.url}\nmodel: scripted\nretries: 0\n")
@@ -57,7 +57,12 @@ def server(llm, model, start_server, tmp_path_factory):
     )  # fmt: skip
     (folder / "llm").mkdir()
     write_decision(folder / "llm/decision.json", decision)
-    return start_server(model, "--llm", folder / "llm/decision.json", "--timeout", 2)
+    return folder / "llm/decision.json"
+
+
+@pytest.fixture(scope="module")
+def server(start_server, model, decision):
+    return start_server(model, "--llm", decision, "--timeout", 2)
 
 
 def found(answer):
@@ -122,7 +127,8 @@ def test_the_command_says_where_text_goes(domain_ner, monkeypatch):
     assert "\nText goes to http://127.0.0.1:9/v1 (model scripted)\n" in domain_ner("serve", "model").err
 
 
-def test_the_server_ends_while_an_llm_has_not_answered(server):
+def test_the_server_ends_while_an_llm_has_not_answered(start_server, model, decision):
+    server = start_server(model, "--llm", decision, "--timeout", 2)
     server.extract({"text": f"{TEXT}\n\nnothing is slow here"})
     code, errors = server.end()
     assert code == 0

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import srsly
 from spacy.language import Language
 
 from spacy_domain_ner.confidence import find_recognizer, read_calibration
@@ -13,6 +12,7 @@ from spacy_domain_ner.confidence.prediction import EXPECTED
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.extractor import Entity, Extractor, Thresholds
 from spacy_domain_ner.models import load_model, model_identity
+from spacy_domain_ner.reading.objects import read_object
 from spacy_domain_ner.schema import assign_colors, read_schema
 from spacy_domain_ner.serving.settings import Settings
 
@@ -145,18 +145,14 @@ class ServedModel:
 
 
 def _scores(metrics: Path) -> dict[str, Any]:
-    hint = "Make it first: weasel run evaluate"
-    if not metrics.is_file():
-        raise UserError(f"There is no file {metrics}", hint)
+    otherwise, hint = "does not hold the scores of `evaluate`", "Make it first: weasel run evaluate"
+    read = read_object(metrics, otherwise, hint)
     try:
-        read = srsly.read_json(metrics)
         keys = ("precision", "recall", "f1", "support")
         return {
             "passages": read["passages"],
             "micro": {key: read["micro"][key] for key in keys},
             "types": {label: {key: scores[key] for key in keys} for label, scores in read["types"].items()},
         }
-    except OSError as error:
-        raise UserError(f"Can't read {metrics}: {error.strerror}", hint) from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{metrics} does not hold the scores of `evaluate`", hint) from None
+    except (KeyError, TypeError, AttributeError):
+        raise UserError(f"{metrics} {otherwise}", hint) from None

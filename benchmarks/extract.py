@@ -16,14 +16,15 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import spacy
 
 from spacy_domain_ner import Extractor, extract_files
 from spacy_domain_ner.extraction.batches import in_batches
-from spacy_domain_ner.extraction.lines import Extracted, extract_batch
-from spacy_domain_ner.extraction.workers import extract_in_workers
+from spacy_domain_ner.extraction.lines import Extracted, batch_extractor, extract_batch
+from spacy_domain_ner.processes import in_processes
 from spacy_domain_ner.reading.texts import Line, find_texts, read_lines
 
 STARTER = Path(__file__).parents[1] / "assets" / "software" / "starter.jsonl"
@@ -124,7 +125,7 @@ def one_worker(model: str, source: Path) -> Iterator[Extracted]:
 def two_workers(model: str, source: Path) -> Iterator[Extracted]:
     """The same from two processes."""
     size = spacy.load(model).batch_size
-    return (result for _, result in extract_in_workers(model, batches(source, size), 2))
+    return (result for _, result in in_processes(partial(batch_extractor, model), batches(source, size), 2))
 
 
 def batches(source: Path, size: int) -> Iterator[list[Line]]:

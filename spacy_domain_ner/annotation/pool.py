@@ -1,10 +1,10 @@
 """Reading a pool of passages once, in constant memory: which ones may be chosen, and which of them are the best."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import tee
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy
 
@@ -13,12 +13,9 @@ from spacy_domain_ner.annotation.choosing import WordCounts, score_of, word_of
 from spacy_domain_ner.annotation.junk import LANGUAGES, why_junk
 from spacy_domain_ner.annotation.labelled import Labelled
 from spacy_domain_ner.annotation.selected import Selection
-from spacy_domain_ner.confidence.doubts import read_doubts
+from spacy_domain_ner.confidence.doubts import Doubts
 from spacy_domain_ner.corpus.jsonl import Refusal
 from spacy_domain_ner.corpus.passage import Passage
-
-if TYPE_CHECKING:
-    from spacy.language import Language
 
 # The pool's best passages that are kept for the choice: so many times those that are wanted, and at least so many.
 CANDIDATES, FEWEST_CANDIDATES = 20, 2_000
@@ -28,6 +25,8 @@ PER_LEAD = 20
 LISTED = 256
 # What `extract` adds to a record.
 _OF_EXTRACT = ("entities", "expected", "model")
+
+DoubtsOf = Callable[[Iterable[str]], Iterable[Doubts]]
 
 
 class PoolReader:
@@ -83,22 +82,21 @@ class PoolReader:
             else:
                 yield _as_passage(line)
 
-    def read(self, passages: Iterator[Passage], nlp: "Language | None") -> None:
+    def read(self, passages: Iterator[Passage], doubts_of: DoubtsOf | None) -> None:
         """Read passages, and keep the best ones.
 
         Args:
             passages: The passages that may be chosen.
-            nlp: The model; None keeps random ones only.
+            doubts_of: Finds what a model is unsure of in each text; None keeps random ones only.
         """
-        if nlp is None:
+        if doubts_of is None:
             for passage in passages:
                 lower = _hashes(passage.text)
                 self.counts.add(lower)
                 self._draw(Candidate(passage, key_of(passage.text, self._seed), len(lower), (), lower))
             return
         passages, read = tee(passages)
-        found = read_doubts(nlp, (passage.text for passage in read), self._found.weights)
-        for passage, doubts in zip(passages, found, strict=True):
+        for passage, doubts in zip(passages, doubts_of(passage.text for passage in read), strict=True):
             self.counts.add(doubts.lower)
             candidate = Candidate(passage, key_of(passage.text), doubts.words, doubts.doubts, doubts.lower)
             score = score_of(doubts.gain, doubts.words)

@@ -7,8 +7,10 @@ labelled blind, and are what the next model is measured by.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +18,11 @@ from spacy_domain_ner.annotation.accepting import Accepting
 from spacy_domain_ner.annotation.candidates import Candidate
 from spacy_domain_ner.annotation.choosing import by_doubts, by_vocabulary, reason_of
 from spacy_domain_ner.annotation.labelled import Labelled, read_labelled
-from spacy_domain_ner.annotation.pool import PoolReader
+from spacy_domain_ner.annotation.pool import DoubtsOf, PoolReader
 from spacy_domain_ner.annotation.selected import SELECTED, Selected, Selection
 from spacy_domain_ner.annotation.stopping import expected_gains, remember
 from spacy_domain_ner.annotation.type_weights import read_metrics, type_weights
+from spacy_domain_ner.confidence.doubts import read_doubts, read_doubts_in_processes
 from spacy_domain_ner.confidence.prediction import expected_entities
 from spacy_domain_ner.corpus.jsonl import Refusal, to_record
 from spacy_domain_ner.corpus.passage import BLIND, TRAINING_ONLY
@@ -55,6 +58,7 @@ def select_passages(
     max_words: int = MAX_WORDS,
     language: str | None = None,
     seed: int = 0,
+    workers: int = 1,
     file_format: str | None = None,
     encoding: str = "utf-8",
     text_key: str = "text",
@@ -85,6 +89,7 @@ def select_passages(
         max_words: The most words of a passage.
         language: The language of the passages; None takes the model's. Texts in another one are left out.
         seed: The seed of what is random.
+        workers: The number of processes that read the pool with the model; the choice is the same with any number.
         file_format: "jsonl", "json", "text", "csv" (any table of text), "html" or "parquet"; None looks at the files.
         encoding: The encoding of the files that have no byte order mark.
         text_key: The key of the text in JSON records, and its column in tables.
@@ -98,7 +103,7 @@ def select_passages(
             fit.
     """
     pool = [*pool]
-    _check(size, random_share, per_source, max_words, gate)
+    _check(size, random_share, per_source, max_words, gate, workers)
     known = read_labelled(labelled, held_out)
     nlp = load_model(model) if isinstance(model, str | Path) else model
     found = Selection()
@@ -124,7 +129,12 @@ def select_passages(
         total = sum(file.size for file in texts.files)
         reader.refuse(Refusal(name, 0, why) for name, why in texts.left_out)
         passages = reader.good(stream_to_label(texts, text_key))
-        reader.read(passages, nlp)
+        try:
+            reader.read(passages, _doubts_of(model, nlp, found.weights, workers))
+        except BrokenProcessPool:
+            raise UserError(
+                "A worker process was killed, perhaps for lack of memory", "Run it again with fewer `workers`."
+            ) from None
     _choose(found, reader, known, nlp, size, share, per_source)
     if not found.chosen:
         raise _nothing(found, pool)
@@ -133,6 +143,19 @@ def select_passages(
     if output is not None:
         _write(Path(output), found.chosen)
     return found
+
+
+def _doubts_of(
+    model: "str | Path | Language | None", nlp: "Language | None", weights: Mapping[str, float], workers: int
+) -> DoubtsOf | None:
+    """Say how texts are read: by the model in this process, in several, or not at all."""
+    if nlp is None:
+        return None
+    if workers == 1:
+        return partial(read_doubts, nlp, weights=weights)
+    if not isinstance(model, str | Path):
+        raise UserError("Several workers can't share one pipeline", "Give the model's folder or package name instead.")
+    return partial(read_doubts_in_processes, model, weights=weights, batch_size=nlp.batch_size, workers=workers)
 
 
 def _choose(
@@ -164,7 +187,8 @@ def _choose(
         found.chosen.append(Selected(passage, why, round(score, 4), one.words))
         if len(found.chosen) + len(random) >= size:
             break
-    for one in random:
+    kept = _most_at_random(len(found.chosen), len(random), share)
+    for one in random[:kept]:
         # What the pool says of the spans would not be blind.
         passage = replace(one.passage, spans=[], unknown=[], extra={**one.passage.extra, BLIND: True})
         found.chosen.append(Selected(passage, "", 0.0, one.words))
@@ -172,6 +196,15 @@ def _choose(
     if copies:
         found.left_out["the same text again"] += copies
     _note_size(found, size, per_source)
+    if kept < len(random):
+        found.notes.append(f"Those at random are a share of {share:.0%} of what is chosen: they are fewer, too.")
+
+
+def _most_at_random(targeted: int, drawn: int, share: float) -> int:
+    """How many of those that were drawn at random are kept, for them to be no more than a share of what is chosen."""
+    if not targeted:
+        return drawn
+    return max(count for count in range(drawn + 1) if count <= round((targeted + count) * share))
 
 
 def _by_length(candidates: Sequence[Candidate], wanted: int) -> list[Candidate]:
@@ -232,8 +265,9 @@ def _write(path: Path, chosen: Iterable[Selected]) -> None:
             stream.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
-def _check(size: int, random_share: float | None, per_source: int, max_words: int, gate: float) -> None:
-    for name, value in (("size", size), ("per_source", per_source), ("max_words", max_words)):
+def _check(size: int, random_share: float | None, per_source: int, max_words: int, gate: float, workers: int) -> None:
+    counts = {"size": size, "per_source": per_source, "max_words": max_words, "workers": workers}
+    for name, value in counts.items():
         if value < 1:
             raise UserError(f"`{name}` is {value}", "It must be 1 or more.")
     for name, share in (("random_share", random_share), ("gate", gate)):

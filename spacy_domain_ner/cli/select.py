@@ -60,6 +60,7 @@ def select_cli(
         None, help="Language of the passages, such as en; others are left out", show_default="the model's"
     ),
     seed: int = typer.Option(0, help="Seed of what is random"),
+    workers: int = typer.Option(1, "--workers", "-w", help="Number of processes that read the pool"),
     file_format: str = typer.Option(None, "--format", help=FILE_FORMAT),
     encoding: str = typer.Option("utf-8", help=ENCODING),
     text_key: str = typer.Option("text", help=TEXT_KEY),
@@ -76,7 +77,8 @@ def select_cli(
             held_out=held_out or [path for path in HELD_OUT if path.is_file()],
             metrics=metrics or (METRICS if METRICS.is_file() else None),
             gate=gate, random_share=random_share, per_source=per_source, max_words=max_words, language=language,
-            seed=seed, file_format=file_format, encoding=encoding, text_key=text_key, progress=progress,
+            seed=seed, workers=workers, file_format=file_format, encoding=encoding, text_key=text_key,
+            progress=progress,
         )  # fmt: skip
     for refusal in found.refusals[:SHOWN]:
         msg.warn(f"Not read: {refusal}")

@@ -1,8 +1,10 @@
 """What a model is unsure of in a passage, word by word: where there is something to be learned."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -11,7 +13,8 @@ from spacy.attrs import IS_SPACE, LOWER
 from spacy.language import Language
 
 from spacy_domain_ner.confidence.prediction import UNCERTAINTY, before_recognizer, present, recognizer_with
-from spacy_domain_ner.models import memory_zone
+from spacy_domain_ner.models import load_model, memory_zone
+from spacy_domain_ner.processes import in_processes
 
 # A word counts as doubtful from this entropy, in nats: 0.05 is a chance of one in a hundred to be wrong.
 DOUBTFUL = 0.05
@@ -36,6 +39,10 @@ class Doubt:
     entropy: float
     gain: float
     token: int
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Processes send many of them; what a dataclass with slots does of its own takes ten times as long.
+        return Doubt, (self.start, self.end, self.label, self.entropy, self.gain, self.token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,35 @@ def read_doubts(
         UserError: The model has no recognizer that can tell, as spaCy's `ner` can't.
     """
     return _read(nlp, recognizer_with(nlp, UNCERTAINTY), iter(texts), weights or {}, batch_size or nlp.batch_size)
+
+
+def read_doubts_in_processes(
+    model: str | Path, texts: Iterable[str], weights: Mapping[str, float] | None, batch_size: int, workers: int
+) -> Iterator[Doubts]:
+    """Read texts in several processes, each with the model, and find the same as `read_doubts`.
+
+    Args:
+        model: A trained model's folder or package.
+        texts: As for `read_doubts`.
+        weights: As for `read_doubts`.
+        batch_size: How many texts are read at once.
+        workers: The number of processes.
+
+    Yields:
+        The doubts of each text.
+
+    Raises:
+        BrokenProcessPool: A process was killed.
+    """
+    texts = iter(texts)
+    batches = iter(lambda: list(islice(texts, batch_size)), [])
+    for _, found in in_processes(partial(_batch_reader, model, weights), batches, workers):
+        yield from found
+
+
+def _batch_reader(model: str | Path, weights: Mapping[str, float] | None) -> Callable[[list[str]], list[Doubts]]:
+    nlp = load_model(model)
+    return lambda texts: list(read_doubts(nlp, texts, weights, len(texts)))
 
 
 def _read(

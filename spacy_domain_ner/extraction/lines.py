@@ -1,8 +1,10 @@
 """Finding entities in lines of files: what goes in, and the JSON lines that come out."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from spacy_domain_ner.extraction.extractor import Entity, Extractor
@@ -68,6 +70,23 @@ def extract_batch(
     result.passages = len(rows)
     result.rows = b"".join(rows)
     return result
+
+
+def batch_extractor(
+    model: str | Path, text_key: str = "text", expected: bool = False, **settings: Any
+) -> Callable[[Iterable[Line]], Extracted]:
+    """Load a model to find the entities in batches of lines.
+
+    Args:
+        model: A trained model's folder or package.
+        text_key: The key of the text in JSON records.
+        expected: As for `extract_batch`.
+        settings: What else `Extractor` takes.
+
+    Returns:
+        `extract_batch` for this model.
+    """
+    return partial(extract_batch, Extractor(model, **settings), text_key=text_key, expected=expected)
 
 
 def _found(

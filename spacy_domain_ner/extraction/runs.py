@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,10 +15,10 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.batches import in_batches
 from spacy_domain_ner.extraction.extractor import Confidences, Extractor, check_text_key
 from spacy_domain_ner.extraction.hybrid import HybridExtractor
-from spacy_domain_ner.extraction.lines import Extracted, extract_batch
+from spacy_domain_ner.extraction.lines import Extracted, batch_extractor, extract_batch
 from spacy_domain_ner.extraction.output import ResumableOutput, StreamOutput, identify_run
-from spacy_domain_ner.extraction.workers import extract_in_workers
 from spacy_domain_ner.files import at_work
+from spacy_domain_ner.processes import in_processes
 from spacy_domain_ner.reading.source import MAX_SIZE, PACKED_SUFFIXES
 from spacy_domain_ner.reading.texts import Line, TextFile, find_texts, read_lines
 
@@ -229,7 +230,7 @@ def _results(
     hybrid: HybridExtractor | None,
 ) -> Iterator[tuple[list[Line], Extracted]]:
     if workers > 1 and not isinstance(model, Language):
-        return extract_in_workers(model, batches, workers, text_key, expected, **settings)
+        return in_processes(partial(batch_extractor, model, text_key, expected, **settings), batches, workers)
     return ((batch, extract_batch(extractor, batch, text_key, expected, hybrid)) for batch in batches)
 
 

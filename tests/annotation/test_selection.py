@@ -84,6 +84,32 @@ def test_the_choice_does_not_depend_on_the_order_of_the_pool(nlp, tmp_path, with
     assert chosen[0] == chosen[1] == chosen[2]
 
 
+def test_the_choice_is_the_same_with_several_processes(nlp, tmp_path, monkeypatch):
+    monkeypatch.setattr(nlp, "batch_size", 16)
+    nlp.to_disk(tmp_path / "model")
+    (tmp_path / "pool.txt").write_text("\n".join(texts(120)) + "\n")
+    outputs = []
+    for workers in (1, 2):
+        output = tmp_path / f"{workers}.jsonl"
+        select_passages([tmp_path / "pool.txt"], output, model=tmp_path / "model", size=20, workers=workers)
+        outputs.append(output.read_bytes())
+    assert outputs[0] == outputs[1]
+
+
+@pytest.mark.parametrize(("others", "share", "at_random"), [(5, 0.1, 1), (12, 0.1, 1), (14, 0.1, 2), (5, 1, 50)])
+def test_the_random_share_is_one_of_what_is_chosen_where_the_pool_has_little(nlp, tmp_path, others, share, at_random):
+    # Passages of sources that are held out are drawn at random only.
+    held_out = [Passage(f"Page {number} of another day", meta={"source": f"page {number}"}) for number in range(200)]
+    write_passages(tmp_path / "eval.jsonl", held_out[others:])
+    pool = [Passage(text, meta={"source": f"page {number}"}) for number, text in enumerate(texts(200))]
+    write_passages(tmp_path / "pool.jsonl", pool)
+    found = select_passages(
+        [tmp_path / "pool.jsonl"], model=nlp, size=50, random_share=share, held_out=[tmp_path / "eval.jsonl"]
+    )
+    assert sum(one.is_random for one in found.chosen) == at_random
+    assert any("share" in note for note in found.notes) is (at_random < 50 * share)
+
+
 def test_what_was_kept_is_that_of_all_at_once():
     generator = random.Random(1)
     offered = [
@@ -195,6 +221,8 @@ def test_what_extract_has_written_is_a_pool(nlp, tmp_path):
         ("one two\n\nthree\n", {}, "has no passage to label"),
         ("a good passage of words\n", {"size": 0}, "`size` is 0"),
         ("a good passage of words\n", {"random_share": 2}, "`random_share` is 2"),
+        ("a good passage of words\n", {"workers": 0}, "`workers` is 0"),
+        ("a good passage of words\n", {"workers": 2}, "Several workers can't share one pipeline"),
         ("a good passage of words\n", {"types": ["TEM"]}, "does not know the type 'TEM'"),
         ("a good passage of words\n", {"types": ["INFRA"], "model": None}, "Without a `model`"),
         ("a good passage of words\n", {"metrics": "missing.json"}, "Can't read `metrics`"),

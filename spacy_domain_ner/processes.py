@@ -1,45 +1,37 @@
-"""Finding entities in several processes at once."""
+"""Work on batches in several processes at once."""
 
 import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
-from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from spacy_domain_ner.cores import shared_cores
-from spacy_domain_ner.extraction.extractor import Extractor
-from spacy_domain_ner.extraction.lines import Extracted, extract_batch
-from spacy_domain_ner.reading.texts import Line
+
+Batch = TypeVar("Batch")
+Result = TypeVar("Result")
 
 
-def extract_in_workers(
-    model: str | Path,
-    batches: Iterable[list[Line]],
-    workers: int,
-    text_key: str = "text",
-    expected: bool = False,
-    **settings: Any,
-) -> Iterator[tuple[list[Line], Extracted]]:
-    """Find the entities in batches of lines, several at once, each in a process of its own.
+def in_processes(
+    make: Callable[[], Callable[[Batch], Result]], batches: Iterable[Batch], workers: int
+) -> Iterator[tuple[Batch, Result]]:
+    """Work on batches, several at once, each in a process of its own.
 
-    Only lines and rows pass between the processes: sending a Doc takes longer than making it.
+    Only batches and results pass between the processes: sending a Doc takes longer than making it.
 
     Args:
-        model: A trained model's folder or package, which each process loads once.
-        batches: The input.
+        make: Called once in each process; what it gives works on one batch after the other. It must be possible to
+            pickle it, as it is for functions of modules and partial ones of these.
+        batches: The input, which may be a stream: only a few batches are in memory at a time.
         workers: The number of processes.
-        text_key: The key of the text in JSON records.
-        expected: As for `extract_batch`.
-        settings: What else `Extractor` takes.
 
     Yields:
         Each batch and its result, in the order of the batches.
@@ -47,25 +39,25 @@ def extract_in_workers(
     Raises:
         BrokenProcessPool: A process was killed.
     """
-    free: SimpleQueue[_Worker] = SimpleQueue()
+    free: SimpleQueue[_Worker[Batch, Result]] = SimpleQueue()
     with shared_cores(workers):
         with _ctrl_c_held_back():
-            processes = [_Worker(model, settings) for _ in range(workers)]
+            processes = [_Worker(make) for _ in range(workers)]
         for worker in processes:
             free.put(worker)
 
-        def extract(batch: list[Line]) -> Extracted:
+        def work(batch: Batch) -> Result:
             worker = free.get()
             try:
-                return worker.extract(batch, text_key, expected)
+                return worker.work(batch)
             finally:
                 free.put(worker)
 
-        pending: deque[tuple[list[Line], Future[Extracted]]] = deque()
+        pending: deque[tuple[Batch, Future[Result]]] = deque()
         pool = ThreadPoolExecutor(workers)
         try:
             for batch in batches:
-                pending.append((batch, pool.submit(extract, batch)))
+                pending.append((batch, pool.submit(work, batch)))
                 if len(pending) >= 2 * workers:
                     done, future = pending.popleft()
                     yield done, future.result()
@@ -78,50 +70,51 @@ def extract_in_workers(
             pool.shutdown(cancel_futures=True)
 
 
-class _Worker:
-    """A process that has loaded the model, and a pipe to it alone.
+class _Worker(Generic[Batch, Result]):
+    """A process that is ready to work, and a pipe to it alone.
 
     Python's own ProcessPoolExecutor shares one pipe for all results: a process that is killed while it writes there
     leaves half a message and a lock, and the parent waits for ever. Here the pipe just ends.
     """
 
-    def __init__(self, model: str | Path, settings: dict[str, Any]) -> None:
+    def __init__(self, make: Callable[[], Callable[[Batch], Result]]) -> None:
         # spawn: a forked copy of a process that has threads can deadlock.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, model, settings), daemon=True)
+        self.process = context.Process(target=_work, args=(theirs, make), daemon=True)
         self.process.start()
         theirs.close()
 
-    def extract(self, lines: list[Line], text_key: str, expected: bool) -> Extracted:
+    def work(self, batch: Batch) -> Result:
         try:
-            self._connection.send((lines, text_key, expected))
-            result = self._connection.recv()
+            self._connection.send(batch)
+            result: Any = self._connection.recv()
         except (EOFError, OSError):
             raise BrokenProcessPool("a worker process was killed") from None
         if isinstance(result, Exception):
             raise result
-        return result
+        found: Result = result
+        return found
 
 
-def _work(connection: Connection, model: str | Path, settings: dict[str, Any]) -> None:
+def _work(connection: Connection, make: Callable[[], Callable[[Any], Any]]) -> None:
     # Where Ctrl-C can't be held back (Windows) it is ignored from here on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
-    extractor = Extractor(model, **settings)
+    work = make()
     # Without a parent the pipe has ended, and so does this process.
     with suppress(EOFError, OSError):
         while True:
-            lines, text_key, expected = connection.recv()
+            batch = connection.recv()
             try:
-                result: Extracted | Exception = extract_batch(extractor, lines, text_key, expected)
+                result = work(batch)
             except Exception as error:  # for the parent to raise
                 result = error
             connection.send(result)
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent has ended, also while it loads the model or reads a long batch."""
+    """End this process when its parent has ended, also while it loads a model or reads a long batch."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

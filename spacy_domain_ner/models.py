@@ -17,6 +17,10 @@ from spacy_domain_ner.files import clear_leftovers
 
 # Words that the vocabulary learns before a batch's words are forgotten again; enough to fill the tokenizer's cache.
 KEPT_WORDS = 30_000
+# The architectures of transformers: as spacy-transformers has it, and our own, which makes its own batches.
+PADDED_BATCHES = "spacy-transformers.TransformerModel.v3"
+PIECE_BATCHES = "spacy_domain_ner.PieceBatchedTransformer.v1"
+ALL = 1_000_000
 # The file in a packaged model that says what live text is compared with.
 REFERENCE = "reference.json"
 
@@ -38,7 +42,7 @@ def load_model(model: str | Path) -> Language:
             # A training that was killed while it replaced this model may have left it beside.
             clear_leftovers(model)
         with needed_factories(_factories_of(model)), known_codecs(), fast_products():
-            return util.load_model(model)
+            return _with_few_padded(util.load_model(model, config=_piece_batches(model)))
     except Exception as error:  # each file of a model has a reader with errors of its own
         raise UserError(
             f"The model {str(model)!r} can't be loaded: {reason(error)}",
@@ -151,19 +155,45 @@ class _Some:
 
 def _factories_of(model: str | Path) -> set[str] | None:
     """The factories that a model's config names; None where that can't be told before it is loaded."""
-    name = str(model)
-    if name.startswith("blank:"):
+    if str(model).startswith("blank:"):
         return set()
-    folder = Path(name)
+    config = _config_of(model)
+    return None if config is None else factories_in(config)
+
+
+def _config_of(model: str | Path) -> Mapping[str, Any] | None:
+    """A model's config; None where there is none before it is loaded."""
+    folder = Path(model)
     if not folder.is_dir():
-        if not util.is_package(name):
+        if not util.is_package(str(model)):
             return None
-        folder = util.get_package_path(name)
+        folder = util.get_package_path(str(model))
     configs = [folder / "config.cfg", *sorted(folder.glob("*/config.cfg"))]
-    for path in configs:
-        if path.is_file():
-            return factories_in(util.load_config(path, interpolate=False))
-    return None
+    path = next((path for path in configs if path.is_file()), None)
+    found: Mapping[str, Any] | None = util.load_config(path, interpolate=False) if path else None
+    return found
+
+
+def _piece_batches(model: str | Path) -> dict[str, str]:
+    """The values of a model's config by which its transformer predicts in batches of word pieces.
+
+    Those that were trained earlier name the architecture of spacy-transformers, whose weights are the same.
+    """
+    components = (_config_of(model) or {}).get("components", {})
+    return {
+        f"components.{name}.model.@architectures": PIECE_BATCHES
+        for name, component in components.items()
+        if isinstance(architecture := component.get("model"), Mapping)
+        and architecture.get("@architectures") == PADDED_BATCHES
+    }
+
+
+def _with_few_padded(nlp: Language) -> Language:
+    """Let a transformer that makes batches of its own have all docs at once: its folder has a size of before."""
+    for name, pipe in nlp.pipeline:
+        if nlp.get_pipe_config(name).get("model", {}).get("@architectures") == PIECE_BATCHES:
+            pipe.cfg["max_batch_items"] = ALL
+    return nlp
 
 
 def factories_in(config: Mapping[str, Any]) -> set[str] | None:

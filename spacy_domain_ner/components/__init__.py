@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-# The name by which configs refer to each module, and the packages that it needs. byte_windows needs spacy-transformers,
-# which spaCy's packaging requires by itself.
+# The name by which configs refer to each module, and the packages that it needs. byte_windows and piece_batches need
+# spacy-transformers, which spaCy's packaging requires by itself.
 MODULES = {
     "spacy_domain_ner.MaxoutWindowEncoder.v1": ("window_encoder", ()),
     "spacy_domain_ner.MemoizedEmbed.v1": ("memoized_embed", ()),
     "spacy_domain_ner.WordPieceEmbed.v1": ("word_pieces", ()),
+    "spacy_domain_ner.PieceBatchedTransformer.v1": ("piece_batches", ()),
     "spacy_domain_ner.byte_windows.v1": ("byte_windows", ()),
     "spacy_domain_ner_biluo_v1": ("biluo_ner", ()),
     "spacy_domain_ner_huggingface": ("huggingface_ner", ("torch>=2.2", "transformers>=4.40,<5")),

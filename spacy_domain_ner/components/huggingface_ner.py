@@ -30,6 +30,8 @@ INVISIBLE = re.compile(
 )
 
 FACTORY = "spacy_domain_ner_huggingface"
+# The word pieces, with padding, that are predicted at once on a CPU: more of them are no faster for each.
+PLACES = 256
 # Beside the model's own files.
 CALIBRATION = "calibration.json"
 OTHER_TOKENS = (
@@ -63,7 +65,7 @@ class HuggingFaceNER(Pipe):
             name: The component's name.
             max_length: The most word pieces in a window, with the special ones.
             overlap: How many word pieces two windows of a longer text share.
-            batch_size: How many windows are predicted at once.
+            batch_size: How many of the longest windows are predicted at once on a GPU; more of shorter ones.
         """
         self.vocab = vocab
         self.name = name
@@ -294,8 +296,9 @@ class HuggingFaceNER(Pipe):
         edges = [numpy.full(len(bounds), -1) for bounds in tokens]
         windows = encode(self.tokenizer, texts, self.cfg["max_length"], self.cfg["overlap"])
         # Windows of similar length together, so that little is computed for padding.
-        order = sorted(range(len(windows)), key=lambda number: len(windows[number]["input_ids"]))
-        for numbers in minibatch(order, size=self.cfg["batch_size"]):
+        lengths = [len(window["input_ids"]) for window in windows]
+        places = PLACES if self.model.device.type == "cpu" else self.cfg["batch_size"] * self.cfg["max_length"]
+        for numbers in _batches(lengths, places):
             batch = [windows[number] for number in numbers]
             inputs = self.tokenizer.pad(
                 [{key: window[key] for key in self.tokenizer.model_input_names if key in window} for window in batch],
@@ -436,6 +439,18 @@ def decode(tags: Sequence[str], real: Iterable[bool] | None = None) -> Iterator[
             start, end, label = (start if continues else number), number + 1, tag[2:]
     if label:
         yield start, end, label
+
+
+def _batches(lengths: Sequence[int], places: int) -> Iterator[list[int]]:
+    """The numbers of windows of these lengths in batches of at most so many places, in the order of their lengths."""
+    batch: list[int] = []
+    for number in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and lengths[number] * (len(batch) + 1) > places:
+            yield batch
+            batch = []
+        batch.append(number)
+    if batch:
+        yield batch
 
 
 def _expected(shares: numpy.ndarray, starts: numpy.ndarray, taken: numpy.ndarray) -> numpy.ndarray:

@@ -178,7 +178,7 @@ def test_no_file_of_a_package_names_a_folder_of_the_machine_that_made_it(wheel, 
 def test_a_package_carries_no_more_code_than_it_needs(wheel, kind, framework):
     with zipfile.ZipFile(wheel(kind, framework)) as archive:
         code = {Path(name).name for name in archive.namelist() if name.endswith(".py")}
-    needed = {"byte_windows.py", "biluo_ner.py"} if framework == "spacy" else {"huggingface_ner.py"}
+    needed = {"byte_windows.py", "piece_batches.py", "biluo_ner.py"} if framework == "spacy" else {"huggingface_ner.py"}
     assert code == {"__init__.py", *needed}
 
 

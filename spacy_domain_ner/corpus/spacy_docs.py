@@ -20,7 +20,7 @@ from spacy_domain_ner.models import needed_factories
 # The key in `doc.spans` of what is known not to be an entity, as the configs name it to the recognizer.
 INCORRECT = "incorrect"
 # How often training reads a reviewed passage at most, for each time that it reads one with first labels.
-REVIEWED_COUNT = 4
+REVIEWED_COUNT = 8
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,8 @@ def to_doc(nlp: Language, passage: Passage) -> Doc:
 def write_docs(nlp: Language, passages: Iterable[Passage], path: Path) -> list[tuple[Passage, Span, list[str]]]:
     """Write passages as the binary file that `spacy train` reads.
 
-    Where some have first labels, which nobody has reviewed, each of the others counts up to `REVIEWED_COUNT` times:
-    they alone say of every token what it is.
+    Where some have first labels, which nobody has reviewed, each of the others counts up to `REVIEWED_COUNT` times,
+    until they are two thirds of all: they alone say of every token what it is.
 
     Args:
         nlp: A pipeline with the tokenizer of the training.
@@ -164,7 +164,7 @@ def write_docs(nlp: Language, passages: Iterable[Passage], path: Path) -> list[t
     missed = []
     passages = list(passages)
     silver = sum(passage.is_silver for passage in passages)
-    count = min(REVIEWED_COUNT, silver // max(1, len(passages) - silver))
+    count = min(REVIEWED_COUNT, 2 * silver // max(1, len(passages) - silver))
     for passage in passages:
         doc = to_doc(nlp, passage)
         kept = {Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents}

@@ -1,5 +1,7 @@
 """From passages to what spaCy trains on."""
 
+from collections import Counter
+
 import pytest
 import spacy
 from hypothesis import given
@@ -184,3 +186,11 @@ def test_what_is_known_to_be_wrong_is_in_the_spans_of_the_doc_and_comes_back(tmp
     write_docs(nlp, [passage, Passage("Kafka", [Span(0, 5, "INFRA")])], tmp_path / "train.spacy")
     first, second = read_set(tmp_path / "train.spacy")
     assert (first.incorrect, second.incorrect) == ([Span(0, 5, "INFRA")], [])
+
+
+@pytest.mark.parametrize(("reviewed", "silver", "times"), [(3, 0, 1), (3, 1, 1), (3, 6, 4), (3, 90, 8), (0, 4, 0)])
+def test_reviewed_passages_are_read_more_often_than_first_labels(tmp_path, reviewed, silver, times):
+    passages = [Passage("Reviewed")] * reviewed + [Passage("Labelled first", [], {"origin": "silver"})] * silver
+    write_docs(NLP, passages, tmp_path / "train.spacy")
+    texts = Counter(doc.text for doc in DocBin().from_disk(tmp_path / "train.spacy").get_docs(NLP.vocab))
+    assert texts == Counter({"Reviewed": reviewed * times, "Labelled first": silver})

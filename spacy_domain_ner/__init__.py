@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from spacy_domain_ner.serving.label_studio.bulk import PredictedTasks, predict_tasks
     from spacy_domain_ner.serving.listening import serve
     from spacy_domain_ner.serving.settings import Settings
+    from spacy_domain_ner.spark.job import spark_extract
     from spacy_domain_ner.training import train
     from spacy_domain_ner.training.configure import configure
     from spacy_domain_ner.training.recipe import Recipe
@@ -115,6 +116,7 @@ _MODULES = {
     "Extractor": "extraction.extractor",
     "extract_entities": "extraction.extractor",
     "extract_files": "extraction.runs",
+    "spark_extract": "spark.job",
     "expected_entities": "confidence.prediction",
     "Settings": "serving.settings",
     "PredictedTasks": "serving.label_studio.bulk",
@@ -199,6 +201,7 @@ __all__ = [
     "score_relations",
     "select_passages",
     "serve",
+    "spark_extract",
     "split",
     "train",
     "try_package",

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import srsly
 import srsly.msgpack
 from spacy import util
 from spacy.language import Language
@@ -60,13 +61,52 @@ def model_identity(nlp: Language) -> dict[str, str]:
         `name`, the package's name with the language, such as en_software_ner; `version`; and `digest`, eight
         hexadecimal digits that tell two trainings with the same version apart, and stay when a model is packaged.
     """
-    name = f"{nlp.meta.get('lang', '')}_{nlp.meta.get('name', '')}"
     folder = nlp.path
     if folder is not None and Path(folder).is_dir():
         digest = model_digest(Path(folder))
     else:
         digest = hashlib.blake2b(nlp.to_bytes(), digest_size=4).hexdigest()
-    return {"name": name, "version": str(nlp.meta.get("version", "")), "digest": digest}
+    return _identity(nlp.meta, digest)
+
+
+def identity_in(folder: Path) -> dict[str, str]:
+    """Say which model is in a folder, as `model_identity` does of a pipeline.
+
+    Args:
+        folder: The folder of the model's data.
+    """
+    return _identity(srsly.read_json(folder / "meta.json"), model_digest(folder))
+
+
+def _identity(meta: Mapping[str, Any], digest: str) -> dict[str, str]:
+    name = f"{meta.get('lang', '')}_{meta.get('name', '')}"
+    return {"name": name, "version": str(meta.get("version", "")), "digest": digest}
+
+
+def model_folder(model: str | Path) -> Path:
+    """The folder of a model's data.
+
+    Args:
+        model: The folder, or the name of the model's package.
+
+    Raises:
+        UserError: There is none.
+    """
+    if Path(model).is_dir():
+        return Path(model)
+    name = str(model)
+    if util.is_package(name):
+        return data_folder(util.get_package_path(name))
+    raise UserError(
+        f"There is no model {name!r}",
+        "Name a trained model's folder (training/model-best) or an installed package (en_software_ner).",
+    )
+
+
+def data_folder(package: Path) -> Path:
+    """The folder of a model's data in that of its package."""
+    meta = srsly.read_json(package / "meta.json")
+    return package / f"{meta['lang']}_{meta['name']}-{meta['version']}"
 
 
 def model_digest(folder: Path) -> str:

@@ -18,7 +18,7 @@ PUBLIC = {
     "import_annotations", "learn_baseline", "measure_agreement", "measure_drift", "measure_learning_curve",
     "monitor_status", "new_project", "package_model", "predict_tasks", "pull_annotations", "push_tasks",
     "read_passages", "read_presets", "read_relation_types", "read_schema", "sample_for_review", "score_relations",
-    "select_passages", "serve", "split", "train", "try_package", "update_project", "write_break_even",
+    "select_passages", "serve", "spark_extract", "split", "train", "try_package", "update_project", "write_break_even",
     "write_guide", "write_interface", "write_passages",
 }  # fmt: skip
 

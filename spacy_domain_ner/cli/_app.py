@@ -51,6 +51,7 @@ VERBS = {
         "package": ("package", "Build a wheel of a trained model, with a model card."),
         "try": ("try_package", "Install a wheel in a scratch folder, and check your sentences."),
         "extract": ("extract", "Find the entities in files, folders and streams."),
+        "spark-extract": ("spark_extract", "Find the entities in more text than one machine reads, with Spark."),
         "relations": ("relations", "Find the relations between entities, and score what was found."),
         "serve": ("serve", "Find the entities in texts that come over HTTP."),
         "llm": ("llm", "Use a large language model where the model is weak."),

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy
-import srsly
-from spacy.util import get_package_path, is_package
 
 from spacy_domain_ner.confidence.prediction import expected_entities
 from spacy_domain_ner.corpus.passage import Passage
 from spacy_domain_ner.corpus.split import group_of
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import refuse_newer_format
-from spacy_domain_ner.models import REFERENCE, model_digest, model_identity
+from spacy_domain_ner.models import REFERENCE, model_digest, model_folder, model_identity
 from spacy_domain_ner.monitoring.live import Found
 from spacy_domain_ner.monitoring.measures import COLUMNS, PLACE, Measures, Sums
 from spacy_domain_ner.monitoring.vocabulary import Vocabulary
@@ -218,25 +216,6 @@ def find_reference(model: str | Path, reference: str | Path | None = None) -> Re
             "Evaluate this model: weasel run evaluate, or `domain-ner evaluate` with --reference",
         )
     return found
-
-
-def model_folder(model: str | Path) -> Path:
-    """The folder of a model's data.
-
-    Raises:
-        UserError: There is none.
-    """
-    if Path(model).is_dir():
-        return Path(model)
-    name = str(model)
-    if is_package(name):
-        package = Path(get_package_path(name))
-        meta = srsly.read_json(package / "meta.json")
-        return package / f"{meta['lang']}_{meta['name']}-{meta['version']}"
-    raise UserError(
-        f"There is no model {name!r}",
-        "Name a trained model's folder (training/model-best) or an installed package (en_software_ner).",
-    )
 
 
 def _short(value: float) -> float | int:

@@ -106,6 +106,29 @@ class Drift:
         }
 
 
+@dataclass
+class Window:
+    """What was counted in a window of live text.
+
+    Attributes:
+        sums: The sums of what `Measures` counts.
+        distinct: How many different texts there are.
+        asked: How many rows say what the model expects.
+        left_out: How many rows are too old.
+        first: When the first passage was read, in ISO form (UTC); "" where the rows do not say it.
+        last: When the last one was read.
+        latest: When the last one of those was read that are too old.
+    """
+
+    sums: Sums
+    distinct: int = 0
+    asked: int = 0
+    left_out: int = 0
+    first: str = ""
+    last: str = ""
+    latest: str = ""
+
+
 def measure_drift(
     live: Iterable[str | Path],
     model: str | Path,
@@ -151,6 +174,42 @@ def measure_drift(
     digest = known.model.get("digest", "")
     with open_live(live, text_key=text_key, model_version=model_version, digest=digest, progress=progress) as rows:
         window = _count(rows, measures, kept, since)
+    return compare_window(rows, window, kept, measures, known, model, output=output, redact=redact, days=days, now=now)
+
+
+def compare_window(
+    rows: Live,
+    window: Window,
+    kept: Kept,
+    measures: Measures,
+    known: Reference,
+    model: str | Path,
+    *,
+    output: str | Path | None,
+    redact: bool,
+    days: int | None,
+    now: float,
+) -> Drift:
+    """Compare a window that was counted with the reference: see `measure_drift`.
+
+    Args:
+        rows: The live rows, after they were read.
+        window: What was counted in them.
+        kept: A random part of them.
+        measures: What has counted them.
+        known: The reference.
+        model: As for `measure_drift`.
+        output: As for `measure_drift`.
+        redact: As for `measure_drift`.
+        days: As for `measure_drift`.
+        now: The time, in seconds.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        UserError: The rows are of another model, or there is not one of these days.
+    """
     _check_model(rows.model or "", known)
     passages = int(window.sums[0])
     if not passages:
@@ -196,21 +255,10 @@ def measure_drift(
     return drift
 
 
-@dataclass
-class _Window:
-    sums: Sums
-    distinct: int = 0
-    asked: int = 0
-    left_out: int = 0
-    first: str = ""
-    last: str = ""
-    latest: str = ""
-
-
-def _count(rows: Live, measures: Measures, kept: Kept, since: str) -> _Window:
+def _count(rows: Live, measures: Measures, kept: Kept, since: str) -> Window:
     """Sum the counts of all rows since then, and keep some of the rows."""
     batch: list[list[float]] = []
-    window = _Window(numpy.zeros(measures.width))
+    window = Window(numpy.zeros(measures.width))
     seen: set[int] = set()
     for row in rows:
         if row.time and row.time < since:
@@ -252,7 +300,7 @@ def _file(output: Path, end: str) -> Path:
     return output / f"drift-{end[:19].replace(':', '')}.json"
 
 
-def _told(rows: Live, window: _Window, days: int | None) -> list[str]:
+def _told(rows: Live, window: Window, days: int | None) -> list[str]:
     """What the reader has left out, a sentence each."""
     notes = [f"{count} rows of {name or 'a model that is not named'} are left out." for name, count in
              rows.of_other_models.items()]  # fmt: skip

@@ -386,6 +386,9 @@ def _found(entity: Any, length: int) -> Found:
 def _expected(value: Any) -> dict[str, float] | None:
     if value in (None, ""):
         return None
+    if isinstance(value, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in value):
+        # A map of a Parquet table.
+        value = {str(label): count for label, count in value}
     if not isinstance(value, dict) or not all(_is_number(count) and 0 <= count < 1e9 for count in value.values()):
         raise RefusedError("`expected` must have a number for each entity type")
     return {str(label): float(count) for label, count in value.items()}

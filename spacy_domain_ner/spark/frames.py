@@ -219,10 +219,10 @@ def _more_than_one(df: "DataFrame") -> int | None:
     if df.isStreaming or is_connect(spark):
         return None
     cores = spark.sparkContext.defaultParallelism
-    plan = df._jdf.queryExecution().executedPlan()
-    parts = plan.outputPartitioning().numPartitions()
+    plan = df._jdf.queryExecution()
+    parts = plan.sparkPlan().outputPartitioning().numPartitions()
     # A scan does not say how many it has. To count them behind an exchange would run what comes before.
-    if parts == 0 and "Exchange" not in plan.toString():
+    if parts == 0 and "Exchange" not in plan.executedPlan().toString():
         parts = df.rdd.getNumPartitions()
     if parts != 1 or cores < 2:
         return None

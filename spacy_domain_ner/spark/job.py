@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -125,8 +125,8 @@ def spark_extract(
             checkpoint or the output belongs to another run, or the job has failed.
     """
     _check_arguments(file_format, output_format, partitions, files_per_batch)
-    lock = at_work(checkpoint) if "://" not in str(checkpoint) else nullcontext()
-    with lock, _session(master, conf or {}) as spark:
+    with ExitStack() as stack:
+        spark = stack.enter_context(_session(master, conf or {}))
         places = Places(Storage(spark), str(inputs), str(output), str(checkpoint))
         files = places.input_files()
         kind = file_format or _format_of([name for name, _ in files])
@@ -139,6 +139,8 @@ def spark_extract(
         cores = spark.sparkContext.defaultParallelism
         most = files_per_batch or _files_per_batch([size for _, size in files], cores)
         stream, function, schema = _plan(spark, places.inputs, files, kind, output_format, mapper, most)
+        if "://" not in str(checkpoint):
+            stack.enter_context(at_work(checkpoint))
         settings = {name: list(value) if isinstance(value, tuple) else value for name, value in mapper.settings}
         resumed = places.claim({
             "model": mapper.identity, **settings, "text": text, "expected": expected, "utf16": utf16,
@@ -305,7 +307,8 @@ def _session(master: str | None, conf: Mapping[str, str]) -> Iterator["SparkSess
         raise UserError("There is no Java, which Spark runs on", _JAVA)
     builder = SparkSession.builder.appName("domain-ner spark-extract")
     if not submitted:
-        master = master or "local[*]"
+        # A part that has failed is tried four times, as on a cluster, and not once.
+        master = master or "local[*,4]"
         if master.startswith("local"):
             # Python workers on this machine are like this process, and not whatever python3 may be.
             os.environ.setdefault("PYSPARK_PYTHON", sys.executable)

@@ -10,8 +10,8 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.spark.storage import Storage
 
 # In the checkpoint and in the output: which run they belong to. Readers take what begins so for hidden.
-_RUN = "_spark-extract.json"
-_STAGED = "_batch-"
+_RUN = ".spark-extract.json"
+_STAGED = ".batch-"
 _WILDCARDS = re.compile(r"[*?\[{]")
 
 

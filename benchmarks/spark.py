@@ -222,9 +222,9 @@ def speed(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Passages per second of both, in turn: of `extract` once all workers are busy, as `extract.py` has it."""
     sys.path.insert(0, str(Path(__file__).parent))
     from extract import batches, steady
+    from spacy_domain_ner.extraction.workers import extract_in_workers
 
     from spacy_domain_ner import Extractor
-    from spacy_domain_ner.extraction.workers import extract_in_workers
 
     with session(arguments.cores) as (spark, started):
         begun = time.perf_counter()

@@ -66,8 +66,9 @@ def select_passages(
 ) -> Selection:
     """Choose the passages of a pool to label next, and write them.
 
-    Each passage has a score: the entropy of the model's word marginals, by what it is worth to learn each type, divided
-    by the words that are read. A word counts half each time it was chosen. `export_tasks` and `push_tasks` make tasks
+    Each passage has a score: over its doubtful words, the entropy of what the model thinks of the word plus the
+    probability that it is in an entity, by what it is worth to learn each type, divided by the words that are read. A
+    word counts half each time it was chosen. `export_tasks` and `push_tasks` make tasks
     of the passages.
 
     Args:

@@ -11,7 +11,9 @@ measured on held-out passages. The early-stopping set is small, random, the same
 - tag count: the most entities that the model finds.
 - select: `domain-ner select` with all types alike, and nothing at random.
 - select by gate: the same, each type by what its F1 on the early-stopping set lacks to the gate.
-- select small: as select, in smaller batches, as users are advised to.
+- select by entropy: the score of select without the probability that a word is in an entity, as it was at first.
+- select by time: the same, divided by the estimated time of the passage and not by its words.
+- select small: as select by entropy, in smaller batches, as users are advised to.
 
 What is labelled counts in four currencies: passages, words that are read, mentions that are marked, and an estimate of
 the time, 3 s for each passage, 0.25 s for each word and 3 s for each mention (an assumption; the shape is that of Wei
@@ -26,9 +28,10 @@ import argparse
 import json
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +39,13 @@ import numpy
 from cpu_config import REPOSITORY, divide, once, versions, write_template_config
 from spacy.language import Language
 
+from spacy_domain_ner.annotation.candidates import Candidate, key_of
+from spacy_domain_ner.annotation.choosing import WordCounts, by_doubts
 from spacy_domain_ner.annotation.selection import select_passages
 from spacy_domain_ner.components import biluo_ner
+from spacy_domain_ner.confidence.doubts import read_doubts
+from spacy_domain_ner.confidence.learning import WORDS_PER_PASSAGE
+from spacy_domain_ner.confidence.prediction import expected_entities
 from spacy_domain_ner.corpus import Passage
 from spacy_domain_ner.corpus.jsonl import write_passages
 from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline, write_docs
@@ -55,10 +63,16 @@ SMALLER = (150, 250, 400, 600)
 POOL, EARLY_STOPPING, SCORED = 6000, 100, 1500
 CURRENCIES = ("passages", "words", "mentions", "seconds")
 SECONDS = {"passages": 3.0, "words": 0.25, "mentions": 3.0}
-STRATEGIES = ("random", "by length", "entropy", "mnlp", "tag count", "select", "select by gate", "select small")
+STRATEGIES = (
+    "random", "by length", "entropy", "mnlp", "tag count", "select", "select by gate", "select by entropy",
+    "select by time", "select small",
+)  # fmt: skip
+OTHER_SCORES = ("select by entropy", "select by time", "select small")
+# These two have thicker lines.
+COMPARED = ("random", "select")
 # Of a chart in the picture, and the space before and above each.
 WIDTH, HEIGHT, LEFT, TOP = 360, 220, 55, 70
-COLOURS = ("#555555", "#999999", "#c0792a", "#7a9a3a", "#8a5aa0", "#1f6fb2", "#b0303a", "#3aa0a0")
+COLOURS = ("#555555", "#999999", "#c0792a", "#7a9a3a", "#8a5aa0", "#1f6fb2", "#b0303a", "#74a9d8", "#d4a017", "#3aa0a0")
 
 
 def main() -> None:
@@ -163,6 +177,9 @@ class Simulation:
             left.sort(key=lambda number: len(self.pool[number].text.split()))
             return [left[(number * len(left) + len(left) // 2) // wanted] for number in range(wanted)]
         nlp = load_model(before / "model" / "model-best")
+        if strategy in OTHER_SCORES:
+            texts = [self.pool[number].text for number in left]
+            return [self.number[text] for text in islice(by_other_score(nlp, strategy, texts), wanted)]
         if strategy.startswith("select"):
             return self.select(nlp, strategy, left, chosen, wanted)
         values = worth(nlp, strategy, [self.pool[number].text for number in left])
@@ -179,6 +196,21 @@ class Simulation:
             metrics=metrics if strategy == "select by gate" else None,
         )  # fmt: skip
         return [self.number[one.passage.text] for one in found.chosen]
+
+
+def by_other_score(nlp: Language, strategy: str, texts: list[str]) -> Iterator[str]:
+    """The texts in the order in which `select` would choose them with another score."""
+    counts, candidates = WordCounts(), []
+    for text, doubts, found in zip(texts, read_doubts(nlp, texts), expected_entities(nlp, texts), strict=True):
+        counts.add(doubts.lower)
+        words, unsure = doubts.words, tuple(replace(one, gain=one.entropy) for one in doubts.doubts)
+        if strategy == "select by time":
+            labelled = {"passages": 1, "words": words, "mentions": sum(found.values())}
+            seconds = sum(SECONDS[currency] * count for currency, count in labelled.items())
+            # As many words as can be read in that time; the score counts some more for the passage.
+            words = round(seconds / SECONDS["words"]) - WORDS_PER_PASSAGE
+        candidates.append(Candidate(Passage(text), key_of(text), words, unsure, doubts.lower))
+    return (one.passage.text for one, _ in by_doubts(candidates, counts, lambda candidate: True))
 
 
 def worth(nlp: Language, strategy: str, texts: list[str]) -> Any:
@@ -275,9 +307,9 @@ def picture(curves: Sequence[dict[str, Any]]) -> str:
     shown = [name for name in STRATEGIES if any(one["strategy"] == name for one in curves)]
     parts = []
     for number, name in enumerate(shown):
-        x, colour = LEFT + number * 115, COLOURS[STRATEGIES.index(name)]
-        parts.append(f'<line x1="{x}" y1="16" x2="{x + 22}" y2="16" stroke="{colour}" stroke-width="2"/>')
-        parts.append(f'<text x="{x + 28}" y="20">{name}</text>')
+        x, y, colour = LEFT + number % 5 * 150, 16 + number // 5 * 18, COLOURS[STRATEGIES.index(name)]
+        parts.append(f'<line x1="{x}" y1="{y}" x2="{x + 22}" y2="{y}" stroke="{colour}" stroke-width="2"/>')
+        parts.append(f'<text x="{x + 28}" y="{y + 4}">{name}</text>')
     for row, corpus in enumerate(corpora):
         ours = [one for one in curves if one["corpus"] == corpus]
         for column, (currency, unit, scale) in enumerate((("passages", "passages", 1), ("seconds", "hours", 3600))):
@@ -318,7 +350,8 @@ def panel(
         colour = COLOURS[STRATEGIES.index(one["strategy"])]
         places = [(across(point[currency] / scale), along(point["f1"])) for point in one["points"]]
         line = " ".join(f"{x},{y}" for x, y in places)
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.8"/>')
+        thick = 2.2 if one["strategy"] in COMPARED else 1.1
+        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="{thick}"/>')
         parts += [f'<circle cx="{x}" cy="{y}" r="2.5" fill="{colour}"/>' for x, y in places]
     return parts
 

@@ -20,7 +20,7 @@ from spacy_domain_ner.spark.frames import check_executors, check_frame, told
 from spacy_domain_ner.spark.json_lines import LINE, JsonLinesMapper
 from spacy_domain_ner.spark.mapper import SparkMapper, spark_mapper
 from spacy_domain_ner.spark.places import Places
-from spacy_domain_ner.spark.shipping import ship_model
+from spacy_domain_ner.spark.shipping import is_connect, ship_model
 from spacy_domain_ner.spark.storage import Storage
 
 if TYPE_CHECKING:
@@ -295,6 +295,8 @@ def _session(master: str | None, conf: Mapping[str, str]) -> Iterator["SparkSess
         raise UserError("PySpark is not installed", "Install it: pip install 'spacy-domain-ner[spark]'") from None
     active = SparkSession.getActiveSession()
     if active is not None:
+        if is_connect(active):
+            raise UserError("This session is one of Spark Connect", "Use `extract_entities_df` there.")
         spark = active.newSession()
         for name, value in {**_SETTINGS, **conf}.items():
             if spark.conf.isModifiable(name):

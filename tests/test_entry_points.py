@@ -7,6 +7,7 @@ import pytest
 
 NAMES = [
     ("callbacks", "spacy_domain_ner.customize_tokenizer.v1"),
+    ("callbacks", "spacy_domain_ner.customize_tokenizer.v2"),
     ("callbacks", "spacy_domain_ner.freeze_embeddings.v1"),
     ("augmenters", "spacy_domain_ner.unseen_names.v1"),
     # The registry is thinc's own, and so is the name of its group.

@@ -1,9 +1,9 @@
 """Measure how well two annotations of the packs' starter corpora agree: python benchmarks/agreement.py
 
 `agreement/` holds passages of each pack as they were annotated first, and as they were annotated again from the bare
-text, both before the differences were decided. The figures are those of `domain-ner agreement`: for each type the F1 of
-one annotation scored against the other, where start, end and type must be the same, and Krippendorff's alpha over words.
-It does not matter which of the two counts as the truth. results/agreement.json says where they differ.
+text, both before the differences were decided. The figures are those of `domain-ner agreement`: for each type the F1
+of one annotation scored against the other, where start, end and type must be the same, and Krippendorff's alpha over
+words. It does not matter which of the two counts as the truth. results/agreement.json says where they differ.
 """
 
 import json

@@ -184,7 +184,12 @@ def write_transformer_config(config: Path, model: str, framework: str = "spacy")
     configs = config.parent / "configs"
     configs.mkdir(exist_ok=True)
     for name in ("transformer.cfg", "huggingface.cfg"):
-        text = (CONFIGS / name).read_text("utf8").replace("{{ cookiecutter.language }}", "en")
+        text = (
+            (CONFIGS / name)
+            .read_text("utf8")
+            .replace("{{ cookiecutter.language }}", "en")
+            .replace("{{ cookiecutter.__rules_in_config }}", '["software"]')
+        )
         (configs / name).write_text(text, "utf8")
     configure(model, configs, config, framework=framework)
 

@@ -213,15 +213,19 @@ def calibration(nlp: spacy.Language, passages: list[Passage]) -> dict[str, Any]:
     }
 
 
-def write_template_config(path: Path, *, plain: bool = False, hashed: bool = False) -> None:
-    """Write the template's CPU config, in which cookiecutter fills in only the language.
+def write_template_config(
+    path: Path, *, plain: bool = False, hashed: bool = False, rules: Sequence[str] = ("software",)
+) -> None:
+    """Write the template's CPU config, in which cookiecutter fills in only the language and the tokenizer rules.
 
     Args:
         path: The file to write.
         plain: Whether to take spaCy's own recognizer on the same token network.
         hashed: Whether words are told apart as they were before any was known.
+        rules: The groups of tokenizer rules.
     """
-    path.write_text(TEMPLATE_CONFIG.read_text("utf8").replace("{{ cookiecutter.language }}", "en"), "utf8")
+    text = TEMPLATE_CONFIG.read_text("utf8").replace("{{ cookiecutter.language }}", "en")
+    path.write_text(text.replace("{{ cookiecutter.__rules_in_config }}", json.dumps(list(rules))), "utf8")
     if plain:
         config = spacy.util.load_config(path, interpolate=False)
         tok2vec = config["components"]["ner"]["model"]["tok2vec"]

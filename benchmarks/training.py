@@ -99,7 +99,12 @@ def run(code: Path, corpus: Path, real: Path, seed: int, folder: Path) -> dict[s
     folder.mkdir(parents=True, exist_ok=True)
     template = code / TEMPLATE_CONFIG.relative_to(REPOSITORY)
     config = folder / "config.cfg"
-    config.write_text(template.read_text("utf8").replace("{{ cookiecutter.language }}", "en"), "utf8")
+    config.write_text(
+        template.read_text("utf8")
+        .replace("{{ cookiecutter.language }}", "en")
+        .replace("{{ cookiecutter.__rules_in_config }}", '["software"]'),
+        "utf8",
+    )
     for name, passages in zip(SETS, divided(corpus, real, seed), strict=True):
         write_passages(folder / f"{name}.jsonl", passages)
     command = [sys.executable, __file__, "--one", folder, "--seeds", str(seed)]

@@ -27,9 +27,12 @@ def find_template():
     sys.exit(f"\nThe template at {typed} is not whole. Get the whole repository, and give its folder's full path.\n")
 
 
-sys.path.insert(0, str(find_template()))
+TEMPLATE = find_template()
+sys.path.insert(0, str(TEMPLATE))
 from spacy_domain_ner.projects.answers import QUESTIONS, find_problems, suggest  # noqa: E402
+from spacy_domain_ner.projects.pack import pack_names  # noqa: E402
 
+ANSWERS["_packs"] = pack_names(TEMPLATE)
 problems = find_problems(ANSWERS)
 if problems:
     wrong = {problem.split(":", 1)[0] for problem in problems}

@@ -71,7 +71,11 @@ def template_configs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the template's configs, with English filled in."""
     folder = tmp_path_factory.mktemp("configs")
     for path in (REPOSITORY / "{{cookiecutter.domain}}/configs").glob("*.cfg"):
-        text = path.read_text(encoding="utf8").replace("{{ cookiecutter.language }}", "en")
+        text = (
+            path.read_text(encoding="utf8")
+            .replace("{{ cookiecutter.language }}", "en")
+            .replace("{{ cookiecutter.__rules_in_config }}", '["software"]')
+        )
         (folder / path.name).write_text(text, encoding="utf8")
     return folder
 
@@ -114,7 +118,12 @@ def cnn_config(tmp_path: Path) -> Path:
     """The template's CPU config with English filled in."""
     text = (REPOSITORY / "{{cookiecutter.domain}}/configs/cnn.cfg").read_text(encoding="utf8")
     path = tmp_path / "cnn.cfg"
-    path.write_text(text.replace("{{ cookiecutter.language }}", "en"), encoding="utf8")
+    path.write_text(
+        text.replace("{{ cookiecutter.language }}", "en").replace(
+            "{{ cookiecutter.__rules_in_config }}", '["software"]'
+        ),
+        encoding="utf8",
+    )
     return path
 
 

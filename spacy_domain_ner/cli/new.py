@@ -9,16 +9,34 @@ from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.errors import UserError
 
 
+def _offered() -> list[str]:
+    """The packs that are there."""
+    from spacy_domain_ner.projects.pack import pack_names
+    from spacy_domain_ner.projects.scaffold import find_template
+
+    try:
+        return pack_names(find_template())
+    except UserError:
+        return []
+
+
 @verb("new")
 def new_cli(
     domain: str = typer.Argument(None, help="The domain as a short name, such as billing. Without it, all is asked"),
     title: str = typer.Option(None, help="The project's title, in words"),
-    pack: str = typer.Option(None, help="Starting point: software (types and a starter corpus) or blank"),
+    pack: str = typer.Option(
+        None, help=f"Starting point: {', '.join(_offered())}; or a folder of your own", show_default="software"
+    ),
     entity_types: str = typer.Option(None, help="The entity types, separated by commas", show_default="the pack's"),
     base_model: str = typer.Option(None, help="A preset (domain-ner presets), owner/name on the hub, or a folder"),
     language: str = typer.Option(None, help="Language of the texts, as spaCy's code (en, de, fr, ...)"),
     words: str = typer.Option(
         None, help="What cnn knows about words: minilm, none, owner/name ...", show_default="by language"
+    ),
+    rules: str = typer.Option(
+        None,
+        help="Tokenizer rules: software, biomedical, legal, financial, several with commas",
+        show_default="the pack's",
     ),
     author: str = typer.Option(None, help="Who trains the model"),
     license: str = typer.Option(None, help="Licence of the trained model: an SPDX name, or Proprietary"),
@@ -37,7 +55,7 @@ def new_cli(
     try:
         project = new_project(
             domain, title=title, pack=pack, entity_types=entity_types, base_model=base_model, language=language,
-            words=words, author=author, license=license, output_dir=output_dir, overwrite=overwrite,
+            words=words, rules=rules, author=author, license=license, output_dir=output_dir, overwrite=overwrite,
             ask=domain is None and not no_input,
         )  # fmt: skip
     except AnswersError as error:

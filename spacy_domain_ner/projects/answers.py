@@ -7,11 +7,13 @@ import keyword
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 QUESTIONS = ("domain", "title", "pack", "entity_types", "base_model", "language", "words", "author", "license")
+# The groups of the tokenizer's rules: not asked for, since the pack knows them.
+RULES = "__rules"
 RESERVED_BY_WINDOWS = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 FREE_TEXT = ("title", "author", "license")
 # The questions that have choices, and where cookiecutter.json has those.
@@ -24,13 +26,14 @@ def find_problems(answers: Mapping[str, Any]) -> list[str]:
     """Find everything that is wrong with the answers.
 
     Args:
-        answers: The answers, and what they are checked against: `_packs`, `_base_models`, `_languages` and `_words` of
-            cookiecutter.json.
+        answers: The answers, and what they are checked against: `_base_models`, `_languages`, `_words` and `_rules` of
+            cookiecutter.json, and the names of the packs as `_packs`.
 
     Returns:
         One sentence or two per problem, each starting with the question's name. Empty where all answers can be used.
     """
-    return [problem for question in QUESTIONS for problem in problems_of(question, answers)]
+    asked = [problem for question in QUESTIONS for problem in problems_of(question, answers)]
+    return asked + list(_rules_problems(answers.get(RULES, ""), answers.get("_rules", [])))
 
 
 def problems_of(question: str, answers: Mapping[str, Any]) -> Iterator[str]:
@@ -57,12 +60,12 @@ def problems_of(question: str, answers: Mapping[str, Any]) -> Iterator[str]:
     elif question in FREE_TEXT:
         yield from _free_text_problems(question, answer)
     # The default of the entity types comes from the pack.
-    elif question == "entity_types" and answers["pack"] in answers["_packs"]:
+    elif question == "entity_types" and not any(_pack_problems(answers["pack"], answers["_packs"])):
         yield from _entity_type_problems(answer)
 
 
 def spelled(question: str, answers: Mapping[str, Any]) -> str:
-    """Return an answer as the template spells it: the case of a choice does not matter.
+    """Return an answer as the template spells it: the case of a choice does not matter, and a folder has its full path.
 
     Args:
         question: The question.
@@ -70,6 +73,8 @@ def spelled(question: str, answers: Mapping[str, Any]) -> str:
     """
     answer = str(answers[question])
     plain = answer.strip().lower()
+    if question == "pack" and plain not in answers["_packs"] and os.path.isdir(os.path.expanduser(answer.strip())):
+        return os.path.abspath(os.path.expanduser(answer.strip()))
     return plain if question in _CHOICES and plain in answers[_CHOICES[question]] else answer
 
 
@@ -84,6 +89,8 @@ def suggest(question: str, answers: Mapping[str, Any]) -> str:
         What was most likely meant; the answer as it is where nothing better is known.
     """
     answer = str(answers[question])
+    if question == RULES:
+        return ", ".join(_closest(rule, answers["_rules"]) for rule in split_entity_types(answer))
     if question in _CHOICES:
         return _closest(answer, answers[_CHOICES[question]])
     if question == "domain":
@@ -133,12 +140,28 @@ def _domain_problems(domain: str) -> Iterator[str]:
         yield f"domain: {len(domain)} characters are too long for the name of a package. Use at most 60."
 
 
-def _pack_problems(pack: str, known: Mapping[str, object]) -> Iterator[str]:
-    if pack not in known:
-        yield f"pack: {pack!r} is not known. Choose one of: {', '.join(known)}{_or_rather(pack, known)}"
+def _pack_problems(pack: str, known: Sequence[str]) -> Iterator[str]:
+    if pack in known:
+        return
+    if not re.search(r"[/\\~]", pack):
+        offered = f"{', '.join(known)}; or give the path of a folder of your own"
+        yield f"pack: {pack!r} is not known. Choose one of: {offered}{or_rather(pack, known)}"
+    elif not os.path.isdir(pack):
+        is_file = "is a file, and a pack is a folder" if os.path.exists(pack) else "does not exist"
+        yield f"pack: the folder {pack!r} {is_file}. Choose one of: {', '.join(known)}; or give the path of your own"
+    elif not os.path.isabs(pack):
+        # A hook runs in another folder than cookiecutter.
+        yield f"pack: cookiecutter needs the full path of {pack!r}; `domain-ner new` takes it as it is"
 
 
-def _or_rather(answer: str, known: Iterable[str]) -> str:
+def _rules_problems(answer: str, known: Sequence[str]) -> Iterator[str]:
+    for rule in filter(None, split_entity_types(answer)):
+        if rule not in known:
+            yield f"rules: {rule!r} is not known. Choose of: {', '.join(known)}{or_rather(rule, known)}"
+
+
+def or_rather(answer: str, known: Iterable[str]) -> str:
+    """The question whether a name that is not known was meant to be one that is; "" where none is like it."""
     meant = _closest(answer, known)
     return f". Did you mean {meant}?" if meant != answer else ""
 
@@ -150,7 +173,7 @@ def _encoder_problems(question: str, answer: str, known: Iterable[str]) -> Itera
     if answer not in known and not is_on_hub and not (is_folder and os.path.isabs(answer)):
         yield (
             f"{question}: {answer!r} is not known. Choose one of: {', '.join(known)}; or give a hub's owner/name, or "
-            f"the full path of a folder that exists{_or_rather(answer, known)}"
+            f"the full path of a folder that exists{or_rather(answer, known)}"
         )
     elif {*answer} & {'"', "'", "\\", "$", "{", "}"} or answer.split() != [answer]:
         yield f"{question}: the path {answer!r} has blanks or quotes in it, which weasel can't pass on. Rename it."

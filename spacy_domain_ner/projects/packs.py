@@ -1,6 +1,7 @@
 """Puts a pack's parts into a new project: entity types, annotations, sentences to try the package with.
 
-Needs nothing beyond Python itself. The blocks of the pack's YAML files are handled as text, so that comments stay.
+Needs nothing beyond Python itself and the PyYAML that cookiecutter brings. The blocks of the pack's YAML files are
+handled as text, so that comments stay.
 """
 
 import json
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.projects.answers import LABEL_PATTERN, split_entity_types
+from spacy_domain_ner.projects.pack import TYPES, pack_folder, pack_labels, read_pack
+from spacy_domain_ner.projects.record import RECORD
 
 SKELETON = """  # NAME is still to be described. `domain-ner guide` says what is missing, and how to fill it.
   - name: NAME
@@ -40,13 +43,14 @@ def add_pack(project: Path, template: Path, answers: Mapping[str, str]) -> None:
 
     Args:
         project: The project's folder.
-        template: The template's folder, with `assets/<pack>/`.
+        template: The template's folder, with the packs in `assets/`.
         answers: The answers to the template's questions; `pack` and `entity_types` are read.
     """
-    pack, labels = template / "assets" / answers["pack"], split_entity_types(answers["entity_types"])
+    pack, labels = pack_folder(template, answers["pack"]), split_entity_types(answers["entity_types"])
     put(project / "entity_types.yml", entity_types(pack, labels))
     put(project / "assets/annotations.jsonl", "".join(annotations(pack, labels)))
-    put(project / "tests/sentences.yml", sentences(pack, labels))
+    has_sentences = (pack / "sentences.yml").is_file()
+    put(project / "tests/sentences.yml", sentences(pack if has_sentences else template / "assets/blank", labels))
 
 
 def next_steps(project: Path, template: Path | None = None) -> str:
@@ -76,18 +80,37 @@ def next_steps(project: Path, template: Path | None = None) -> str:
     clone = "\nIt lies inside the clone of spacy-domain-ner: move it to where your own work is.\n" if inside else ""
     return (
         f"Your project is in {project}/.{clone} Next:\n\n  cd {shlex.quote(str(project))}\n"
-        f"  python -m pip install -r requirements.txt\n{prepare}  python -m weasel run all"
+        f"  python -m pip install -r requirements.txt\n{prepare}  python -m weasel run all{_presets(project, template)}"
+    )
+
+
+def _presets(project: Path, template: Path | None) -> str:
+    """What is said of the base models that know the field of a project's pack."""
+    if template is None or not (project / RECORD).is_file():
+        return ""
+    pack = template / "assets" / json.loads((project / RECORD).read_text(encoding="utf8"))["answers"]["pack"]
+    presets = read_pack(pack).presets if pack.is_dir() else []
+    if not presets:
+        return ""
+    return (
+        f"\n\nBase models that know the field: {', '.join(presets)} (on a GPU: base_model in project.yml; on a CPU: "
+        "words in project.yml, for what they know of words). They are downloads."
     )
 
 
 def entity_types(pack: Path, labels: list[str]) -> str:
     """The pack's blocks of the chosen types, and a skeleton for each type that the pack does not have."""
-    text = (pack / "entity_types.yml").read_text(encoding="utf8")
+    text, own = (pack / TYPES).read_text(encoding="utf-8-sig"), pack_labels(pack)
+    if labels == own:
+        return text
     head, _, rest = text.partition("entity_types:\n")
     # A top-level key ends the list of types.
     body, tail = re.fullmatch(r"(.*?)((?:^[A-Za-z#].*)?)", rest, re.DOTALL | re.MULTILINE).groups()  # type: ignore[union-attr]
     blocks = re.split(r"^(?=  - name: )", body, flags=re.MULTILINE)[1:]
-    known = {block.split("\n", 1)[0].removeprefix("  - name: ").strip(): block for block in blocks}
+    known = {block.split("\n", 1)[0].removeprefix("  - name: ").strip("\"' "): block for block in blocks}
+    if [*known] != own:
+        # A user's own file may be laid out in another way.
+        head, tail, known = _laid_out(text)
     chosen = [known.get(label) or _skeleton(label) for label in labels]
     # A type that was not chosen can't be bordered on.
     borders = re.compile(r"^( +borders_on: )(\S+)$", re.MULTILINE)
@@ -98,16 +121,20 @@ def entity_types(pack: Path, labels: list[str]) -> str:
 def annotations(pack: Path, labels: list[str]) -> Iterator[str]:
     """The lines of the pack's starter corpus, with the spans of the chosen types only; none if it has no such span."""
     starter = pack / "starter.jsonl"
-    records = [json.loads(line) for line in starter.open(encoding="utf8")] if starter.exists() else []
+    records = (
+        [json.loads(line) for line in starter.open(encoding="utf-8-sig") if line.strip()] if starter.exists() else []
+    )
     for record in records:
-        record["spans"] = [span for span in record["spans"] if span["label"] in labels]
+        record["spans"] = [span for span in record.get("spans") or [] if span["label"] in labels]
     if any(record["spans"] for record in records):
         yield from (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
 def sentences(pack: Path, labels: list[str]) -> str:
     """The pack's sentences, without those that have a type which was not chosen; the example has the chosen types."""
-    text = (pack / "sentences.yml").read_text(encoding="utf8")
+    text = (pack / "sentences.yml").read_text(encoding="utf-8-sig")
+    if labels == pack_labels(pack):
+        return text
     head, *blocks = re.split(r"^(?=- text: )", text, flags=re.MULTILINE)
     words = [label.replace("_", " ").lower() for label in labels[:4]]
     named = ", ".join(f"a name of a {word}" for word in words)
@@ -124,6 +151,19 @@ def put(path: Path, text: str) -> None:
         path.replace(next(backup for backup in backups if not backup.exists()))
     with replacing(path) as stream:
         stream.write(text)
+
+
+def _laid_out(text: str) -> tuple[str, str, dict[str, str]]:
+    """Lay a file out as the template's packs are: what is before the types, what is behind, and the types by label."""
+    import yaml
+
+    content = yaml.safe_load(text)
+    types = content.pop("entity_types") or []
+    dumped = [yaml.safe_dump([one], allow_unicode=True, sort_keys=False, width=120) for one in types]
+    blocks = {
+        str(one["name"]): re.sub(r"^(?=.)", "  ", block, flags=re.M) for one, block in zip(types, dumped, strict=True)
+    }
+    return "", yaml.safe_dump(content, allow_unicode=True, sort_keys=False) if content else "", blocks
 
 
 def _skeleton(label: str) -> str:

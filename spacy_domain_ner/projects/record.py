@@ -5,13 +5,14 @@ hand: neither the earlier template nor its repository is needed. Needs nothing b
 """
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.files import refuse_newer_format, replacing
-from spacy_domain_ner.projects.answers import QUESTIONS
+from spacy_domain_ner.projects.answers import QUESTIONS, RULES
 
 RECORD = ".domain-ner.json"
 FORMAT_VERSION = 1
@@ -59,7 +60,9 @@ def make_record(project: Path, template: Path, answers: Mapping[str, object], ve
     Returns:
         The record, not yet written.
     """
-    given = {question: str(answers[question]) for question in QUESTIONS}
+    given = {question: str(answers[question]) for question in (*QUESTIONS, RULES)}
+    # A folder of the user's is on this machine only, and not needed again.
+    given["pack"] = os.path.basename(os.path.normpath(given["pack"]))
     return Record(version, given, read_files(project, template_files(template)))
 
 

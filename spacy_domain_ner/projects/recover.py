@@ -6,6 +6,7 @@ from pathlib import Path
 import srsly
 
 from spacy_domain_ner.errors import UserError, reason
+from spacy_domain_ner.projects.answers import RULES
 from spacy_domain_ner.projects.record import Record, make_record, read_files
 from spacy_domain_ner.projects.scaffold import complete_answers, find_template, rendered
 
@@ -25,7 +26,7 @@ def recover_record(project: Path) -> Record:
     Raises:
         UserError: The project does not come from the template, or can't be read.
     """
-    answers = complete_answers(find_template(), recover_answers(project))
+    answers = complete_answers(find_template(), {RULES: "software", **recover_answers(project)})
     with rendered(HISTORY, answers) as made:
         return make_record(made, HISTORY, answers, VERSION)
 

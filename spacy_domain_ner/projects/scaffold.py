@@ -1,6 +1,7 @@
 """A new project from the template and a pack, through cookiecutter, without a clone or a network."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,9 @@ from typing import Any
 
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.files import replacing_path, scratch_folder
-from spacy_domain_ner.projects.answers import QUESTIONS, find_problems, problems_of, spelled, suggest
+from spacy_domain_ner.projects.answers import QUESTIONS, RULES, find_problems, problems_of, spelled, suggest
+from spacy_domain_ner.projects.pack import pack_folder, pack_names, read_pack
+from spacy_domain_ner.projects.pack_checks import check_pack
 from spacy_domain_ner.projects.packs import add_pack, put
 from spacy_domain_ner.projects.record import make_record
 from spacy_domain_ner.projects.requirement import pin_requirement
@@ -40,6 +43,7 @@ def new_project(
     base_model: str | None = None,
     language: str | None = None,
     words: str | None = None,
+    rules: str | Sequence[str] | None = None,
     author: str | None = None,
     license: str | None = None,
     output_dir: Path = Path("."),
@@ -53,12 +57,14 @@ def new_project(
     Args:
         domain: The domain as a short name, which becomes the folder and the model's name, for instance "billing".
         title: The project's title, in words.
-        pack: The starting point: "software" or "blank".
+        pack: The starting point: a pack's name, such as "software", "legal" or "blank", or a folder that is one.
         entity_types: The entity types, as a list or separated by commas.
         base_model: A preset's name, a hub's owner/name, or the full path of a folder.
         language: spaCy's code of the texts' language.
         words: What the base model `cnn` knows about words: "minilm", "none", another preset, a hub's owner/name, or the
             full path of an encoder's folder.
+        rules: The groups of tokenizer rules, as a list or separated by commas: "software", "biomedical", "legal",
+            "financial"; "" for none.
         author: Who trains the model.
         license: The licence of the trained model: an SPDX name, or "Proprietary".
         output_dir: The folder to make the project's folder in.
@@ -70,19 +76,26 @@ def new_project(
 
     Raises:
         AnswersError: An answer can't be used; nothing was made.
+        UserError: The folder that `pack` names can't be used as a pack; all that is wrong is listed.
         UserError: The project's folder exists, or can't be written.
     """
     if entity_types is not None and not isinstance(entity_types, str):
         entity_types = ", ".join(entity_types)
+    if rules is not None and not isinstance(rules, str):
+        rules = ", ".join(rules)
     given = {
         "domain": domain, "title": title, "pack": pack, "entity_types": entity_types, "base_model": base_model,
-        "language": language, "words": words, "author": author, "license": license,
+        "language": language, "words": words, "author": author, "license": license, RULES: rules,
     }  # fmt: skip
     template = find_template()
     answers = complete_answers(template, {key: text for key, text in given.items() if text is not None}, ask=ask)
+    if os.path.isabs(answers["pack"]) and os.path.isdir(answers["pack"]):
+        check_pack(Path(answers["pack"]), answers)
     if problems := find_problems(answers):
         wrong = {problem.split(":", 1)[0] for problem in problems}
         meant = {one: suggest(one, answers) if one in wrong else str(answers[one]) for one in QUESTIONS}
+        if rules is not None:
+            meant["rules"] = suggest(RULES, answers)
         if "domain" in wrong and title is None:
             # Its default is made of the domain.
             del meant["title"]
@@ -129,7 +142,7 @@ def complete_answers(template: Path, given: Mapping[str, str], *, ask: bool = Fa
     from cookiecutter.generate import generate_context
     from cookiecutter.prompt import prompt_for_config
 
-    known = json.loads((template / "cookiecutter.json").read_text(encoding="utf8"))
+    known = {**json.loads((template / "cookiecutter.json").read_text(encoding="utf8")), "_packs": pack_names(template)}
     given = {question: spelled(question, {**known, **given}) for question in given}
     # cookiecutter renders defaults with Jinja. What a user gives is text, so it goes in as a Jinja string.
     literals = {key: "{{ " + json.dumps(text, ensure_ascii=False) + " }}" for key, text in given.items()}
@@ -137,6 +150,9 @@ def complete_answers(template: Path, given: Mapping[str, str], *, ask: bool = Fa
         context = generate_context(
             str(template / "cookiecutter.json"), get_user_config()["default_context"], extra_context=literals
         )
+        # Unlike what cookiecutter.json says, the question lists the packs that are there.
+        context["cookiecutter"]["__prompts__"]["pack"] = pack_question(template)
+        context["cookiecutter"] = {"_packs": known["_packs"], **context["cookiecutter"]}
         answers = _ask(context) if ask else dict(prompt_for_config(context, no_input=True))
     except CookiecutterException as error:
         raise UserError(f"cookiecutter failed: {reason(error)}", "Check cookiecutter's configuration file.") from None
@@ -145,6 +161,13 @@ def complete_answers(template: Path, given: Mapping[str, str], *, ask: bool = Fa
             "The input ended before all questions were answered", "Name the `domain`: then nothing is asked."
         ) from None
     return answers
+
+
+def pack_question(template: Path) -> str:
+    """The question for the pack, with the packs that are there."""
+    listed = ((name, read_pack(pack_folder(template, name)).description) for name in pack_names(template))
+    lines = "".join(f"    {name:<11} {description}\n" for name, description in listed)
+    return f"Starting point\n{lines}    or the full path of a folder of your own\n  Starting point"
 
 
 def _ask(context: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Literal
 
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing
+from spacy_domain_ner.projects.answers import RULES
 from spacy_domain_ner.projects.merging import merge_lines
 from spacy_domain_ner.projects.record import RECORD, Record, make_record, read_files, read_record
 from spacy_domain_ner.projects.recover import recover_record
@@ -84,7 +85,8 @@ def update_project(project: Path = Path("."), *, dry_run: bool = False) -> list[
         )
     record = read_record(project) or recover_record(project)
     _refuse_a_later_version(record)
-    given = _from_the_template(record.answers)
+    # Before there were groups of rules, every project had those for software.
+    given = _from_the_template({RULES: "software", **record.answers})
     paths = sorted({*record.files, *given.files})
     present = read_files(project, paths)
     _refuse_open_conflicts(project, present)

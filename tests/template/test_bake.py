@@ -16,8 +16,10 @@ from spacy.util import get_lang_class
 from weasel.util import load_project_config
 
 from spacy_domain_ner.base_models.presets import read_presets
-from spacy_domain_ner.projects.scaffold import new_project
+from spacy_domain_ner.projects.pack import pack_names
+from spacy_domain_ner.projects.scaffold import new_project, pack_question
 from spacy_domain_ner.schema import read_schema
+from spacy_domain_ner.tokenization import GROUPS
 
 REPOSITORY = Path(__file__).parents[2]
 SIX = ["SERVICE", "INFRA", "TEAM", "CONFIG", "LIBRARY", "ENDPOINT"]
@@ -73,7 +75,7 @@ def test_a_bake_without_questions_gives_exactly_these_files(bake, tmp_path):
     }
 
 
-@pytest.mark.parametrize("pack", ["software", "blank"])
+@pytest.mark.parametrize("pack", pack_names(REPOSITORY))
 def test_no_brace_of_the_template_is_left(bake, tmp_path, pack):
     assert bake("--no-input", domain="rest", pack=pack).returncode == 0
     for name in FILES - {"assets/annotations.jsonl"}:
@@ -193,18 +195,16 @@ def test_the_languages_offered_are_those_that_the_tokenizer_rules_work_for():
         assert tokenizer == {"@tokenizers": "spacy.Tokenizer.v1"}, code
 
 
-def test_every_pack_has_its_parts_and_every_base_model_its_config():
+def test_the_lists_that_the_template_keeps_are_those_of_the_package():
     context = json.loads((REPOSITORY / "cookiecutter.json").read_text())
-    for pack, settings in context["_packs"].items():
-        assert (REPOSITORY / "assets" / pack / "sentences.yml").is_file()
-        text = (REPOSITORY / "assets" / pack / "entity_types.yml").read_text()
-        if pack != "blank":
-            assert settings["entity_types"].split(", ") == [t["name"] for t in yaml.safe_load(text)["entity_types"]]
     # The hook can't ask the package, which need not be installed: the list is kept twice, and held equal here.
     presets = {preset.name: preset.purpose for preset in read_presets()}
     assert context["_base_models"] == presets
     question = context["__prompts__"]["base_model"]
     assert all(f"{name:<11} {purpose}\n" in question for name, purpose in presets.items())
+    assert context["_rules"] == [*GROUPS]
+    # cookiecutter renders no question.
+    assert context["__prompts__"]["pack"] == pack_question(REPOSITORY)
 
 
 def test_the_curve_and_the_suspects_bring_the_report_up_to_date_whatever_the_scores():

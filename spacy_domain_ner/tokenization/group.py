@@ -48,8 +48,8 @@ _MARKS = (
     # The hyphens that spaCy does not know.
     r"(?<=\w)[\u2010\u2011](?=[^\W\d_])",
 )
-# spaCy takes the full stop of a sentence for a part of SCN10A, 2B, hsdS, 10-K and A/S.
-_SUFFIXES = (r"(?<=[a-z\d][A-Z])\.$", r"(?<=\d-[A-Z])\.$", r"(?<=\w/[A-Z])\.$")
+# spaCy takes the full stop of a sentence for a part of SCN10A, 2B, hsdS, 10-K, A/S and G&A.
+_SUFFIXES = (r"(?<=[a-z\d][A-Z])\.$", r"(?<=\d-[A-Z])\.$", r"(?<=\w[/&][A-Z])\.$")
 # Emoticons such as `):` and `8)`: in these fields they are the end of a bracket.
 _DROPPED = (r"(?!<space>).*[()\[\]<>].*", r"[:;=]\W*\w")
 

@@ -103,10 +103,7 @@ def map_frame(df: "DataFrame", mapper: SparkMapper, partitions: int | None = Non
     try:
         return (df.repartition(parts) if parts else df).mapInArrow(mapper, schema)
     except PySparkNotImplementedError as error:
-        raise UserError(
-            f"Spark can't hand all columns to Python: {reason(error)[:_LONGEST]}",
-            "Drop those, or cast them to strings.",
-        ) from None
+        raise _not_for_python(error) from None
 
 
 def entities_udf(spark: "SparkSession", model: str | Path, **settings: Any) -> Callable[..., Any]:
@@ -203,10 +200,21 @@ def check_frame(df: "DataFrame", mapper: SparkMapper) -> None:
 
 def _column(df: "DataFrame", text: str) -> str:
     """A column as the data frame writes its name."""
-    if text in df.columns or _is_case_sensitive(df) or not isinstance(text, str):
+    try:
+        names = df.columns
+    except ValueError as error:  # of PySpark 3.5, which has no Python form of some types
+        raise _not_for_python(error) from None
+    if text in names or _is_case_sensitive(df) or not isinstance(text, str):
         return text
-    same = [name for name in df.columns if name.lower() == text.lower()]
+    same = [name for name in names if name.lower() == text.lower()]
     return same[0] if len(same) == 1 else text
+
+
+def _not_for_python(error: Exception) -> UserError:
+    return UserError(
+        f"Spark can't hand all columns to Python: {shorten(reason(error), _LONGEST)}",
+        "Drop those, or cast them to strings.",
+    )
 
 
 def _is_case_sensitive(df: "DataFrame") -> bool:

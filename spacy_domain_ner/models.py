@@ -115,6 +115,8 @@ def model_digest(folder: Path) -> str:
     Args:
         folder: The model's folder.
     """
+    if told := _told_digest(folder / "meta.json"):
+        return told
     found = hashlib.blake2b(digest_size=4)
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         place = file.relative_to(folder)
@@ -127,6 +129,14 @@ def model_digest(folder: Path) -> str:
             while part := stream.read(1 << 20):
                 found.update(part)
     return found.hexdigest()
+
+
+def _told_digest(meta: Path) -> str:
+    """The digest that a package has kept, since its files are not those of the training any more; "" if none."""
+    try:
+        return str(srsly.read_json(meta).get("digest") or "")
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def memory_zone(nlp: Language) -> AbstractContextManager[object]:

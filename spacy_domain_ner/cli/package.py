@@ -7,6 +7,7 @@ import typer
 import spacy_domain_ner as ner
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import msg
+from spacy_domain_ner.cli._options import EVAL
 
 
 @verb("package")
@@ -22,10 +23,15 @@ def package_cli(
     reference: Path = typer.Option(
         "metrics/reference.json", help="What `monitor drift` compares live text with, as `evaluate` wrote it, if it did"
     ),
+    runtime: str = typer.Option(
+        "torch",
+        help="What runs a transformer: torch, or onnx, with which the package needs neither PyTorch nor transformers",
+    ),
+    eval: Path = EVAL,
 ) -> None:
     """Build a wheel of a trained model, with a model card that has its scores."""
     wheel = ner.package_model(
         model, output_dir, name=name, version=version, schema=schema, metrics=metrics, counts=counts, about=about,
-        reference=reference,
+        reference=reference, runtime=runtime, eval=eval,
     )  # fmt: skip
     msg.good("The package is ready", f"pip install {wheel}")

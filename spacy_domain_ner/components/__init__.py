@@ -13,6 +13,7 @@ MODULES = {
     "spacy_domain_ner.PieceBatchedTransformer.v1": ("piece_batches", ()),
     "spacy_domain_ner.byte_windows.v1": ("byte_windows", ()),
     "spacy_domain_ner_biluo_v1": ("biluo_ner", ()),
+    "spacy_domain_ner_onnx_encoder": ("onnx_encoder", ("onnxruntime>=1.20", "tokenizers>=0.15", "numpy")),
     "spacy_domain_ner_huggingface": ("huggingface_ner", ("torch>=2.2", "transformers>=4.40,<5")),
 }
 

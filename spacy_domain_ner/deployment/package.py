@@ -20,7 +20,9 @@ from spacy_domain_ner.base_models.word_tables import SHIPPED, about_words
 from spacy_domain_ner.components import travelling_modules
 from spacy_domain_ner.components.word_pieces import ARCHITECTURE as WORD_PIECES
 from spacy_domain_ner.components.word_pieces import DEFAULT
+from spacy_domain_ner.corpus import read_valid_passages
 from spacy_domain_ner.deployment.model_card import ModelCard, one_line
+from spacy_domain_ner.deployment.onnx_pipeline import ONNX, TORCH, check_runtime, to_onnx
 from spacy_domain_ner.deployment.wheel import build_wheel, find_wheel
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.files import at_work, clear_leftovers, replacing_path
@@ -43,6 +45,8 @@ def package_model(
     counts: str | Path = "metrics/check.json",
     about: str | Path = "configs/about.json",
     reference: str | Path | None = "metrics/reference.json",
+    runtime: str = TORCH,
+    eval: str | Path = "corpus/eval.jsonl",
 ) -> Path:
     """Build a model's wheel, with a model card.
 
@@ -57,14 +61,17 @@ def package_model(
         about: A JSON object with title, description, author, email, url and license, for the package's metadata.
         reference: What live text is compared with, as `evaluate` wrote it, for the package to carry. A file that does
             not exist is left out; None carries none.
+        runtime: What runs a transformer: `torch`, or `onnx` for onnxruntime, with which the package needs neither
+            PyTorch nor transformers.
+        eval: The evaluation set. With the runtime `onnx`, the package must find in it what the trained model finds.
 
     Returns:
         The wheel. A token classifier that transformers has trained lies beside it as a Hugging Face model's folder,
         `huggingface/`, with a model card of its own.
 
     Raises:
-        UserError: The name or the version does not fit, a file can't be read, the build fails, or another run is
-            building this package.
+        UserError: The name or the version does not fit, a file can't be read, the model can't be packaged for the
+            runtime, the build fails, or another run is building this package.
     """
     check_name(name, version)
     model, output_dir = Path(model), Path(output_dir)
@@ -74,6 +81,8 @@ def package_model(
     scores = _read_step(metrics, "evaluate", ("micro", "types", "passages", "gates"))
     counted = _read_step(counts, "check", ("passages", "without_entities", "types"))
     compared = _read_reference(reference, model)
+    check_runtime(runtime, model)
+    passages = list(read_valid_passages(Path(eval))) if runtime == ONNX else []
     language_name = f"{trained['lang']}_{name}"
     folder = f"{language_name}-{version}"
     with at_work(output_dir / folder), replacing_path(output_dir / folder, folder=True) as target:
@@ -84,6 +93,10 @@ def package_model(
         copytree(model, staged)
         tables = _word_tables(staged)
         config = _without_paths(staged)
+        sources = trained.get("sources") or [*_base_models(config), *map(_source, tables)]
+        if runtime == ONNX:
+            to_onnx(staged, passages)
+            config = _read_config(staged / "config.cfg")
         code = list(travelling_modules(config))
         meta = {
             **trained,
@@ -94,7 +107,9 @@ def package_model(
             # For whoever asks the model at work what its types are.
             "entity_types": {each.name: each.definition for each in types.entity_types},
             "requirements": sorted({*trained.get("requirements", []), *(need for _, needs in code for need in needs)}),
-            "sources": trained.get("sources") or [*_base_models(config), *map(_source, tables)],
+            "sources": sources,
+            # Which training it is, since its files are not those of the training any more.
+            **({"runtime": ONNX, "digest": model_digest(model)} if runtime == ONNX else {}),
         }
         card = ModelCard(language_name, meta, told.get("title") or language_name, types, scores, counted)
         srsly.write_json(staged / "meta.json", meta)

@@ -411,3 +411,20 @@ def test_a_package_requires_no_other_package_that_carries_the_same_code(
     (built / "meta.json").write_text(json.dumps({"requirements": required}))
     _without_providers(built)
     assert json.loads((built / "meta.json").read_text())["requirements"] == [required[0], required[3]]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "message"),
+    [
+        ("onnx", "this model has no transformer: it needs no PyTorch as it is"),
+        ("torhc", "`runtime` is 'torhc', which is not known"),
+        ("", "`runtime` is '', which is not known"),
+    ],
+)
+def test_a_runtime_that_does_not_fit_the_model_is_refused(
+    model: Path, told: Callable[..., dict[str, Path]], tmp_path: Path, runtime: str, message: str
+) -> None:
+    files = told(SCHEMA, metrics=METRICS, counts=COUNTS, about=ABOUT)
+    with pytest.raises(UserError, match=message):
+        package_model(model, tmp_path / "packages", name="billing_ner", **files, runtime=runtime)
+    assert not (tmp_path / "packages").exists()

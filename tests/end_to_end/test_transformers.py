@@ -5,6 +5,7 @@ import email.parser
 import email.policy
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -17,13 +18,23 @@ import srsly
 from helpers.tiny_transformers import KINDS
 from packaging.requirements import Requirement
 
-from spacy_domain_ner import package_model
+from spacy_domain_ner import UserError, package_model
+from spacy_domain_ner.corpus import read_valid_passages
+from spacy_domain_ner.deployment import onnx_pipeline
+from spacy_domain_ner.models import model_digest
 
-pytest.importorskip("spacy_transformers", reason="the transformers extra is not installed")
+for package in ("spacy_transformers", "onnx", "onnxruntime"):
+    pytest.importorskip(package, reason="the extras transformers and onnx are not installed")
+torch = pytest.importorskip("torch")
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("pytorch")]
 
 REPOSITORY = Path(__file__).parents[2]
-CASES = [*((kind, framework) for kind in KINDS for framework in ("spacy", "huggingface")), ("wordpiece-bare", "spacy")]
+# onnx is a model of spacy, packaged for onnxruntime.
+CASES = [
+    *((kind, framework) for kind in KINDS for framework in ("spacy", "huggingface", "onnx")),
+    ("wordpiece-bare", "spacy"),
+]
+IN_ONNX = [case for case in CASES if case[1] == "onnx"]
 # One token of more word pieces than a transformer reads.
 PATH = f"Redis lost /{'a/' * 700}x again"
 METRICS = {
@@ -41,6 +52,12 @@ for name in ("spacy_domain_ner", "sentencepiece", "google.protobuf", "accelerate
     sys.modules[name] = None
 installed = importlib.metadata.distributions
 importlib.metadata.distributions = lambda **key: (d for d in installed(**key) if d.name != "spacy-domain-ner")
+"""
+WITHOUT_PYTORCH = """
+for name in ("torch", "transformers", "spacy_transformers", "onnx"):
+    sys.modules[name] = None
+seen = importlib.metadata.distributions
+importlib.metadata.distributions = lambda **key: (d for d in seen(**key) if d.name != "spacy-transformers")
 """
 EXTRACT = """
 import json, os, sys
@@ -62,7 +79,13 @@ def package_name(kind: str, framework: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def wheel(trained, tmp_path_factory) -> Callable[[str, str], Path]:
+def model_of(trained) -> Callable[[str, str], Path]:
+    """The project of a kind's model by what runs it."""
+    return lambda kind, framework: trained(kind, "spacy" if framework == "onnx" else framework)
+
+
+@pytest.fixture(scope="module")
+def wheel(model_of, tmp_path_factory) -> Callable[[str, str], Path]:
     """The wheel of a kind and a framework."""
     output = tmp_path_factory.mktemp("packages")
     told = tmp_path_factory.mktemp("told")
@@ -74,9 +97,10 @@ def wheel(trained, tmp_path_factory) -> Callable[[str, str], Path]:
 
     def wheel(kind: str, framework: str) -> Path:
         if (kind, framework) not in built:
+            project = model_of(kind, framework)
             built[kind, framework] = package_model(
-                trained(kind, framework) / "training/model-best", output, name=package_name(kind, framework),
-                **files,
+                project / "training/model-best", output, name=package_name(kind, framework),
+                runtime="onnx" if framework == "onnx" else "torch", eval=project / "train.jsonl", **files,
             )  # fmt: skip
         return built[kind, framework]
 
@@ -85,11 +109,19 @@ def wheel(trained, tmp_path_factory) -> Callable[[str, str], Path]:
 
 @pytest.fixture(scope="module")
 def site(wheel, tmp_path_factory) -> Path:
-    """A folder with all of the packages in it, and nothing else."""
-    folder = tmp_path_factory.mktemp("site")
-    wheels = [str(wheel(*case)) for case in CASES]
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *wheels]
-    subprocess.run(command, check=True, capture_output=True)
+    """A folder with all of the packages in it that need PyTorch, and nothing else."""
+    return install(tmp_path_factory.mktemp("site"), [wheel(*case) for case in CASES if case not in IN_ONNX])
+
+
+@pytest.fixture(scope="module")
+def onnx_site(wheel, tmp_path_factory) -> Path:
+    """A folder with the packages that do without."""
+    return install(tmp_path_factory.mktemp("onnx_site"), [wheel(*case) for case in IN_ONNX])
+
+
+def install(folder: Path, wheels: list[Path]) -> Path:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+    subprocess.run([*command, *map(str, wheels)], check=True, capture_output=True)
     return folder
 
 
@@ -115,19 +147,23 @@ def extract(script: str, site: Path, cases: list[tuple[str, str]], texts: list[s
 
 
 @pytest.fixture(scope="module")
-def expected(trained, texts) -> Callable[[str, str], list]:
+def expected(model_of, texts) -> Callable[[str, str], list]:
     """What the trained model finds where it was trained."""
 
     def expected(kind: str, framework: str) -> list:
-        nlp = spacy.load(trained(kind, framework) / "training/model-best")
+        nlp = spacy.load(model_of(kind, framework) / "training/model-best")
         return [[[ent.start_char, ent.end_char, ent.label_] for ent in doc.ents] for doc in nlp.pipe(texts)]
 
     return expected
 
 
 @pytest.fixture(scope="module")
-def found_without_the_plugin(site, texts) -> dict[str, list]:
-    return extract(BLOCKED + EXTRACT, site, CASES, texts)
+def found_without_the_plugin(site, onnx_site, texts) -> dict[str, list]:
+    others = [case for case in CASES if case not in IN_ONNX]
+    return {
+        **extract(BLOCKED + EXTRACT, site, others, texts),
+        **extract(BLOCKED + WITHOUT_PYTORCH + EXTRACT, onnx_site, IN_ONNX, texts),
+    }
 
 
 @pytest.mark.parametrize(("kind", "framework"), CASES)
@@ -158,13 +194,17 @@ def metadata(wheel: Path) -> email.message.Message:
 @pytest.mark.parametrize(("kind", "framework"), CASES)
 def test_a_package_requires_what_it_needs_and_never_this_plugin(wheel, kind, framework):
     required = {Requirement(line).name for line in metadata(wheel(kind, framework)).get_all("Requires-Dist")}
-    more = {"spacy-transformers"} if framework == "spacy" else {"torch", "transformers"}
-    assert required == {"spacy", *more}
+    more = {
+        "spacy": {"spacy-transformers"},
+        "huggingface": {"torch", "transformers"},
+        "onnx": {"numpy", "onnxruntime", "tokenizers"},
+    }
+    assert required == {"spacy", *more[framework]}
 
 
 @pytest.mark.parametrize(("kind", "framework"), CASES)
-def test_no_file_of_a_package_names_a_folder_of_the_machine_that_made_it(wheel, trained, tiny, kind, framework):
-    folders = [str(path).encode() for path in (tiny(kind).parent, trained(kind, framework), REPOSITORY, Path.home())]
+def test_no_file_of_a_package_names_a_folder_of_the_machine_that_made_it(wheel, model_of, tiny, kind, framework):
+    folders = [str(path).encode() for path in (tiny(kind).parent, model_of(kind, framework), REPOSITORY, Path.home())]
     with zipfile.ZipFile(wheel(kind, framework)) as archive:
         for name in archive.namelist():
             content = archive.read(name)
@@ -178,8 +218,37 @@ def test_no_file_of_a_package_names_a_folder_of_the_machine_that_made_it(wheel, 
 def test_a_package_carries_no_more_code_than_it_needs(wheel, kind, framework):
     with zipfile.ZipFile(wheel(kind, framework)) as archive:
         code = {Path(name).name for name in archive.namelist() if name.endswith(".py")}
-    needed = {"byte_windows.py", "piece_batches.py", "biluo_ner.py"} if framework == "spacy" else {"huggingface_ner.py"}
-    assert code == {"__init__.py", *needed}
+    needed = {
+        "spacy": {"byte_windows.py", "piece_batches.py", "biluo_ner.py"},
+        "huggingface": {"huggingface_ner.py"},
+        "onnx": {"onnx_encoder.py", "biluo_ner.py"},
+    }
+    assert code == {"__init__.py", *needed[framework]}
+
+
+def test_a_package_for_onnxruntime_says_so_and_is_still_of_the_same_training(wheel, model_of):
+    project = model_of("byte-bpe", "onnx")
+    with zipfile.ZipFile(wheel("byte-bpe", "onnx")) as archive:
+        [card] = [name for name in archive.namelist() if name.endswith("README.md")]
+        assert "onnxruntime" in archive.read(card).decode("utf8")
+        [meta] = [name for name in archive.namelist() if name.count("/") == 2 and name.endswith("meta.json")]
+        assert json.loads(archive.read(meta))["digest"] == model_digest(project / "training/model-best")
+
+
+def test_a_package_that_would_find_something_else_is_not_built(model_of, tmp_path, monkeypatch):
+    project = model_of("byte-bpe", "onnx")
+    build = onnx_pipeline.build_graph
+
+    def changed(model, longest):
+        with torch.no_grad():
+            model.embeddings.word_embeddings.weight.mul_(-1)
+        return build(model, longest)
+
+    monkeypatch.setattr(onnx_pipeline, "build_graph", changed)
+    shutil.copytree(project / "training/model-best", tmp_path / "model")
+    passages = list(read_valid_passages(project / "train.jsonl"))
+    with pytest.raises(UserError, match=r"finds other entities in \d+ of 20 passages, such as .*train.jsonl:1"):
+        onnx_pipeline.to_onnx(tmp_path / "model", passages)
 
 
 def test_beside_the_wheel_lies_a_model_of_its_own_for_transformers(wheel, texts):

@@ -1,0 +1,181 @@
+"""A transformer in onnxruntime: the vectors of spacy-transformers, whatever stands beside a text; clear messages."""
+
+import random
+import sys
+from collections.abc import Callable
+from functools import cache
+
+import numpy
+import pytest
+import spacy
+from helpers.tiny_transformers import BARE, KINDS, LONGEST
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spacy_domain_ner.components.onnx_encoder import ABOUT, FACTORY, GRAPH, PLACES, TOKENIZER, OnnxEncoder, batches
+from spacy_domain_ner.deployment.onnx_graph import build_graph
+from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.tokenization import create_customize_tokenizer
+
+for package in ("onnx", "onnxruntime", "spacy_transformers"):
+    pytest.importorskip(package, reason="the extras transformers and onnx are not installed")
+
+TEXTS = [
+    "Redis",
+    "",
+    "Kafka is down, and checkout-api with it.",
+    " \n\t ",
+    f"Redis lost /{'a/' * 700}x and checkout-api failed.",
+    "GET /api/v2/orders/{id} failed " * 60,
+    "Cafe\u0301 🚀 東京 ﬁ \u00a0 [SEP] <pad> </s> [PAD]",
+    "a  b\r\n\r\nc\u200bd",
+    "ﷺ" * 30,
+    *(f"{'word ' * number}x9" for number in range(12)),
+]
+WINDOWS = {"@span_getters": "spacy_domain_ner.byte_windows.v1", "size": 500, "overlap": 120}
+
+
+@pytest.fixture(scope="module")
+def pipelines(tiny) -> Callable[[str], tuple[spacy.Language, spacy.Language]]:
+    """Pipelines with a tiny transformer of a kind, in PyTorch and in onnxruntime."""
+
+    @cache
+    def pipelines(kind: str) -> tuple[spacy.Language, spacy.Language]:
+        torch_nlp, onnx_nlp = (create_customize_tokenizer()(spacy.blank("en")) for _ in range(2))
+        model = {"name": str(tiny(kind)), "get_spans": WINDOWS, "tokenizer_config": {"model_max_length": LONGEST}}
+        torch_nlp.add_pipe("transformer", config={"model": model})
+        torch_nlp.initialize()
+        transformer = torch_nlp.get_pipe("transformer").model
+        onnx_nlp.add_pipe(FACTORY).load(
+            build_graph(transformer.transformer, LONGEST),
+            transformer.tokenizer.backend_tokenizer.to_str().encode(),
+            width=32,
+            longest=LONGEST,
+        )
+        return torch_nlp, onnx_nlp
+
+    return pipelines
+
+
+def vectors(doc) -> numpy.ndarray:
+    """The mean of each token's word pieces."""
+    data = doc._.trf_data
+    if not len(data.align.lengths):
+        return numpy.zeros((0, 32))
+    flat, ends = data.model_output.last_hidden_state.reshape(-1, data.width), data.align.lengths.cumsum()
+    rows = [flat[data.align.dataXd[end - count : end]] for end, count in zip(ends, data.align.lengths, strict=True)]
+    return numpy.array([row.mean(axis=0) if len(row) else numpy.zeros(data.width) for row in rows])
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *BARE])
+def test_tokens_have_the_vectors_that_pytorch_gives_them(pipelines, kind):
+    torch_nlp, onnx_nlp = pipelines(kind)
+    for text, doc in zip(TEXTS, onnx_nlp.pipe(TEXTS), strict=True):
+        numpy.testing.assert_allclose(doc.tensor, vectors(torch_nlp(text)), atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_text_has_the_very_same_vectors_alone_and_beside_any_others(pipelines, kind):
+    _, nlp = pipelines(kind)
+    alone = {text: nlp(text).tensor for text in TEXTS}
+    for seed, size in ((0, 3), (1, 7), (2, 100)):
+        shuffled = random.Random(seed).sample(TEXTS * 2, 2 * len(TEXTS))
+        for doc in nlp.pipe(shuffled, batch_size=size):
+            numpy.testing.assert_array_equal(doc.tensor, alone[doc.text])
+
+
+@given(st.lists(st.integers(1, 600)))
+def test_batches_take_each_window_once_and_only_those_of_one_length(lengths):
+    found = list(batches(lengths))
+    assert sorted(number for batch in found for number in batch) == list(range(len(lengths)))
+    for batch in found:
+        assert len({lengths[number] for number in batch}) == 1
+        assert len(batch) == 1 or len(batch) * lengths[batch[0]] <= PLACES
+
+
+def test_a_component_is_the_same_from_disk_and_from_bytes(pipelines, tmp_path):
+    _, nlp = pipelines("byte-bpe")
+    component, text = nlp.get_pipe(FACTORY), TEXTS[2]
+    expected = nlp(text).tensor
+    nlp.to_disk(tmp_path)
+    numpy.testing.assert_array_equal(spacy.load(tmp_path)(text).tensor, expected)
+    again = OnnxEncoder(nlp.vocab).from_bytes(component.to_bytes())
+    numpy.testing.assert_array_equal(again(nlp.make_doc(text)).tensor, expected)
+    assert OnnxEncoder(nlp.vocab).from_bytes(OnnxEncoder(nlp.vocab).to_bytes()).session is None
+
+
+FOREIGN = "files of two models are mixed"
+DAMAGES = {
+    "a graph cut short": (lambda files, _: {**files, GRAPH: files[GRAPH][:5000]}, FOREIGN),
+    "the graph of another model": (lambda files, other: {**files, GRAPH: other[GRAPH]}, FOREIGN),
+    "the tokenizer of another model": (lambda files, other: {**files, TOKENIZER: other[TOKENIZER]}, FOREIGN),
+    "without a graph": (lambda files, _: {key: files[key] for key in (TOKENIZER, ABOUT)}, "encoder.onnx .* is missing"),
+    "without a tokenizer": (lambda files, _: {key: files[key] for key in (GRAPH, ABOUT)}, "tokenizer.json .* missing"),
+    "without what it is": (lambda files, _: {key: files[key] for key in (GRAPH, TOKENIZER)}, "encoder.json is missing"),
+    "with something else": (lambda files, _: {**files, ABOUT: b"\xff[1]"}, "encoder.json is missing or damaged"),
+    "with a list": (lambda files, _: {**files, ABOUT: b"[1]"}, "encoder.json is missing or damaged"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_or_foreign_file_is_told_in_one_line(pipelines, tmp_path, damage):
+    (_, nlp), (_, other) = pipelines("byte-bpe"), pipelines("wordpiece-cased")
+    change, told = DAMAGES[damage]
+    for name, content in change(nlp.get_pipe(FACTORY).files, other.get_pipe(FACTORY).files).items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=told) as raised:
+        OnnxEncoder(nlp.vocab).from_disk(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("graph", "tokenizer"), [(b"no graph", None), (None, b"{}"), (b"", None)])
+def test_files_that_were_never_a_model_are_told_in_one_line(pipelines, graph, tokenizer):
+    _, nlp = pipelines("byte-bpe")
+    files = nlp.get_pipe(FACTORY).files
+    with pytest.raises(ValueError, match="can't be loaded") as raised:
+        OnnxEncoder(nlp.vocab).load(
+            files[GRAPH] if graph is None else graph, tokenizer or files[TOKENIZER], width=32, longest=LONGEST
+        )
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("package", ["onnxruntime", "tokenizers"])
+def test_a_missing_package_is_named_with_what_installs_it(pipelines, monkeypatch, package):
+    _, nlp = pipelines("byte-bpe")
+    content = nlp.get_pipe(FACTORY).to_bytes()
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=f"{package}.*python -m pip install onnxruntime tokenizers"):
+        OnnxEncoder(nlp.vocab).from_bytes(content)
+
+
+def test_without_a_transformer_it_says_so(pipelines):
+    nlp = spacy.blank("en")
+    nlp.add_pipe(FACTORY)
+    with pytest.raises(ValueError, match="has no transformer yet"):
+        nlp("Redis")
+
+
+REFUSED = {
+    "its activation is silu": {"hidden_act": "silu"},
+    "its positions are relative_key": {"position_embedding_type": "relative_key"},
+    "it is a decoder": {"is_decoder": True},
+    "it has a convolution": {"conv_kernel_size": 3},
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_what_the_graph_would_compute_in_another_way_is_refused(tiny, reason):
+    from transformers import AutoModel
+
+    model = AutoModel.from_pretrained(tiny("wordpiece-cased"))
+    model.config.update(REFUSED[reason])
+    with pytest.raises(UserError, match=reason):
+        build_graph(model, LONGEST)
+
+
+def test_another_architecture_is_refused():
+    from transformers import ElectraConfig, ElectraModel
+
+    size = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    with pytest.raises(UserError, match="its architecture is electra"):
+        build_graph(ElectraModel(ElectraConfig(vocab_size=9, embedding_size=8, **size)), LONGEST)

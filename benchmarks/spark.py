@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -222,9 +223,10 @@ def speed(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Passages per second of both, in turn: of `extract` once all workers are busy, as `extract.py` has it."""
     sys.path.insert(0, str(Path(__file__).parent))
     from extract import batches, steady
-    from spacy_domain_ner.extraction.workers import extract_in_workers
 
     from spacy_domain_ner import Extractor
+    from spacy_domain_ner.extraction.lines import batch_extractor
+    from spacy_domain_ner.processes import in_processes
 
     with session(arguments.cores) as (spark, started):
         begun = time.perf_counter()
@@ -236,11 +238,9 @@ def speed(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         for _ in range(arguments.repetitions):
             speeds["spark"].append(arguments.passages / seconds_of(df))
             memory.append(largest_worker())
-            results = (
-                result for _, result in
-                extract_in_workers(arguments.model, batches(folder / "passages.jsonl", size), arguments.cores)
-            )  # fmt: skip
-            speeds["extract"].append(steady(results, arguments.passages))
+            make = partial(batch_extractor, arguments.model)
+            read = in_processes(make, batches(folder / "passages.jsonl", size), arguments.cores)
+            speeds["extract"].append(steady((result for _, result in read), arguments.passages))
     ratios = [one / other for one, other in zip(*speeds.values(), strict=True)]
     return {
         "seconds_to_start": round(started, 1), "seconds_to_load_and_check": round(checked, 1),

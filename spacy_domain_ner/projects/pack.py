@@ -99,7 +99,7 @@ def pack_labels(folder: Path) -> list[str]:
     if not path.is_file():
         raise UserError(
             f"{folder} has no {TYPES}",
-            "Write the types into it; `domain-ner new NAME --pack blank --entity-types ...` makes one to fill in.",
+            "Write the types into it; `domain-ner new NAME --pack blank --entity-types PRODUCT` makes one to fill in.",
         )
     content, _ = _read_mapping(path)
     types = content.get("entity_types") or []

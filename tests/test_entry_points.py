@@ -24,7 +24,8 @@ NAMES = [
 
 @pytest.mark.parametrize(("registry", "name"), NAMES)
 def test_a_registered_function_is_found_by_its_entry_point(tmp_path, registry, name, request):
-    if registry == "span_getters" or "Transformer" in name:
+    # All others are found where PyTorch is not installed: to make a package, spaCy loads every one of them.
+    if registry == "span_getters":
         pytest.importorskip("spacy_transformers", reason="the transformers extra is not installed")
         request.getfixturevalue("pytorch")
     lines = ["from spacy import registry", f"assert callable(registry.get({registry!r}, {name!r}))"]

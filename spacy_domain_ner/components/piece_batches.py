@@ -4,22 +4,22 @@ spacy-transformers makes batches of docs with about the same number of tokens, o
 are twenty, and pads each window to the longest of its batch: in passages of some 20 words, two of five places that it
 computes are padding.
 
-This module stands alone: a packaged model carries a copy of it. It needs spacy-transformers.
+This module stands alone: a packaged model carries a copy of it. Its functions need spacy-transformers, and import it
+themselves: to make a package, spaCy loads the modules of all architectures, also where PyTorch is not installed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
-import torch
 from spacy.tokens import Doc, Span
 from spacy.util import registry
-from spacy_transformers.data_classes import FullTransformerBatch, TransformerData, WordpieceBatch
-from spacy_transformers.layers.transformer_model import TransformerModel
-from spacy_transformers.layers.transformer_model import forward as forward_padded
 from thinc.api import Model, get_array_module, torch2xp
 from thinc.types import Ragged
-from transformers.file_utils import ModelOutput
+
+if TYPE_CHECKING:
+    from spacy_transformers.data_classes import FullTransformerBatch
+    from spacy_transformers.layers.transformer_model import TransformerModel
 
 ARCHITECTURE = "spacy_domain_ner.PieceBatchedTransformer.v1"
 # The places of a batch, word pieces and padding. On a CPU more of them are no faster for each.
@@ -35,7 +35,7 @@ def create_piece_batched_transformer(
     mixed_precision: bool = False,
     grad_scaler_config: dict[str, Any] = {},  # noqa: B006
     places: int | None = None,
-) -> Model[list[Doc], FullTransformerBatch]:
+) -> "Model[list[Doc], FullTransformerBatch]":
     """Make a transformer as spacy-transformers does, which predicts in batches of its own.
 
     Args:
@@ -50,6 +50,8 @@ def create_piece_batched_transformer(
     Returns:
         The model. At prediction, a Doc's `trf_data` has the vectors of the last layer, and no other output.
     """
+    from spacy_transformers.layers.transformer_model import TransformerModel
+
     model = TransformerModel(
         name, get_spans, dict(tokenizer_config), dict(transformer_config), mixed_precision, dict(grad_scaler_config)
     )
@@ -59,8 +61,12 @@ def create_piece_batched_transformer(
 
 
 def forward(
-    model: TransformerModel, docs: list[Doc], is_train: bool
-) -> tuple[FullTransformerBatch, Callable[[Any], Any]]:
+    model: "TransformerModel", docs: list[Doc], is_train: bool
+) -> "tuple[FullTransformerBatch, Callable[[Any], Any]]":
+    from spacy_transformers.data_classes import FullTransformerBatch, TransformerData, WordpieceBatch
+    from spacy_transformers.layers.transformer_model import forward as forward_padded
+    from transformers.file_utils import ModelOutput
+
     tokenizer = model.tokenizer
     ours = tokenizer.is_fast and tokenizer.padding_side == "right" and tokenizer.pad_token_id is not None
     if is_train or not ours or model._init_transformer_config.keys() - {"return_dict"}:
@@ -150,8 +156,10 @@ def align(
     return Ragged(pieces[order].astype("i"), counts.astype("i"))
 
 
-def _predict(model: TransformerModel, inputs: dict[str, list[numpy.ndarray]], fills: dict[str, int]) -> list[Any]:
+def _predict(model: "TransformerModel", inputs: dict[str, list[numpy.ndarray]], fills: dict[str, int]) -> list[Any]:
     """The vectors of each window's word pieces."""
+    import torch
+
     transformer = model.transformer
     device = transformer.device
     places = model.attrs["places"] or (PLACES_CPU if device.type == "cpu" else PLACES_GPU)

@@ -8,6 +8,7 @@ import pytest
 
 from spacy_domain_ner.base_models.presets import find_preset, read_presets
 from spacy_domain_ner.errors import UserError
+from spacy_domain_ner.projects.pack import read_pack
 
 REPOSITORY = Path(__file__).parents[2]
 NAMES = ["cnn", "minilm", "roberta", "deberta", "biobert", "pubmedbert", "legal-bert", "finbert"]
@@ -31,7 +32,7 @@ def test_the_template_asks_for_the_presets_in_the_same_words():
     assert sorted(context["_words"]) == sorted(["none", *(preset.name for preset in read_presets() if preset.words)])
     asked = dict(re.findall(r"^    (\S+) +(.+)$", context["__prompts__"]["base_model"], re.MULTILINE))
     assert {name: text for name, text in asked.items() if name != "or"} == purposes
-    assert context["base_model"] == "cnn"
+    assert read_pack(REPOSITORY / "assets" / context["pack"]).base_model == "cnn"
 
 
 def test_the_projects_own_comment_names_every_preset():

@@ -111,7 +111,7 @@ def numbers_of_labels() -> dict[str, int]:
 class Oracle:
     """Stands for a model that has learned everything: it gives each window the tags that training shows it."""
 
-    device = "cpu"
+    device = torch.device("cpu")
     config = SimpleNamespace(
         id2label={number: tag for tag, number in numbers_of_labels().items()}, label2id=numbers_of_labels()
     )

@@ -12,7 +12,17 @@ import typer
 import spacy_domain_ner as ner
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import fail, msg
-from spacy_domain_ner.cli._options import ENCODING, FILE_FORMAT, TEXT_KEY
+from spacy_domain_ner.cli._options import (
+    BATCH_SIZE,
+    ENCODING,
+    EXPECTED,
+    FILE_FORMAT,
+    KEEP_UNPROVEN,
+    MIN_CONFIDENCE,
+    PRECISION,
+    TEXT_KEY,
+    WINDOW,
+)
 from spacy_domain_ner.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,12 +47,8 @@ def extract_cli(
         help="File to write: JSON lines, or a table if it ends in .csv; by default standard output",
     ),
     workers: int = typer.Option(1, "--workers", "-w", help="Number of processes"),
-    batch_size: int = typer.Option(
-        None, "--batch-size", "-b", help="Passages that are read at once; if not given, the model's own number"
-    ),
-    window: int = typer.Option(
-        None, help="Read a longer passage in parts of at most this many characters, cut at sentence ends: saves memory"
-    ),
+    batch_size: int = BATCH_SIZE,
+    window: int = WINDOW,
     file_format: str = typer.Option(None, "--format", help=FILE_FORMAT),
     encoding: str = typer.Option("utf-8", help=ENCODING),
     whole_files: bool = typer.Option(
@@ -50,20 +56,10 @@ def extract_cli(
     ),
     text_key: str = typer.Option("text", help=TEXT_KEY),
     max_size: int = typer.Option(4000, min=1, help="Megabytes that an archive or a packed file may unpack to"),
-    min_confidence: list[str] = typer.Option(
-        [], help="Keep only entities with at least this confidence, 0 to 1; for one type: TYPE=0.8. Can be repeated"
-    ),
-    precision: float = typer.Option(
-        None, help="Keep only entities that are sure enough for their type to reach this precision, 0 to 1"
-    ),
-    keep_unproven: bool = typer.Option(
-        True,
-        "--keep-unproven/--drop-unproven",
-        help="With --precision, a type of which too few entities were held out in training to show any precision",
-    ),
-    expected: bool = typer.Option(
-        False, "--expected", help="Also write how many entities the model expects, and which model it is: for `monitor`"
-    ),
+    min_confidence: list[str] = MIN_CONFIDENCE,
+    precision: float = PRECISION,
+    keep_unproven: bool = KEEP_UNPROVEN,
+    expected: bool = EXPECTED,
     llm: Path = typer.Option(
         None, help="The decision.json of `llm evaluate`: an LLM finds the types that it decided for. Text goes there"
     ),

@@ -8,6 +8,14 @@ import typer
 import spacy_domain_ner as ner
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import msg
+from spacy_domain_ner.cli._options import (
+    BATCH_SIZE,
+    EXPECTED,
+    KEEP_UNPROVEN,
+    MIN_CONFIDENCE,
+    PRECISION,
+    WINDOW,
+)
 from spacy_domain_ner.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,24 +37,12 @@ def spark_extract_cli(
     ),
     output_format: str = typer.Option("parquet", help="parquet or jsonl"),
     text: str = typer.Option("text", "--text-key", help="Column of the text, and its key in JSON records"),
-    min_confidence: list[str] = typer.Option(
-        [], help="Keep only entities with at least this confidence, 0 to 1; for one type: TYPE=0.8. Can be repeated"
-    ),
-    precision: float = typer.Option(
-        None, help="Keep only entities that are sure enough for their type to reach this precision, 0 to 1"
-    ),
-    keep_unproven: bool = typer.Option(
-        True,
-        "--keep-unproven/--drop-unproven",
-        help="With --precision, a type of which too few entities were held out in training to show any precision",
-    ),
-    batch_size: int = typer.Option(
-        None, "--batch-size", "-b", help="Passages that a model reads at once; if not given, the model's own number"
-    ),
-    window: int = typer.Option(None, help="Read a longer passage in parts of at most this many characters"),
-    expected: bool = typer.Option(
-        False, "--expected", help="Also write how many entities the model expects, and which model it is: for `monitor`"
-    ),
+    min_confidence: list[str] = MIN_CONFIDENCE,
+    precision: float = PRECISION,
+    keep_unproven: bool = KEEP_UNPROVEN,
+    batch_size: int = BATCH_SIZE,
+    window: int = WINDOW,
+    expected: bool = EXPECTED,
     utf16: bool = typer.Option(
         False, "--utf16", help="Offsets count UTF-16 units, as Java, Scala and JavaScript do, not code points"
     ),

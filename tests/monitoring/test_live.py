@@ -66,6 +66,20 @@ def as_csv(rows: list[dict], delimiter: str = ",") -> bytes:
     return stream.getvalue().encode()
 
 
+def as_parquet(rows: list[dict]) -> bytes:
+    """As `spark-extract --expected` writes them: what is expected is a map."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    columns = {name: [one[name] for one in rows] for name in rows[0] if name != "expected"}
+    expected = [list(one["expected"].items()) for one in rows]
+    columns["expected"] = pyarrow.array(expected, pyarrow.map_(pyarrow.string(), pyarrow.float64()))
+    columns["error"] = pyarrow.array([None] * len(rows), pyarrow.string())
+    stream = io.BytesIO()
+    parquet.write_table(pyarrow.table(columns), stream)
+    return stream.getvalue()
+
+
 @pytest.mark.parametrize(
     ("name", "write"),
     [
@@ -76,6 +90,7 @@ def as_csv(rows: list[dict], delimiter: str = ",") -> bytes:
         ("live.json", lambda rows: json.dumps(rows).encode()),
         ("live.csv", as_csv),
         ("live.tsv", lambda rows: as_csv(rows, "\t")),
+        ("live.parquet", as_parquet),
         ("marked.jsonl", lambda rows: b"\xef\xbb\xbf" + lines(*rows).encode()),
         ("windows.jsonl", lambda rows: lines(*rows).replace("\n", "\r\n").encode()),
     ],

@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,12 @@ class Server:
 
     process: "subprocess.Popen[str]"
     port: int
+    _last: threading.local = field(default_factory=threading.local, repr=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the last answer that this thread has got."""
+        return self._last.headers
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Send a request on a connection of its own; gives the status and the answer, read as JSON where it is."""
@@ -48,7 +55,8 @@ class Server:
             answer = connection.getresponse()
             content = answer.read().decode("utf8")
             is_json = answer.getheader("content-type", "").startswith("application/json")
-            self.headers = dict(answer.getheaders())
+            # Each thread that asks has the headers of its own answer.
+            self._last.headers = dict(answer.getheaders())
             return answer.status, json.loads(content) if is_json and content else content
         finally:
             connection.close()

@@ -1,6 +1,6 @@
 """Data frames and SQL on a real Spark."""
 
-import os
+import gc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_all_columns_stay_and_each_row_has_what_extract_finds(
         assert (each["error"] is None) == (wanted[row.id] is not None or texts[row.id] is None)
 
 
-def test_a_python_worker_loads_the_model_once(df: Any, model: Path) -> None:
+def test_a_python_worker_loads_the_model_once_and_leaves_it_out_of_what_garbage_collection_looks_at(df: Any, model: Path) -> None:
     first = df.transform(extract_entities_df, model=model, text="body")
     assert first.count() == df.count()
 
@@ -52,12 +52,15 @@ def test_a_python_worker_loads_the_model_once(df: Any, model: Path) -> None:
 
         for _ in batches:
             pass
-        columns = [pyarrow.array([os.getpid()]), pyarrow.array([load_pipeline.cache_info().misses])]
-        yield pyarrow.RecordBatch.from_arrays(columns, ["pid", "loads"])
+        counts = [load_pipeline.cache_info().misses, gc.get_freeze_count(), len(gc.get_objects())]
+        columns = [pyarrow.array([count]) for count in counts]
+        yield pyarrow.RecordBatch.from_arrays(columns, ["loads", "frozen", "others"])
 
-    counted = first.repartition(4).mapInArrow(loads, "pid long, loads long").collect()
+    counted = first.repartition(4).mapInArrow(loads, "loads long, frozen long, others long").collect()
     assert {row.loads for row in counted} <= {0, 1}
-    assert any(row.loads for row in counted)
+    loaded = [row for row in counted if row.loads]
+    assert loaded
+    assert all(row.frozen > 2 * row.others for row in loaded), loaded
 
 
 def test_a_function_of_sql_gives_entities_and_error(spark: Any, df: Any, model: Path, wanted: dict[int, Any]) -> None:

@@ -41,8 +41,8 @@ def load_extractor(model: str, settings: tuple[tuple[str, Any], ...], same: tupl
     extractor = Extractor(load_pipeline(model, wanted["digest"]), **dict(settings))
     _compare(wanted, extractor.identity)
     if "pyspark.worker" in sys.modules:
-        # Spark's workers collect garbage after each task, which took 0.14 s with a pipeline's 270,000 objects. Frozen ones
-        # are not looked at.
+        # Spark's workers collect garbage after each task, which took 0.14 s with a pipeline's 270,000 objects. Frozen
+        # ones are not looked at.
         gc.collect()
         gc.freeze()
     return extractor

@@ -43,7 +43,7 @@ def test_all_columns_stay_and_each_row_has_what_extract_finds(
         assert (each["error"] is None) == (wanted[row.id] is not None or texts[row.id] is None)
 
 
-def test_a_python_worker_loads_the_model_once_and_leaves_it_out_of_what_garbage_collection_looks_at(df: Any, model: Path) -> None:
+def test_a_python_worker_loads_the_model_once_and_garbage_collection_passes_over_it(df: Any, model: Path) -> None:
     first = df.transform(extract_entities_df, model=model, text="body")
     assert first.count() == df.count()
 

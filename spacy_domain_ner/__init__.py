@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from spacy_domain_ner.corpus.split import split
     from spacy_domain_ner.deployment.package import package_model
     from spacy_domain_ner.deployment.try_package import try_package
+    from spacy_domain_ner.distillation.distill import Distilled, distill
     from spacy_domain_ner.errors import UserError
     from spacy_domain_ner.evaluation.assessment import Assessment, assess
     from spacy_domain_ner.evaluation.gates import Gates
@@ -105,6 +106,8 @@ _MODULES = {
     "Recipe": "training.recipe",
     "compare": "reports.comparison",
     "configure": "training.configure",
+    "Distilled": "distillation.distill",
+    "distill": "distillation.distill",
     "find_suspects": "experiments.suspects",
     "measure_learning_curve": "experiments.learning_curve",
     "read_presets": "base_models.presets",
@@ -146,6 +149,7 @@ _MODULES = {
 __all__ = [
     "Assessment",
     "Costs",
+    "Distilled",
     "Entity",
     "EntitySchema",
     "Extractor",
@@ -172,6 +176,7 @@ __all__ = [
     "configure",
     "convert",
     "create_app",
+    "distill",
     "estimate_llm_cost",
     "estimate_quality",
     "evaluate",

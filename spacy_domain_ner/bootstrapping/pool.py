@@ -57,7 +57,7 @@ def read_pool(
         UserError: No passage is left.
     """
     pool = Pool(refusals=[Refusal(name, 0, why) for name, why in files.left_out])
-    known, seen = {key_of(one.text) for one in reviewed} | held_out.texts, set[bytes]()
+    known, seen = {key_of(one.text) for one in reviewed}, set[bytes]()
     kept: list[tuple[int, str, Passage]] = []
     for line in stream_to_label(files, text_key):
         if isinstance(line, Refusal):
@@ -69,8 +69,10 @@ def read_pool(
         pool.read += 1
         key = key_of(line.text)
         why = why_junk(line.text, language, held_out.script, max_words)
-        if key in known:
-            why = "reviewed or held out"
+        if key in held_out.texts:
+            why = "its text is held out, for the evaluation"
+        elif key in known:
+            why = "reviewed already"
         elif key in seen:
             why = "the same text again"
         elif source_of(line) in held_out.held_out:

@@ -43,6 +43,7 @@ VERBS = {
         "convert": ("convert", "Convert passages to spaCy's binary form."),
         "train": ("train", "Train until F1 on the dev set no longer rises."),
         "evaluate": ("evaluate", "Score a model per type, and say what to do next."),
+        "distill": ("distill", "Let a small model learn from a larger one, on text that nobody has labelled."),
         "compare": ("compare", "Train several base models and compare them."),
         "suspects": ("suspects", "Find annotations that are likely to be wrong."),
         "learning-curve": ("learning_curve", "Measure how F1 grows with the number of examples."),

@@ -13,7 +13,7 @@ This module stands alone: a packaged model carries a copy of it. It needs spaCy.
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -55,6 +55,10 @@ STEPS = 5
 CERTAIN = -1e-3
 # The tags of a type, in this order; O comes before the tags of all types.
 BEGIN, IN, LAST, UNIT = range(4)
+# The key in `doc.user_data` of what another model thinks of each token's tags, to learn from: see `pack_tags`.
+SOFT_TAGS = "spacy_domain_ner_soft_tags"
+# Tags that are less probable are left out there.
+LEAST_SOFT = 0.005
 # Docs of about the same length are padded to the longest of them, up to this many tokens per batch.
 PADDED = 20_000
 OTHER_TOKENS = (
@@ -281,6 +285,26 @@ class BiluoNER(TrainablePipe):
                     results[number][:] = found[: len(docs[number]), row]
         return results
 
+    def tag_probabilities(self, docs: Sequence[Doc]) -> list[numpy.ndarray]:
+        """Find how probable each tag of each token is, given the whole doc.
+
+        Args:
+            docs: The docs. Entities and blocked tokens count as in `expected`.
+
+        Returns:
+            For each Doc an array with a row per token: the probability of O, then those of B, I, L and U of each type,
+            in the order of `labels`.
+        """
+        results = [numpy.zeros((len(doc), 1 + 4 * len(self.labels)), "f") for doc in docs]
+        if any(len(doc) for doc in docs):
+            scores = self._score(docs)
+            for numbers in _batches(docs):
+                lattice = self._lattice(docs, scores, numbers, [_taken_by_others(docs[n]) for n in numbers])
+                found = lattice.tag_probabilities()
+                for row, number in enumerate(numbers):
+                    results[number][:] = found[: len(docs[number]), row]
+        return results
+
     def _score(self, docs: Sequence[Doc]) -> Sequence[Floats2d]:
         """Score the tags of each doc's tokens, or take the scores that were kept."""
         if kept := self.kept_scores:
@@ -331,6 +355,8 @@ class BiluoNER(TrainablePipe):
     def get_loss(self, examples: Iterable[Example], scores: Sequence[Floats2d]) -> tuple[float, list[Floats2d]]:
         """Find the negative log-likelihood of the annotation. Unannotated tokens may have any tag.
 
+        Of a doc that has soft tags (see `pack_tags`) instead of an annotation, it is the cross-entropy of these.
+
         Args:
             examples: Predicted docs with their annotation.
             scores: The model's scores for them.
@@ -347,7 +373,12 @@ class BiluoNER(TrainablePipe):
         for numbers in _batches(docs):
             lattice = self._lattice(docs, scores, numbers)
             allowed = [_allowed(examples[n], numbers_of) for n in numbers]
-            lost, of_batch = lattice.loss(allowed)
+            soft = {
+                row: unpack_tags(packed, example.predicted, numbers_of)
+                for row, example in enumerate(examples[n] for n in numbers)
+                if (packed := example.reference.user_data.get(SOFT_TAGS))
+            }
+            lost, of_batch = lattice.loss(allowed, soft)
             loss += lost
             for number, gradient in zip(numbers, of_batch, strict=True):
                 gradients[number] = gradient
@@ -458,14 +489,19 @@ class Lattice:
                 free[doc] = start
                 yield BatchEntity(doc, start, t + 1, number)
 
-    def loss(self, allowed: Sequence[Any]) -> tuple[float, list[Any]]:
+    def loss(self, allowed: Sequence[Any], soft: Mapping[int, Any] | None = None) -> tuple[float, list[Any]]:
         """Find the negative log-likelihood of what the annotation allows.
 
         It is log(weight of all sequences) - log(weight of those that are allowed). Its gradient for a tag is the tag's
         probability, less its probability among the allowed sequences.
 
+        Where a tag's probability is given by another model, that takes the place of the second one. The loss is the
+        cross-entropy of the sequences: log(weight of all sequences) - the score that they have on average with that
+        model.
+
         Args:
             allowed: For each doc, which tags each token may have, of the shape of its scores.
+            soft: For the numbers of some docs, how probable each tag of each token is, of the same shape.
 
         Returns:
             The loss, and its gradient with respect to the scores of each doc.
@@ -483,6 +519,11 @@ class Lattice:
         # False where no well-formed sequence fits the annotation (a mention that ends with a blank, for instance); such
         # docs teach nothing.
         possible = likely > -xp.inf
+        for number, rows in (soft or {}).items():
+            # No tag that is impossible here.
+            target = xp.where(self.scores[: len(rows), number] > NEVER / 2, xp.asarray(rows), 0)
+            wanted[: len(rows), number] = target
+            likely[number] = (target * self.scores[: len(rows), number]).sum(dtype="d")
         loss = float(xp.where(possible, total - likely, 0).sum())
         gradient = (shares - wanted) * possible[None, :, None]
         return loss, [gradient[:length, number] for number, length in enumerate(self.lengths)]
@@ -554,6 +595,10 @@ class Lattice:
         """
         _, tags = _parts(_marginals(self.xp, self.scores)[1])
         return _to_numpy((tags[..., BEGIN] + tags[..., UNIT]).sum(axis=0, dtype="d"))
+
+    def tag_probabilities(self) -> numpy.ndarray:
+        """Find how probable each tag of each token is: of shape (tokens, docs, 1 + 4 * types)."""
+        return _to_numpy(_marginals(self.xp, self.scores)[1])
 
     def uncertainty(self) -> numpy.ndarray:
         """Find the entropy of each token's tags, and the probability that the token is in an entity of each type.
@@ -655,6 +700,59 @@ def _calibrated(shares: Sequence[float], calibration: dict[str, Any] | None) -> 
     values = numpy.clip(numpy.asarray(shares, "d"), 1e-9, 1 - 1e-9)
     log_odds = calibration["slope"] * numpy.log(values / (1 - values)) + calibration["intercept"]
     found: list[float] = (1 / (1 + numpy.exp(-log_odds))).tolist()
+    return found
+
+
+def pack_tags(labels: Sequence[str], shares: numpy.ndarray) -> dict[str, Any]:
+    """Put how probable each tag of each token is into a form that is small and that a DocBin keeps, for
+    `doc.user_data[SOFT_TAGS]`.
+
+    Args:
+        labels: The entity types.
+        shares: A row per token: the probability of O, then those of B, I, L and U of each type.
+
+    Returns:
+        The types, and for the tags that are not improbable: how many each token has, their numbers, and their
+        probabilities.
+    """
+    kept = shares >= LEAST_SOFT
+    shares = numpy.where(kept, shares, 0)
+    shares = shares / numpy.maximum(shares.sum(axis=1, keepdims=True), LEAST)
+    return {
+        "labels": list(labels),
+        "counts": kept.sum(axis=1).astype("u2"),
+        "tags": kept.nonzero()[1].astype("u2"),
+        "shares": shares[kept].astype("f2"),
+    }
+
+
+def unpack_tags(packed: dict[str, Any], doc: Doc, numbers: dict[str, int]) -> numpy.ndarray:
+    """Undo `pack_tags` for a model that may have other types, or the same in another order.
+
+    Args:
+        packed: What `pack_tags` gave.
+        doc: The tokens.
+        numbers: The numbers of the model's types.
+
+    Returns:
+        A row per token, as for `pack_tags`. What was thought of types that the model does not have counts as O.
+
+    Raises:
+        ValueError: They are those of other tokens.
+    """
+    if len(packed["counts"]) != len(doc):
+        raise ValueError(
+            f"The soft tags of a doc of {len(packed['counts'])} tokens were given to one that has {len(doc)}: it was "
+            "labelled with other rules for tokens"
+        )
+    places = [numbers.get(label) for label in packed["labels"]]
+    # The first column gets what is not known here.
+    columns = numpy.array([0, *(0 if n is None else 1 + 4 * n + part for n in places for part in range(4))])
+    found = numpy.zeros((len(doc), 1 + 4 * len(numbers)), "f")
+    rows = numpy.repeat(numpy.arange(len(doc)), packed["counts"])
+    numpy.add.at(found, (rows, columns[packed["tags"]]), packed["shares"].astype("f"))
+    # What rounding has left over.
+    found[:, 0] = numpy.maximum(0, 1 - found[:, 1:].sum(axis=1))
     return found
 
 

@@ -222,6 +222,31 @@ class HuggingFaceNER(Pipe):
             results.append(found.astype("f"))
         return results
 
+    def tag_probabilities(self, docs: Sequence[Doc]) -> list[numpy.ndarray]:
+        """Find how probable each tag of each token is, in the tags of BILUO: U of an entity's only token, else B of its
+        first one, L of its last one, and I of those between.
+
+        The tags of different word pieces are independent of each other, as for `expected`.
+
+        Args:
+            docs: The docs. Entities and blocked tokens count as in `expected`.
+
+        Returns:
+            For each Doc an array with a row per token: the probability of O, then those of B, I, L and U of each type,
+            in the order of `labels`.
+
+        Raises:
+            ValueError: No model was loaded.
+        """
+        self._require_model()
+        numbers = self.model.config.label2id
+        columns = [[numbers[f"B-{label}"], numbers[f"I-{label}"]] for label in self.labels]
+        read = self._read(*map(list, zip(*map(_visible, docs), strict=True))) if docs else []
+        return [
+            _to_biluo(probabilities[:, columns], starts, _taken_by_others(doc))
+            for doc, (probabilities, starts) in zip(docs, read, strict=True)
+        ]
+
     def _require_model(self) -> None:
         if self.model is None:
             raise ValueError(f"The component {self.name} has no model yet: load one, or load the pipeline from disk.")
@@ -474,6 +499,40 @@ def _expected(shares: numpy.ndarray, starts: numpy.ndarray, taken: numpy.ndarray
                 counts += begins + continues * (1 - before)
             before = inside
     return counts
+
+
+def _to_biluo(shares: numpy.ndarray, starts: numpy.ndarray, taken: numpy.ndarray) -> numpy.ndarray:
+    """The probabilities of O, and of B, I, L and U of each type, for each token.
+
+    Args:
+        shares: As for `_expected`.
+        starts: As for `_expected`.
+        taken: As for `_expected`.
+    """
+    tokens, types = shares.shape[:2]
+    found = numpy.zeros((tokens, 1 + 4 * types))
+    tags = found[:, 1:].reshape(tokens, types, 4)
+    real = numpy.flatnonzero((starts >= 0) | taken)
+    inside = shares[real].astype("d").sum(axis=2)
+    # How probable it is that an entity which is open before a token does not end there.
+    stays = shares[real, :, 1].astype("d")
+    inside[taken[real]], stays[taken[real]] = 0, 0
+    same = numpy.flatnonzero((starts[real][1:] == starts[real][:-1]) & (starts[real][1:] >= 0)) + 1
+    # Two tokens in one word piece: the second continues what the first is in, unless one of them is taken.
+    same = same[~taken[real[same]] & ~taken[real[same - 1]]]
+    stays[same] = 1
+    before = numpy.concatenate([numpy.zeros((1, types)), inside])[:-1]
+    continues = before * stays
+    begins = numpy.maximum(0, inside - continues)
+    follows = numpy.concatenate([stays, numpy.zeros((1, types))])[1:]
+    for part, values in enumerate((begins * follows, continues * follows, continues, begins)):
+        tags[real, :, part] = values if part < 2 else values * (1 - follows)
+    # A token without a tag is in an entity that continues after it.
+    other = numpy.setdiff1d(numpy.arange(tokens), real)
+    following = numpy.searchsorted(real, other)
+    tags[other, :, 1] = numpy.concatenate([continues, numpy.zeros((1, types))])[following]
+    found[:, 0] = 1 - found[:, 1:].sum(axis=1)
+    return numpy.maximum(found, 0).astype("f")
 
 
 def _bounds(doc: Doc) -> numpy.ndarray:

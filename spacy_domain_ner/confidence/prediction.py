@@ -17,8 +17,8 @@ OWN_FACTORY = "spacy_domain_ner_biluo_v1"
 BEAM_WIDTH, BEAM_DENSITY = 16, 0.0001
 # The method of a recognizer that gives probabilities. It is found by name: a packaged model has a class of its own.
 METHOD = "probabilities"
-# The method that gives the expected number of entities, and the one that says how unsure it is of each token.
-EXPECTED, UNCERTAINTY = "expected", "uncertainty"
+# The methods that give the expected number of entities, how unsure it is of each token, and each tag's probability.
+EXPECTED, UNCERTAINTY, TAGS = "expected", "uncertainty", "tag_probabilities"
 
 Key = tuple[int, int, str]
 
@@ -132,7 +132,11 @@ def _expected_entities(nlp: Language, name: str, texts: Iterator[str]) -> Iterat
 
 
 def _can_not_tell(nlp: Language, name: str | None, method: str) -> tuple[str, str]:
-    what = "how many entities it expects" if method == EXPECTED else "how unsure it is of each word"
+    what = {
+        EXPECTED: "how many entities it expects",
+        UNCERTAINTY: "how unsure it is of each word",
+        TAGS: "how probable each tag of a word is",
+    }[method]
     if name is None:
         return f"This model has no recognizer that says {what}", "Name a trained model."
     if isinstance(nlp.get_pipe(name), EntityRecognizer):

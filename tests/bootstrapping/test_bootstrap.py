@@ -86,7 +86,7 @@ def test_what_is_reviewed_or_held_out_is_not_labelled(folder, tmp_path):
         reviewed=[folder / "reviewed.jsonl"],
     )
     assert [passage.text for passage in result.passages] == ["A new one in Aden."]
-    assert result.left_out == {"reviewed or held out": 24}
+    assert result.left_out == {"reviewed already": 24}
 
 
 def test_first_labels_are_on_the_training_side_only_and_give_way_to_annotations(folder, tmp_path):

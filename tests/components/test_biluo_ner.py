@@ -13,7 +13,15 @@ from spacy.tokens import Doc, DocBin
 from spacy.tokens import Span as Underlying
 from spacy.training import Example
 
-from spacy_domain_ner.components.biluo_ner import FACTORY, BatchEntity, BiluoNER, Lattice
+from spacy_domain_ner.components.biluo_ner import (
+    FACTORY,
+    SOFT_TAGS,
+    BatchEntity,
+    BiluoNER,
+    Lattice,
+    pack_tags,
+    unpack_tags,
+)
 from spacy_domain_ner.corpus import Passage, Span
 from spacy_domain_ner.tokenization import customize_tokenizer
 
@@ -485,3 +493,88 @@ def test_the_uncertainty_of_a_token_is_that_over_all_sequences(batch):
         inside = shares[:, 1:].reshape(len(rows), -1, 4).sum(axis=2)
         wanted = numpy.concatenate([entropy[:, None], inside], axis=1)
         numpy.testing.assert_allclose(found[: len(rows), number], wanted, atol=1e-4)
+
+
+def test_a_tags_probability_is_the_share_of_the_sequences_that_have_it(batch):
+    scores, sequences, weights = batch
+    found = lattice(scores).tag_probabilities()
+    for number, (rows, of_doc, of_weights) in enumerate(zip(scores, sequences, weights, strict=True)):
+        numpy.testing.assert_allclose(found[: len(rows), number], tag_shares(rows, of_doc, of_weights), atol=1e-4)
+
+
+def test_the_loss_of_soft_tags_is_the_cross_entropy_with_the_other_models_sequences(batch):
+    scores, sequences, weights = batch
+    other = [rows[::-1] * 0.7 for rows in scores]
+    of_other = [
+        numpy.array([rows[numpy.arange(len(rows)), tags].sum(dtype="d") for tags in of_doc])
+        for rows, of_doc in zip(other, sequences, strict=True)
+    ]
+    soft = {0: tag_shares(other[0], sequences[0], of_other[0]), 2: tag_shares(other[2], sequences[2], of_other[2])}
+    anything = [numpy.ones(rows.shape, "?") for rows in scores]
+    loss, gradients = lattice(scores).loss(anything, soft)
+    wanted = 0.0
+    for number, target in soft.items():
+        log_shares = weights[number] - numpy.logaddexp.reduce(weights[number])
+        those = numpy.exp(of_other[number] - numpy.logaddexp.reduce(of_other[number]))
+        wanted -= float(those @ log_shares)
+        own = tag_shares(scores[number], sequences[number], weights[number])
+        numpy.testing.assert_allclose(gradients[number], own - target, atol=1e-4)
+    assert loss == pytest.approx(wanted, abs=1e-3)
+    # The doc without soft tags may be anything.
+    numpy.testing.assert_allclose(gradients[1], 0, atol=1e-6)
+
+
+def tag_shares(rows, sequences, weights):
+    shares = numpy.zeros(rows.shape, "d")
+    for tags, weight in zip(sequences, weights, strict=True):
+        shares[numpy.arange(len(rows)), tags] += numpy.exp(weight - numpy.logaddexp.reduce(weights))
+    return shares
+
+
+def test_soft_tags_come_back_from_a_docbin_for_types_in_another_order(trained):
+    draw = numpy.random.default_rng(0)
+    shares = draw.dirichlet([0.1] * 9, size=4)
+    doc = trained.make_doc("Kafka runs on Redis")
+    doc.user_data[SOFT_TAGS] = pack_tags(["INFRA", "COUNTRY"], shares)
+    [back] = DocBin(store_user_data=True).from_bytes(
+        DocBin(docs=[doc], store_user_data=True).to_bytes()
+    ).get_docs(trained.vocab)  # fmt: skip
+    found = unpack_tags(back.user_data[SOFT_TAGS], back, {"SERVICE": 0, "INFRA": 1})
+    numpy.testing.assert_allclose(found[:, 5:9], shares[:, 1:5], atol=0.03)
+    # What is thought of a type that is not known here counts as O.
+    numpy.testing.assert_allclose(found[:, 0], shares[:, 0] + shares[:, 5:].sum(axis=1), atol=0.03)
+    assert not found[:, 1:5].any()
+    numpy.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-3)
+    assert not any(token.ent_iob for token in back)
+
+
+def test_soft_tags_of_other_tokens_are_refused(trained):
+    packed = pack_tags(["INFRA"], numpy.ones((3, 5)))
+    with pytest.raises(ValueError, match="3 tokens were given to one that has 2"):
+        unpack_tags(packed, trained.make_doc("two tokens"), {"INFRA": 0})
+
+
+def test_it_learns_from_what_another_one_thinks(trained, tmp_path):
+    trained.to_disk(tmp_path)
+    teacher = spacy.load(tmp_path)
+    examples = []
+    for text in TEXTS:
+        doc = teacher.make_doc(text)
+        doc.user_data[SOFT_TAGS] = pack_tags(
+            teacher.get_pipe("ner").labels, teacher.get_pipe("ner").tag_probabilities([doc])[0]
+        )
+        examples.append(Example(teacher.make_doc(text), doc))
+    student = spacy.blank("en")
+    student.tokenizer = teacher.tokenizer
+    pipe = student.add_pipe(FACTORY)
+    student.initialize(lambda: examples_of(student, PASSAGES[:1]))
+    optimizer = student.resume_training()
+    for _ in range(40):
+        student.update(examples, sgd=optimizer)
+    learned, wanted = (
+        [model.get_pipe(name).tag_probabilities([model.make_doc(text)])[0] for text in TEXTS]
+        for model, name in ((student, FACTORY), (teacher, "ner"))
+    )
+    order = [0, *(1 + 4 * teacher.get_pipe("ner").labels.index(label) + n for label in pipe.labels for n in range(4))]
+    for own, others in zip(learned, wanted, strict=True):
+        numpy.testing.assert_allclose(own, others[:, order], atol=0.1)

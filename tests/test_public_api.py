@@ -10,16 +10,16 @@ import pytest
 import spacy_domain_ner
 
 PUBLIC = {
-    "Assessment", "Costs", "Entity", "EntitySchema", "Extractor", "Gates", "HybridExtractor", "LiveQuality",
-    "Passage", "Policies", "PredictedTasks", "Recipe", "Relation", "RelationTypes", "Sample", "Settings", "Span",
-    "UserError", "__version__", "assess", "bootstrap", "check", "compare", "compare_successor", "compare_with_llm",
-    "configure", "convert", "create_app", "estimate_llm_cost", "estimate_quality", "evaluate", "expected_entities",
-    "export_annotations", "export_tasks", "extract_entities", "extract_files", "find_relations", "find_suspects",
-    "import_annotations", "learn_baseline", "measure_agreement", "measure_drift", "measure_learning_curve",
-    "monitor_status", "new_project", "package_model", "predict_tasks", "pull_annotations", "push_tasks",
-    "read_passages", "read_presets", "read_relation_types", "read_schema", "sample_for_review", "score_relations",
-    "select_passages", "serve", "spark_extract", "split", "train", "try_package", "update_project", "write_break_even",
-    "write_guide", "write_interface", "write_passages",
+    "Assessment", "Costs", "Distilled", "Entity", "EntitySchema", "Extractor", "Gates", "HybridExtractor",
+    "LiveQuality", "Passage", "Policies", "PredictedTasks", "Recipe", "Relation", "RelationTypes", "Sample", "Settings",
+    "Span", "UserError", "__version__", "assess", "bootstrap", "check", "compare", "compare_successor",
+    "compare_with_llm", "configure", "convert", "create_app", "distill", "estimate_llm_cost", "estimate_quality",
+    "evaluate", "expected_entities", "export_annotations", "export_tasks", "extract_entities", "extract_files",
+    "find_relations", "find_suspects", "import_annotations", "learn_baseline", "measure_agreement", "measure_drift",
+    "measure_learning_curve", "monitor_status", "new_project", "package_model", "predict_tasks", "pull_annotations",
+    "push_tasks", "read_passages", "read_presets", "read_relation_types", "read_schema", "sample_for_review",
+    "score_relations", "select_passages", "serve", "spark_extract", "split", "train", "try_package", "update_project",
+    "write_break_even", "write_guide", "write_interface", "write_passages",
 }  # fmt: skip
 
 

@@ -76,7 +76,7 @@ def distill_cli(
     ]
     msg.table(rows, header=("", f"F1 on {dev}"), divider=True, aligns=("l", "r"), max_col=200)
     learned = f"It has learned from {found.reviewed:,} labelled passages and {found.silver:,} that the teacher has read"
-    if found.adopted:
+    if found.is_better:
         msg.good(f"The model is {found.model}. {learned}")
         msg.info("Now measure it on the evaluation set: weasel run evaluate")
     else:

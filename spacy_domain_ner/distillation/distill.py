@@ -4,7 +4,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ from spacy_domain_ner.training.recipe import JSONL, SPACY, Recipe, read_set
 # So many passages are labelled for each one that people have labelled.
 TIMES = 4
 MAX_WORDS = 300
+# The folder of what is kept of a run, beside the model.
+WORK = "distilled"
 # The key in a model's meta.json that says that it has learned from another one.
 DISTILLED = "distilled"
 
@@ -46,30 +48,33 @@ class Distilled:
     """A model that has learned from another one.
 
     Attributes:
-        model: Its folder.
-        adopted: Whether it has taken the place of the model that was there: not where it finds less.
         reviewed: The number of passages that people have labelled.
-        silver: The number of passages that the teacher has labelled.
-        teacher_f1: The teacher's F1 on the early-stopping set.
-        alone_f1: That of the small model without the teacher.
-        f1: That of the model.
         read: How many unlabelled passages there were.
         left_out: How many of them the teacher has not labelled, by the reason.
         refusals: The lines and files that could not be read.
         other_types: The teacher's types that the small model does not have: their entities count as none.
+        teacher_f1: The teacher's F1 on the early-stopping set.
+        alone_f1: That of the small model without the teacher.
+        silver: The number of passages that the teacher has labelled.
+        f1: That of the model.
+        model: Its folder: the place of the model that was there, or where it finds less than alone, one beside it.
     """
 
-    model: Path
-    adopted: bool
     reviewed: int
-    silver: int
-    teacher_f1: float
-    alone_f1: float
-    f1: float
-    read: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
-    refusals: list[Refusal] = field(default_factory=list)
+    read: int
+    left_out: Counter[str]
+    refusals: list[Refusal]
     other_types: tuple[str, ...] = ()
+    teacher_f1: float = 0.0
+    alone_f1: float = 0.0
+    silver: int = 0
+    f1: float = 0.0
+    model: Path = Path()
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the model finds at least what it finds without the teacher, and so takes the place of that."""
+        return self.f1 >= self.alone_f1
 
 
 def distill(
@@ -125,66 +130,84 @@ def distill(
     for name, number in (("size", size), ("max_words", max_words)):
         if number is not None and number < 1:
             raise UserError(f"`{name}` is {number}", "It must be 1 or more.")
-    output = Path(output_dir)
-    work = output / "distilled"
-    config = recipe.read_config()
-    _check_student(config, recipe.config)
+    output, teacher = Path(output_dir), str(teacher)
+    _check_student(recipe)
     gold, dev = (read_set(path) for path in recipe.sets(JSONL))
+    types = sorted({span.label for passage in gold for span in passage.spans})
     reviewed = [passage for passage in gold if not passage.is_silver]
     tokenizer = load_tokenizing_pipeline(recipe.config)
-    most = size or TIMES * len(reviewed)
     known = read_labelled([], [recipe.sets(JSONL)[1], *held_out])
     with find_texts([*passages], file_format=file_format, encoding=encoding, text_key=text_key) as texts:
+        most = size or TIMES * len(reviewed)
         pool = read_pool(texts, reviewed, known, tokenizer.lang, most, max_words, text_key)
-    types = sorted({span.label for passage in gold for span in passage.spans})
-    with at_work(work):
-        found = find_teacher(str(teacher), recipe, output / "teacher", Path(configs), say)
-        # It is asked on the GPU on which it was trained.
+    result = Distilled(len(reviewed), pool.read, Counter(pool.left_out), pool.refusals)
+    with at_work(output / WORK):
+        found = find_teacher(teacher, recipe, output / "teacher", Path(configs), say)
+        # Before the teacher is loaded, perhaps on a GPU, where the student is neither trained nor asked.
+        result.alone_f1 = _f1(load_model(_alone(recipe, output, say)), dev, types)
         choose_gpu(str(recipe.gpu_id), transformer=True)
         nlp = load_model(found)
-        other_types = _check_types(nlp, teacher, types)
-        teacher_f1 = _f1(nlp, dev, types)
-        alone_f1 = _f1(load_model(_alone(recipe, config, output, say)), dev, types)
-        _check_better(teacher, teacher_f1, alone_f1, recipe, len(dev))
-        say(f"F1 on {recipe.dev}: the teacher {teacher_f1:.3f}, {recipe.config} alone {alone_f1:.3f}")
-        identity = model_identity(nlp)
+        result.other_types = _other_types(nlp, teacher, types)
+        result.teacher_f1 = _f1(nlp, dev, types)
+        _check_better(result, teacher, recipe, len(dev))
+        say(f"F1 on {recipe.dev}: the teacher {result.teacher_f1:.3f}, {recipe.config} alone {result.alone_f1:.3f}")
         say(f"The teacher labels {len(pool.passages):,} passages")
+        identity = model_identity(nlp)
         with progress("Labelling") as advance:
-            labelled = label_passages(nlp, tokenizer, pool.passages, work / f"silver-{identity['digest']}", advance)
-        del nlp
-        require_cpu()
-        left_out = Counter(pool.left_out)
-        if labelled.other_tokens:
-            left_out["the teacher divides it into other tokens than the student"] = labelled.other_tokens
+            labelled = label_passages(
+                nlp, tokenizer, pool.passages, output / WORK / f"silver-{identity['digest']}", advance
+            )
         if not labelled.docs:
             raise _other_tokens(teacher, recipe.config)
-        own = replace(recipe, train=work / f"train{SPACY}", dev=recipe.sets(SPACY)[1])
-        write_train(recipe.sets(SPACY)[0], labelled.docs, own.train)
-        model = train_once(own, work, "The student", say)
-        about = {"teacher": str(teacher), **identity, "passages": len(labelled.docs), "reviewed": len(reviewed)}
-        _note(model, about)
-        f1 = _f1(load_model(model), dev, types)
-        if adopted := f1 >= alone_f1:
-            with at_work(output / "model-best"), replacing_path(output / "model-best", folder=True) as beside:
-                shutil.copytree(model, beside)
-    return Distilled(
-        output / "model-best" if adopted else model, adopted, len(reviewed), len(labelled.docs), teacher_f1, alone_f1,
-        f1, pool.read, left_out, pool.refusals, other_types,
-    )  # fmt: skip
+        if labelled.other_tokens:
+            result.left_out["the teacher divides it into other tokens than the student"] = labelled.other_tokens
+        result.silver = len(labelled.docs)
+        called = "{name} {version}".format(**identity) if found == teacher else teacher
+        about = {"teacher": called, "digest": identity["digest"], "passages": result.silver}
+        del nlp
+        require_cpu()
+        result.model = _learn(recipe, labelled.docs, output / WORK, about, say)
+        result.f1 = _f1(load_model(result.model), dev, types)
+        if result.is_better:
+            result.model = _put(result.model, output / "model-best")
+    return result
 
 
-def _check_student(config: Config, path: Path) -> None:
+def _learn(
+    recipe: Recipe, silver: Iterable[Doc], folder: Path, about: dict[str, Any], say: Callable[[str], None]
+) -> Path:
+    """Train the student on its own training set and on what the teacher has labelled. RETURNS: The model's folder."""
+    gold, dev = recipe.sets(SPACY)
+    own = replace(recipe, train=folder / f"train{SPACY}", dev=dev)
+    write_train(gold, silver, own.train)
+    model = train_once(own, folder, "The student", say)
+    meta = srsly.read_json(model / "meta.json")
+    if meta.get(DISTILLED) != about:
+        with replacing_path(model / "meta.json") as beside:
+            srsly.write_json(beside, {**meta, DISTILLED: about})
+    return model
+
+
+def _put(model: Path, place: Path) -> Path:
+    """Copy a model into the place of another one."""
+    with at_work(place), replacing_path(place, folder=True) as beside:
+        shutil.copytree(model, beside)
+    return place
+
+
+def _check_student(recipe: Recipe) -> None:
     """Refuse a config whose recognizer can't learn from probabilities."""
+    config = recipe.read_config()
     factories = {part.get("factory") for part in config.get("components", {}).values()}
     if find_framework(config).reads != SPACY or OWN_FACTORY not in factories:
         raise UserError(
-            f"The config {path} trains no recognizer that learns from another model",
+            f"The config {recipe.config} trains no recognizer that learns from another model",
             "Choose the base model cnn, or one that the framework spacy trains (`base_model` in project.yml), and run "
             f"the configuration again. A config of your own needs a component with factory = {OWN_FACTORY!r}.",
         )
 
 
-def _check_types(nlp: Language, teacher: str | Path, types: Sequence[str]) -> tuple[str, ...]:
+def _other_types(nlp: Language, teacher: str, types: Sequence[str]) -> tuple[str, ...]:
     """Compare the teacher's types with the student's.
 
     Returns:
@@ -193,7 +216,7 @@ def _check_types(nlp: Language, teacher: str | Path, types: Sequence[str]) -> tu
     Raises:
         UserError: It lacks some, or has no recognizer that can tell.
     """
-    labels = nlp.get_pipe(recognizer_with(nlp, TAGS)).labels  # type: ignore[attr-defined]
+    labels = nlp.get_pipe(recognizer_with(nlp, TAGS)).labels
     if lacking := [label for label in types if label not in labels]:
         raise UserError(
             f"The teacher {teacher} does not know the entity type(s) {', '.join(lacking)}: it would teach that they "
@@ -203,12 +226,12 @@ def _check_types(nlp: Language, teacher: str | Path, types: Sequence[str]) -> tu
     return tuple(label for label in labels if label not in types)
 
 
-def _alone(recipe: Recipe, config: Config, output: Path, say: Callable[[str], None]) -> Path:
+def _alone(recipe: Recipe, output: Path, say: Callable[[str], None]) -> Path:
     """The student as it is without a teacher: the present model, if that is one; else it is trained."""
     present = output / "model-best"
-    if _is_alone(present, config):
+    if _is_alone(present, recipe.read_config()):
         return present
-    return train_once(recipe, output / "distilled" / "alone", "The student without a teacher", say)
+    return train_once(recipe, output / WORK / "alone", "The student without a teacher", say)
 
 
 def _is_alone(model: Path, config: Config) -> bool:
@@ -224,16 +247,16 @@ def _parts(config: Config) -> object:
     return config.get("nlp", {}).get("pipeline"), config.get("components")
 
 
-def _check_better(teacher: str | Path, of_teacher: float, alone: float, recipe: Recipe, passages: int) -> None:
-    if of_teacher <= alone:
+def _check_better(result: Distilled, teacher: str, recipe: Recipe, passages: int) -> None:
+    if result.teacher_f1 <= result.alone_f1:
         raise UserError(
-            f"The teacher {teacher} is not better than {recipe.config} alone: F1 {of_teacher:.3f} against {alone:.3f} "
-            f"on the {passages:,} passages of {recipe.dev}",
+            f"The teacher {teacher} is not better than {recipe.config} alone: F1 {result.teacher_f1:.3f} against "
+            f"{result.alone_f1:.3f} on the {passages:,} passages of {recipe.dev}",
             "There is nothing to learn from it. Choose a larger model as the teacher, or label more passages first.",
         )
 
 
-def _other_tokens(teacher: str | Path, config: Path) -> UserError:
+def _other_tokens(teacher: str, config: Path) -> UserError:
     return UserError(
         f"The teacher {teacher} divides each passage into other tokens than {config} does",
         "Its probabilities are those of its own tokens. Train the teacher here: name a base model, for instance "
@@ -256,11 +279,3 @@ def write_train(gold: Path, silver: Iterable[Doc], path: Path) -> None:
         docs.add(doc)
     with replacing_path(path) as beside:
         beside.write_bytes(docs.to_bytes())
-
-
-def _note(model: Path, about: dict[str, Any]) -> None:
-    """Say in a model's meta.json what it has learned from."""
-    meta = srsly.read_json(model / "meta.json")
-    if meta.get(DISTILLED) != about:
-        with replacing_path(model / "meta.json") as beside:
-            srsly.write_json(beside, {**meta, DISTILLED: about})

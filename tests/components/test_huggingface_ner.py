@@ -15,7 +15,7 @@ import srsly
 from spacy.language import Language
 from spacy.tokens import Span
 
-from spacy_domain_ner.components.huggingface_ner import FACTORY, HuggingFaceNER, _expected, decode
+from spacy_domain_ner.components.huggingface_ner import FACTORY, HuggingFaceNER, _expected, _to_biluo, decode
 
 pytest.importorskip("transformers", reason="the transformers extra is not installed")
 
@@ -198,7 +198,7 @@ def test_what_is_not_found_is_less_probable_than_what_is(nlp, texts):
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_the_expected_number_of_entities_is_the_mean_over_all_tags(seed):
+def test_the_expected_number_of_entities_and_the_tags_probabilities_are_those_over_all_tags(seed):
     draw = numpy.random.default_rng(seed)
     # Some tokens have no word piece, some share one with the token before, some are taken.
     starts = numpy.array([-1 if draw.random() < 0.2 else number * 3 for number in range(5)])
@@ -209,7 +209,7 @@ def test_the_expected_number_of_entities_is_the_mean_over_all_tags(seed):
     taken = draw.random(5) < 0.2
     shared = [bool(number and starts[number] == starts[number - 1] >= 0) for number in range(5)]
     names = ["O", "B-A", "I-A", "B-B", "I-B"]
-    wanted = numpy.zeros(2)
+    wanted, wanted_tags = numpy.zeros(2), numpy.zeros((5, 9))
     # Each word piece draws its own tag, and a token has that of its piece.
     own = [number for number in range(5) if not shared[number]]
     for drawn in itertools.product(range(5), repeat=len(own)):
@@ -222,10 +222,15 @@ def test_the_expected_number_of_entities_is_the_mean_over_all_tags(seed):
             if shared[number] and name != "O":
                 name = "I" + name[1:]
             tags.append("O" if taken[number] else name)
-        for _, _, label in decode(tags, (starts >= 0) | taken):
+        wanted_tags[:, 0] += share
+        for start, end, label in decode(tags, (starts >= 0) | taken):
             wanted["AB".index(label)] += share
+            parts = [3] if end - start == 1 else [0, *[1] * (end - start - 2), 2]
+            wanted_tags[start:end, 0] -= share
+            wanted_tags[range(start, end), [1 + 4 * "AB".index(label) + part for part in parts]] += share
     found = _expected(rows[:, [[1, 2], [3, 4]]], starts, taken)
     numpy.testing.assert_allclose(found, wanted, atol=1e-9)
+    numpy.testing.assert_allclose(_to_biluo(rows[:, [[1, 2], [3, 4]]], starts, taken), wanted_tags, atol=1e-6)
 
 
 def test_what_is_expected_is_about_what_is_found_before_and_after_it_was_set(nlp, texts):
@@ -248,6 +253,17 @@ def test_the_uncertainty_of_a_token_is_that_of_its_first_word_piece(nlp, texts):
         assert (inside.sum(axis=1) <= 1 + 1e-5).all()
         for ent in doc.ents:
             assert (inside[ent.start : ent.end].argmax(axis=1) == component.labels.index(ent.label_)).all()
+
+
+def test_the_likeliest_tags_are_those_of_what_is_found(nlp, texts):
+    component = nlp.get_pipe(FACTORY)
+    docs = list(nlp.pipe([*texts, *ODD_TEXTS]))
+    for doc, shares in zip(docs, component.tag_probabilities(docs), strict=True):
+        assert shares.shape == (len(doc), 1 + 4 * len(component.labels))
+        numpy.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-5)
+        for ent in doc.ents if doc.text in texts else ():
+            column = 1 + 4 * component.labels.index(ent.label_)
+            assert shares[ent.start, [column, column + 3]].sum() > 0.5
 
 
 def test_a_component_without_a_model_says_so():

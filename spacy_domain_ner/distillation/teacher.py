@@ -7,6 +7,7 @@ from pathlib import Path
 import srsly
 from spacy import util
 
+from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.experiments.comparison import read_choice
 from spacy_domain_ner.experiments.runs import train_timed
 from spacy_domain_ner.files import replacing
@@ -37,6 +38,10 @@ def find_teacher(teacher: str, recipe: Recipe, folder: Path, configs: Path, say:
     """
     if (Path(teacher) / "meta.json").is_file() or util.is_package(teacher):
         return teacher
+    if not (path := Path(teacher)).exists() and path.parent != Path() and path.parent.is_dir():
+        raise UserError(
+            f"There is no model {teacher}", "Name a trained model's folder, or a base model such as minilm."
+        )
     choice = read_choice(teacher)
     config = folder / "config.cfg"
     configure(choice.base_model, configs, config, framework=choice.framework, words=choice.words)

@@ -91,3 +91,9 @@ def test_the_hub_s_card_begins_with_metadata_and_has_the_same_body() -> None:
     from_types = body[body.index("## Entity types") :]
     assert card(meta={"license": "Apache-2.0", "sources": source}).for_spacy().endswith(from_types)
     assert "license: other" in card(meta={"license": "Proprietary"}).for_huggingface()
+
+
+def test_a_model_that_has_learned_from_another_one_says_so() -> None:
+    assert "another model" not in card().for_spacy()
+    shown = card(meta={"distilled": {"teacher": HOSTILE, "passages": 2000}}).for_spacy()
+    assert f"2000 passages that nobody has annotated, as another model ({ESCAPED}) reads them.\n" in shown

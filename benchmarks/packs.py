@@ -2,13 +2,13 @@
 
     python benchmarks/packs.py --data ../shared/data/corpora --seeds 7 8
 
-- pack: the pack's starter corpus and 100 passages of the corpus.
+- pack: the pack's starter corpus and 100 passages of the corpus, which count as the user's own.
 - blank: 300 passages of the corpus, without the pack and its tokenizer rules.
 - starter: the starter corpus alone.
 
 Both have the template's config `cnn`. The labels of the corpus are mapped to the pack's types (`CORPORA`); what is not
-mapped is left out, and only mapped types are scored, by exact start, end and type, on the same held-out passages. An
-eighth of the real passages (of `starter`: of the starter corpus) stops training early.
+mapped is left out, and only mapped types are scored, by exact start, end and type, on the same held-out passages. As in
+a project, an eighth of all passages stops training early, of the pack's as of the others.
 
 bc5cdr is tokens joined by blanks; its train side is drawn from and its dev side scored. indian_legal_ner has only a dev
 side: a quarter of it is held out, drawn by the seed; it does not say which passages are of one document. Of fin_sec's
@@ -30,11 +30,13 @@ from typing import Any
 import spacy
 from cpu_config import MAX_EPOCHS, REPOSITORY, divide, once, versions, write_template_config
 
-from spacy_domain_ner.corpus import Passage, read_valid_passages
+from spacy_domain_ner.corpus import Passage
+from spacy_domain_ner.corpus.jsonl import read_line
 from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline, write_docs
 from spacy_domain_ner.evaluation.scores import predict_spans, score
 from spacy_domain_ner.files import replacing
-from spacy_domain_ner.projects.pack import read_pack
+from spacy_domain_ner.projects.pack import pack_labels, read_pack
+from spacy_domain_ner.projects.packs import annotations
 from spacy_domain_ner.training import Recipe, train
 
 SUMMARY = REPOSITORY / "benchmarks" / "results" / "packs.json"
@@ -78,12 +80,10 @@ def measure(pack: str, system: str, seed: int, data: Path, folder: Path) -> dict
     corpus, mapping = CORPORA[pack]
     real, _, scored = (mapped(side, mapping) for side in divide(data / corpus, seed, (1000, 1, SCORED)))
     real = real[: SYSTEMS[system]]
-    starter = [] if system == "blank" else read_valid_passages(REPOSITORY / "assets" / pack / "starter.jsonl")
+    starter = [] if system == "blank" else starter_passages(pack)
     random.Random(seed).shuffle(starter)
-    stopped_by = real or starter
-    cut = len(stopped_by) // EARLY_STOPPING
-    stopping, rest = stopped_by[:cut], stopped_by[cut:]
-    training = rest if not real else [*starter, *rest]
+    stopping = [*real[: len(real) // EARLY_STOPPING], *starter[: len(starter) // EARLY_STOPPING]]
+    training = [*starter[len(starter) // EARLY_STOPPING :], *real[len(real) // EARLY_STOPPING :]]
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.cfg"
     rules = [] if system == "blank" else read_pack(REPOSITORY / "assets" / pack).rules
@@ -102,6 +102,12 @@ def measure(pack: str, system: str, seed: int, data: Path, folder: Path) -> dict
         "real_passages": len(real), "scored": len(scored), "micro": found.micro.to_dict(),
         "types": {name: one.to_dict() for name, one in found.types.items()},
     }  # fmt: skip
+
+
+def starter_passages(pack: str) -> list[Passage]:
+    """The passages that a new project of the pack has."""
+    folder = REPOSITORY / "assets" / pack
+    return [read_line(line, pack, 0) for line in annotations(folder, pack_labels(folder))]
 
 
 def mapped(passages: list[Passage], mapping: dict[str, str]) -> list[Passage]:

@@ -24,5 +24,10 @@ def convert_cli(
                 f"{passage.place}: {passage.surface(span)!r} misses token boundaries or overlaps another span "
                 f"(tokens: {shown})"
             )
+        if converted.own_times > 1:
+            msg.info(
+                f"{converted.path}: training reads each of the {converted.own} passages that are your own "
+                f"{converted.own_times} times per epoch"
+            )
         lost = len(converted.missed)
         msg.good(f"{converted.path}: {converted.passages} passages, {lost} span(s) that training can't use")

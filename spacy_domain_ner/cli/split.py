@@ -1,12 +1,16 @@
 """domain-ner split"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.text import shorten
+
+if TYPE_CHECKING:
+    from spacy_domain_ner.corpus.split import Split
 
 
 @verb("split")
@@ -34,6 +38,7 @@ def split_cli(
         )
     if first := sum(passage.is_silver for passage in result.train):
         msg.info(f"{first} passages of the training set have first labels that nobody has reviewed")
+    _tell_of_the_pack(result)
     if result.superseded:
         msg.info(f"{len(result.superseded)} with first labels are left out: they are annotated by now")
     passages = {side: len(members) for side, members in result.sides.items()}
@@ -42,3 +47,25 @@ def split_cli(
         for name, row in [("passages", passages), *result.mentions().items()]
     ]
     msg.table(rows, header=("", *passages, "eval %"), divider=True, aligns=("l", "r", "r", "r", "r"))
+
+
+def _tell_of_the_pack(result: "Split") -> None:
+    """Say what becomes of the passages that came with a pack, where there are others."""
+    from spacy_domain_ner.corpus.split import OWN_ENOUGH
+
+    starters, own = (
+        {side: sum(passage.is_starter == came for passage in members) for side, members in result.sides.items()}
+        for came in (True, False)
+    )
+    if not any(starters.values()) or not any(own.values()):
+        return
+    if result.starters_train:
+        msg.info(
+            f"The pack's {starters['train']} passages are for training only: {own['dev']} of your own decide when "
+            f"training stops, and {own['eval']} are what the model is evaluated on"
+        )
+    else:
+        msg.info(
+            f"{own['dev']} of the dev and {own['eval']} of the evaluation passages are your own, the others came with "
+            f"the pack. With {OWN_ENOUGH} of your own in both sets, the pack's are for training only"
+        )

@@ -13,6 +13,7 @@ from spacy_domain_ner.corpus.identity import text_identity
 from spacy_domain_ner.corpus.jsonl import ReadResult, read_passages
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.corpus.relation_checks import RelationCount, count_relations, relation_findings
+from spacy_domain_ner.corpus.split import HELD_OUT
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.relation_types import RelationTypes, relation_types_of
@@ -29,8 +30,6 @@ GOOD = 500
 # it makes alone counts no more than one of 200 words (the batch of the CPU model), five of which it has; a transformer
 # reads at most 512 word pieces at once, some 400 words, and what stands further away explains nothing.
 LONG_PASSAGE = 1_000
-# The sets that `split` writes beside the training set, by their files' names.
-HELD_OUT = ("dev", "eval")
 # Tokens of an entity that no window of a transformer holds: those of the configs have 500 bytes or 256 word pieces.
 LONG_ENTITY = 100
 

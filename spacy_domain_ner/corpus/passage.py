@@ -15,9 +15,10 @@ BLIND = "blind"
 # A key of `meta` in a passage that was chosen for what a model makes of it, not drawn at random. An evaluation on such
 # passages, a calibration, or an early stop by them would tell of the choice: they are for training only.
 TRAINING_ONLY = "training_only"
-# A key of `meta` that says who labelled a passage, and what it is where nobody did: `bootstrap` made its labels of what
-# was known before.
-ORIGIN, SILVER = "origin", "silver"
+# A key of `meta` that says where a passage and its labels come from, and two of its values: nobody has labelled it,
+# since `bootstrap` made its labels of what was known before; or it came with the pack that the project was made from.
+# The others are the user's own.
+ORIGIN, SILVER, STARTER, OWN = "origin", "silver", "starter", "own"
 # Keys of `meta` in a passage that was cut out of a longer one: what identifies that, in hexadecimal digits, and where
 # in it the part begins.
 PART_OF = "part_of"
@@ -112,9 +113,20 @@ class Passage:
         return said.strip().lower() in ("true", "1", "yes") if isinstance(said, str) else bool(said)
 
     @property
+    def origin(self) -> str:
+        """Where it and its labels come from: `SILVER`, `STARTER` or `OWN`."""
+        said = self.meta.get(ORIGIN)
+        return said if said in (SILVER, STARTER) else OWN
+
+    @property
     def is_silver(self) -> bool:
         """Whether its labels are first labels, which nobody has reviewed."""
-        return self.meta.get(ORIGIN) == SILVER
+        return self.origin == SILVER
+
+    @property
+    def is_starter(self) -> bool:
+        """Whether it came with the pack that the project was made from: it is not of the user's own text."""
+        return self.origin == STARTER
 
     @property
     def identity(self) -> tuple[str, str]:

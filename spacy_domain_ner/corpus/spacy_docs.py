@@ -12,15 +12,15 @@ from spacy.tokens import Span as DocSpan
 from spacy.util import filter_spans
 
 from spacy_domain_ner.corpus.jsonl import read_valid_passages
-from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.corpus.passage import OWN, Passage, Span
+from spacy_domain_ner.corpus.split import HELD_OUT
+from spacy_domain_ner.corpus.times_read import times_read
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.files import replacing_path
 from spacy_domain_ner.models import needed_factories
 
 # The key in `doc.spans` of what is known not to be an entity, as the configs name it to the recognizer.
 INCORRECT = "incorrect"
-# How often training reads a reviewed passage at most, for each time that it reads one with first labels.
-REVIEWED_COUNT = 8
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,15 @@ class Converted:
         path: The binary file.
         passages: The number of passages in it.
         missed: The spans that training can't use, as `write_docs` gives them.
+        own: The number of the user's own passages: neither a pack's nor with first labels.
+        own_times: How often each of the user's own passages is in the file.
     """
 
     path: Path
     passages: int
     missed: list[tuple[Passage, Span, list[str]]]
+    own: int = 0
+    own_times: int = 1
 
 
 def convert(inputs: str | Path | Sequence[str | Path], config: str | Path = "training/config.cfg") -> list[Converted]:
@@ -56,7 +60,10 @@ def convert(inputs: str | Path | Sequence[str | Path], config: str | Path = "tra
     for path in map(Path, [inputs] if isinstance(inputs, (str, Path)) else inputs):
         passages = read_valid_passages(path)
         target = path.with_suffix(".spacy")
-        converted.append(Converted(target, len(passages), write_docs(nlp, passages, target)))
+        missed = write_docs(nlp, passages, target)
+        own = sum(passage.origin == OWN for passage in passages)
+        own_times = times_read([] if path.stem in HELD_OUT else passages)[OWN]
+        converted.append(Converted(target, len(passages), missed, own, own_times))
     return converted
 
 
@@ -145,13 +152,12 @@ def to_doc(nlp: Language, passage: Passage) -> Doc:
 def write_docs(nlp: Language, passages: Iterable[Passage], path: Path) -> list[tuple[Passage, Span, list[str]]]:
     """Write passages as the binary file that `spacy train` reads.
 
-    Where some have first labels, which nobody has reviewed, each of the others counts up to `REVIEWED_COUNT` times,
-    until they are two thirds of all: they alone say of every token what it is.
+    In a training set passages that say more are there several times: see `times_read`.
 
     Args:
         nlp: A pipeline with the tokenizer of the training.
         passages: The passages.
-        path: The file to write.
+        path: The file to write. If `split` gives its name to a set that is held out, each passage is there once.
 
     Returns:
         The spans that can't be learned, since they miss token boundaries or overlap another span, each with its passage
@@ -163,13 +169,12 @@ def write_docs(nlp: Language, passages: Iterable[Passage], path: Path) -> list[t
     docs = DocBin(store_user_data=True)
     missed = []
     passages = list(passages)
-    silver = sum(passage.is_silver for passage in passages)
-    count = min(REVIEWED_COUNT, 2 * silver // max(1, len(passages) - silver))
+    times = times_read([] if path.stem in HELD_OUT else passages)
     for passage in passages:
         doc = to_doc(nlp, passage)
         kept = {Span(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents}
         missed += [(passage, span, _touched(doc, span)) for span in passage.spans if span not in kept]
-        for _ in range(1 if passage.is_silver else max(1, count)):
+        for _ in range(times[passage.origin]):
             docs.add(doc)
     with replacing_path(path) as beside:
         beside.write_bytes(docs.to_bytes())

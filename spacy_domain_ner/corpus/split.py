@@ -6,6 +6,9 @@ types: the first split tries up to `SALTS` of them and keeps the best one, for g
 
 A passage whose `meta.training_only` is true was not drawn at random, and is on the training side or nowhere: where
 others of its group are held out, it is left out, since training on it would tell the model of what it is measured by.
+
+So are the passages that came with a pack, where there are enough of the user's own to be measured by: these are the
+text that the model will read.
 """
 
 import hashlib
@@ -21,6 +24,9 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing, write_together
 
 SIDES = ("train", "dev", "eval")
+HELD_OUT = SIDES[1:]
+# With so many of the user's own passages in each held-out set, those of the pack are for training only.
+OWN_ENOUGH = 30
 SALTS = 500
 # Many groups divide evenly under any salt: fewer salts are tried where trying all would take more hashes than this.
 HASHES = 1_000_000
@@ -44,6 +50,8 @@ class Split:
         held_back: Passages for training only that are left out, since their text, or others of their source, are held
             out.
         superseded: Passages with first labels that are left out, since they are annotated by now.
+        starters_train: Whether the passages that came with a pack are for training only, since there are enough of the
+            user's own in the other sets.
     """
 
     train: list[Passage]
@@ -53,6 +61,7 @@ class Split:
     duplicates: list[Passage]
     held_back: list[Passage] = field(default_factory=list)
     superseded: list[Passage] = field(default_factory=list)
+    starters_train: bool = False
 
     @property
     def sides(self) -> dict[str, list[Passage]]:
@@ -78,6 +87,8 @@ def split(
 ) -> Split:
     """Split annotations and write the three sets, as `train.jsonl`, `dev.jsonl` and `eval.jsonl`.
 
+    Passages that came with a pack are for training only as soon as 30 of the user's own are in each of the other sets.
+
     Args:
         annotations: An annotation file (JSON lines), or a folder of them.
         output_dir: The folder for the three files.
@@ -102,8 +113,9 @@ def split(
         for passage in read_valid_passages(silver):
             passage = replace(passage, meta={**passage.meta, ORIGIN: SILVER, TRAINING_ONLY: True})
             (superseded if text_identity(passage.text) in annotated else passages).append(passage)
+    fractions = {"eval_fraction": eval_fraction, "dev_fraction": dev_fraction}
     try:
-        result = split_passages(passages, eval_fraction=eval_fraction, dev_fraction=dev_fraction, salt=salt)
+        result = _held_out_of_own(passages, salt, fractions) or split_passages(passages, salt=salt, **fractions)
     except EmptySideError as error:
         if salt is None:
             raise
@@ -120,6 +132,22 @@ def split(
         {Path(output_dir) / f"{side}.jsonl": passage_lines(passages) for side, passages in result.sides.items()}
     )
     return result
+
+
+def _held_out_of_own(passages: list[Passage], salt: int | None, fractions: dict[str, float]) -> Split | None:
+    """The split whose held-out sets have the user's own passages alone; None where they are too few, or no pack."""
+    if not any(passage.is_starter for passage in passages):
+        return None
+    starters_train = [
+        replace(passage, meta={**passage.meta, TRAINING_ONLY: True}) if passage.is_starter else passage
+        for passage in passages
+    ]
+    try:
+        result = split_passages(starters_train, salt=salt, **fractions)
+    except UserError:
+        return None
+    result.starters_train = True
+    return result if min(len(result.dev), len(result.eval)) >= OWN_ENOUGH else None
 
 
 def split_passages(

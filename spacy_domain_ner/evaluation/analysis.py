@@ -16,7 +16,7 @@ from spacy_domain_ner.confidence.calibration import (
     risk_coverage,
     surest,
 )
-from spacy_domain_ner.corpus.passage import Passage, Span
+from spacy_domain_ner.corpus.passage import ORIGIN, OWN, Passage, Span
 from spacy_domain_ner.corpus.spacy_docs import misaligned_spans
 from spacy_domain_ner.evaluation import bootstrap
 from spacy_domain_ner.evaluation.bootstrap import Counts, Estimate, estimate, estimate_macro
@@ -307,10 +307,12 @@ def _score(counts: Counts) -> Score:
 
 def _groups(passages: Sequence[Passage], counts: Counts) -> dict[str, dict[str, GroupScore]]:
     groups = {}
+    # Beside those of a pack the user's own passages are a group, the one whose score matters.
+    without = {ORIGIN: OWN} if any(passage.is_starter for passage in passages) else {}
     for key in sorted({key for passage in passages for key in passage.meta}):
         numbers: dict[str, list[int]] = defaultdict(list)
         for number, passage in enumerate(passages):
-            value = passage.meta.get(key)
+            value = passage.meta.get(key, without.get(key))
             if isinstance(value, str) and value:
                 numbers[value].append(number)
         covered = sum(map(len, numbers.values()))

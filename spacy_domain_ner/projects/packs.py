@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from spacy_domain_ner.corpus.passage import ORIGIN, STARTER
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.projects.answers import LABEL_PATTERN, split_entity_types
 from spacy_domain_ner.projects.pack import TYPES, pack_folder, pack_labels, read_pack
@@ -119,13 +120,17 @@ def entity_types(pack: Path, labels: list[str]) -> str:
 
 
 def annotations(pack: Path, labels: list[str]) -> Iterator[str]:
-    """The lines of the pack's starter corpus, with the spans of the chosen types only; none if it has no such span."""
+    """The lines of the pack's starter corpus, with the spans of the chosen types only; none if it has no such span.
+
+    Each says that it came with a pack, so that the user's own passages can be told from it.
+    """
     starter = pack / "starter.jsonl"
     records = (
         [json.loads(line) for line in starter.open(encoding="utf-8-sig") if line.strip()] if starter.exists() else []
     )
     for record in records:
         record["spans"] = [span for span in record.get("spans") or [] if span["label"] in labels]
+        record["meta"] = {ORIGIN: STARTER, **(record.get("meta") or {})}
     if any(record["spans"] for record in records):
         yield from (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 

@@ -15,6 +15,7 @@ from spacy_domain_ner.base_models.fetch import INSTALL
 from spacy_domain_ner.base_models.presets import Preset
 from spacy_domain_ner.corpus.passage import Passage, Span
 from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline
+from spacy_domain_ner.corpus.times_read import times_read
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.text import without_invisible
 from spacy_domain_ner.training.recipe import JSONL, Recipe, read_set
@@ -86,6 +87,8 @@ class HuggingFace:
                 f"{unheard} rejected suggestion(s) in text of which nothing else is known: this framework does not "
                 "learn from them, as the recognizer of the other configs does"
             )
+        times = times_read(passages[0])
+        passages[0] = [passage for passage in passages[0] for _ in range(times[passage.origin])]
         tokenizer, model = _load_base_model(section, _tags(passages), recipe.seed)
         tagged_sets = [tagged_windows(tokenizer, model.config.label2id, side, section) for side in passages]
         trainer = _make_trainer(recipe, section, tokenizer, model, tagged_sets, folder, gpu)

@@ -190,9 +190,44 @@ def test_what_is_known_to_be_wrong_is_in_the_spans_of_the_doc_and_comes_back(tmp
     assert (first.incorrect, second.incorrect) == ([Span(0, 5, "INFRA")], [])
 
 
-@pytest.mark.parametrize(("reviewed", "silver", "times"), [(3, 0, 1), (3, 1, 1), (3, 6, 4), (3, 90, 8), (0, 4, 0)])
-def test_reviewed_passages_are_read_more_often_than_first_labels(tmp_path, reviewed, silver, times):
-    passages = [Passage("Reviewed")] * reviewed + [Passage("Labelled first", [], {"origin": "silver"})] * silver
-    write_docs(NLP, passages, tmp_path / "train.spacy")
-    texts = Counter(doc.text for doc in DocBin().from_disk(tmp_path / "train.spacy").get_docs(NLP.vocab))
-    assert texts == Counter({"Reviewed": reviewed * times, "Labelled first": silver})
+@pytest.mark.parametrize(
+    ("silver", "starter", "own", "times"),
+    [
+        (0, 0, 3, (1, 1, 1)),
+        (1, 0, 3, (1, 1, 1)),
+        (6, 0, 3, (1, 1, 4)),
+        (90, 0, 3, (1, 1, 8)),
+        (4, 0, 0, (1, 1, 1)),
+        (0, 9, 0, (1, 1, 1)),
+        (0, 9, 3, (1, 1, 6)),
+        (0, 9, 90, (1, 1, 1)),
+        (0, 900, 3, (1, 1, 8)),
+        # A pack's passages are to first labels what the user's own are to a pack's.
+        (6, 3, 0, (1, 4, 1)),
+        (6, 3, 9, (1, 4, 4)),
+    ],
+)
+def test_passages_that_say_more_are_read_more_often(tmp_path, silver, starter, own, times):
+    numbers = {"silver": silver, "starter": starter, "own": own}
+    passages = [
+        Passage(origin, [], {} if origin == "own" else {"origin": origin})
+        for origin, number in numbers.items()
+        for _ in range(number)
+    ]
+    expected = {origin: number * many for (origin, number), many in zip(numbers.items(), times, strict=True) if number}
+    for name, counts in {"train": expected, "dev": numbers, "eval": numbers}.items():
+        write_docs(NLP, passages, tmp_path / f"{name}.spacy")
+        texts = Counter(doc.text for doc in DocBin().from_disk(tmp_path / f"{name}.spacy").get_docs(NLP.vocab))
+        assert texts == Counter(counts)
+
+
+def test_convert_says_how_often_training_reads_the_users_own_passages(domain_ner, tmp_path):
+    passages = [Passage("Mine")] * 2 + [Passage("Of the pack", [], {"origin": "starter"})] * 5
+    for name in ("train", "dev"):
+        write_passages(tmp_path / f"{name}.jsonl", passages)
+    config = tmp_path / "config.cfg"
+    config.write_text('[nlp]\nlang = "en"\n')
+    done = domain_ner("convert", tmp_path / "train.jsonl", tmp_path / "dev.jsonl", "--config", config)
+    assert done.code == 0, done.err
+    assert "each of the 2 passages that are your own 5 times per epoch" in " ".join(done.out.split())
+    assert done.out.count("per epoch") == 1

@@ -3,6 +3,7 @@
 import random
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -245,3 +246,41 @@ def test_passages_for_training_only_can_not_fill_the_held_out_sides():
     with pytest.raises(UserError, match="2 passage") as raised:
         split_passages([Passage("one"), Passage("two"), *chosen])
     assert "training_only can't be held out" in raised.value.hint
+
+
+def with_pack(own: int, sources: int = 1_000) -> list[Passage]:
+    """A pack's passages, and some of the user's own."""
+    came = [replace(passage, meta={**passage.meta, "origin": "starter"}) for passage in corpus(300)]
+    return came + [Passage(f"own {n}", [Span(0, 3, "COMMON")], {"source": f"own {n % sources}"}) for n in range(own)]
+
+
+def test_with_enough_passages_of_the_users_own_those_of_the_pack_are_for_training_only(tmp_path):
+    write_passages(tmp_path / "annotations.jsonl", with_pack(0))
+    write_passages(tmp_path / "more.jsonl", with_pack(500))
+    before = split(tmp_path / "annotations.jsonl", tmp_path, tmp_path / "split.json")
+    after = split(tmp_path / "more.jsonl", tmp_path, tmp_path / "split.json")
+    assert not before.starters_train
+    assert after.starters_train
+    assert not any(passage.is_starter for passage in [*after.dev, *after.eval])
+    assert len(after.dev) >= 30
+    assert sum(passage.is_starter for passage in after.train) == len(with_pack(0))
+
+
+@pytest.mark.parametrize(("own", "sources"), [(0, 1), (60, 1_000), (1_000, 2)], ids=["none", "few", "of two documents"])
+def test_with_few_passages_of_the_users_own_the_pack_stays_in_all_sets(tmp_path, own, sources):
+    passages = with_pack(own, sources)
+    write_passages(tmp_path / "annotations.jsonl", passages)
+    result = split(tmp_path / "annotations.jsonl", tmp_path, tmp_path / "split.json")
+    assert not result.starters_train
+    assert sum(map(len, result.sides.values())) == len(passages)
+    assert any(passage.is_starter for passage in result.eval)
+    assert not any("training_only" in passage.meta for passage in result.train)
+
+
+@pytest.mark.parametrize(("own", "said"), [(0, []), (60, ["your own", "With 30"]), (500, ["for training only"])])
+def test_the_split_says_what_becomes_of_the_packs_passages(domain_ner, tmp_path, own, said):
+    write_passages(tmp_path / "annotations.jsonl", with_pack(own))
+    done = domain_ner("split", tmp_path / "annotations.jsonl", tmp_path / "corpus")
+    assert done.code == 0, done.err
+    assert all(words in done.out for words in said)
+    assert said or "pack" not in done.out

@@ -75,6 +75,12 @@ def test_passages_are_grouped_by_what_divides_them_into_a_few(analysis):
     assert list(analyse(many, [Predicted([])] * 21).groups) == ["kind"]
 
 
+def test_the_users_own_passages_are_a_group_beside_those_of_a_pack():
+    own, came, other = Passage("x"), Passage("y", meta={"origin": "starter"}), Passage("z", meta={"origin": "ward"})
+    assert list(analyse([own, came, own], [Predicted([])] * 3).groups["origin"]) == ["own", "starter"]
+    assert analyse([came] * 3, [Predicted([])] * 3).groups == analyse([own, other], [Predicted([])] * 2).groups == {}
+
+
 def test_values_of_meta_that_are_not_text_make_no_groups():
     passages = [Passage("x", meta={"n": 1, "list": ["a"], "none": None, "empty": ""}), Passage("y", meta={"n": 2})]
     assert analyse(passages, [Predicted([])] * 2).groups == {}

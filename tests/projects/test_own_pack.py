@@ -41,7 +41,8 @@ def test_a_project_is_made_of_it_and_updated_when_the_folder_is_gone(ours, tmp_p
     assert made.code == 0, made.err
     project = tmp_path / "wind"
     assert (project / "entity_types.yml").read_text() == TYPES
-    assert [json.loads(line) for line in (project / "assets/annotations.jsonl").open()] == [json.loads(STARTER)]
+    came = {**json.loads(STARTER), "meta": {"origin": "starter"}}
+    assert [json.loads(line) for line in (project / "assets/annotations.jsonl").open()] == [came]
     assert (project / "tests/sentences.yml").read_text() == SENTENCES
     assert 'rules = ["legal", "financial"]' in (project / "configs/cnn.cfg").read_text()
     assert 'words: "none"' in (project / "project.yml").read_text()

@@ -16,6 +16,7 @@ from spacy.util import get_lang_class
 from weasel.util import load_project_config
 
 from spacy_domain_ner.base_models.presets import read_presets
+from spacy_domain_ner.corpus import read_passages
 from spacy_domain_ner.projects.pack import pack_names
 from spacy_domain_ner.projects.scaffold import new_project, pack_question
 from spacy_domain_ner.schema import read_schema
@@ -66,9 +67,10 @@ def test_a_bake_without_questions_gives_exactly_these_files(bake, tmp_path):
     project = tmp_path / "out" / "software"
     assert files_below(project) == FILES
     assert read_schema(project / "entity_types.yml").labels == SIX
-    assert (project / "assets/annotations.jsonl").read_bytes() == (
-        REPOSITORY / "assets/software/starter.jsonl"
-    ).read_bytes()
+    came = read_passages(REPOSITORY / "assets/software/starter.jsonl").passages
+    assert [(one.text, one.spans, one.meta) for one in read_passages(project / "assets/annotations.jsonl")] == [
+        (one.text, one.spans, {"origin": "starter", **one.meta}) for one in came
+    ]
     new = new_project("software", output_dir=tmp_path / "new")
     assert {name: without_requirement(new / name) for name in files_below(new)} == {
         name: without_requirement(project / name) for name in FILES

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+from collections import Counter
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -138,6 +140,22 @@ def test_a_set_that_is_empty_or_missing_is_named(project, side):
     assert f"{side}.jsonl" in refused(project).what
     (project / f"{side}.jsonl").unlink()
     assert f"{side}.jsonl" in refused(project).what
+
+
+def test_the_users_own_passages_are_read_more_often_than_those_of_a_pack(project, monkeypatch):
+    numbers = count()
+    rewrite(project / "train.jsonl", lambda record: {**record, "meta": {"origin": "starter"} if next(numbers) else {}})
+    read, tag = [], huggingface.tagged_windows
+
+    def tag_and_count(tokenizer, tags, passages, section):
+        read.append(Counter(passage.origin for passage in passages))
+        return tag(tokenizer, tags, passages, section)
+
+    monkeypatch.setattr(huggingface, "tagged_windows", tag_and_count)
+    run(project, max_epochs=1)
+    lines = (project / "train.jsonl").read_text(encoding="utf8").splitlines()
+    assert read[0] == {"own": 8, "starter": len(lines) - 1}
+    assert read[1].keys() == {"own"}
 
 
 def test_a_type_that_only_the_early_stopping_set_has_does_no_harm(project):

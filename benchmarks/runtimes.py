@@ -11,6 +11,7 @@ corpus and stop early on the same 150 others.
   512 tokens of passages with about the same number of tokens.
 - torch: minilm in PyTorch as it is now.
 - onnx: minilm packaged with the runtime onnx.
+- onnx-int8: the same with the runtime onnx-int8; if that loses too much F1, it is onnx once more.
 - huggingface: the same weights trained by transformers, as a component of ours.
 - transformers: that model in transformers' own pipeline, in batches of 32.
 
@@ -62,7 +63,7 @@ from cpu_config import REPOSITORY, Division, divide, versions  # noqa: E402
 
 from spacy_domain_ner import package_model  # noqa: E402
 from spacy_domain_ner.corpus.jsonl import write_passages  # noqa: E402
-from spacy_domain_ner.deployment.onnx_pipeline import to_onnx  # noqa: E402
+from spacy_domain_ner.deployment.onnx_pipeline import ONNX, ONNX_INT8, TORCH, to_int8, to_onnx  # noqa: E402
 from spacy_domain_ner.evaluation.scores import predict_spans, score  # noqa: E402
 from spacy_domain_ner.files import replacing  # noqa: E402
 from spacy_domain_ner.models import PADDED_BATCHES, load_model  # noqa: E402
@@ -119,11 +120,13 @@ def models(division: Division) -> dict[str, Path]:
         if not (folder / "model-best").exists():
             fit(system, division, folder, ARGUMENTS.seed, ARGUMENTS, ARGUMENTS.epochs)
         found[name] = folder / "model-best"
-    for name in ("before", "onnx"):
+    for name in ("before", ONNX, ONNX_INT8):
         found[name] = ARGUMENTS.results / name
         shutil.rmtree(found[name], ignore_errors=True)
         shutil.copytree(found["torch"], found[name])
-    to_onnx(found["onnx"], division[2])
+    for name in (ONNX, ONNX_INT8):
+        to_onnx(found[name], division[2])
+    print(to_int8(found[ONNX_INT8], division[2], division[1]))
     config = spacy.util.load_config(found["before"] / "config.cfg")
     config["components"]["transformer"]["model"].pop("places", None)
     config["components"]["transformer"]["model"]["@architectures"] = PADDED_BATCHES
@@ -168,18 +171,22 @@ def installed(division: Division, folders: dict[str, Path]) -> dict[str, dict[st
     }
     for name, content in contents.items():
         srsly.write_json(told / f"{name}.json", content)
-    write_passages(told / "eval.jsonl", division[2])
+    sets = {"eval": told / "eval.jsonl", "dev": told / "dev.jsonl"}
+    write_passages(sets["eval"], division[2])
+    write_passages(sets["dev"], division[1])
     files = {name: told / f"{name}.json" for name in contents}
     found = {"spacy alone": {"megabytes": _megabytes(_environment("spacy", "spacy"))}}
-    for name, model in {"cnn": "cnn", "torch": "torch", "onnx": "torch", "huggingface": "huggingface"}.items():
+    for name in ("cnn", "torch", ONNX, ONNX_INT8, "huggingface"):
+        in_onnx = name in (ONNX, ONNX_INT8)
+        package = f"bench_{name.replace('-', '_')}"
         wheel = package_model(
-            folders[model], told / "packages", name=f"bench_{name}", runtime="onnx" if name == "onnx" else "torch",
-            schema=REPOSITORY / "assets/software/entity_types.yml", eval=told / "eval.jsonl", **files,
+            folders["torch" if in_onnx else name], told / "packages", name=package, runtime=name if in_onnx else TORCH,
+            schema=REPOSITORY / "assets/software/entity_types.yml", **sets, **files,
         )  # fmt: skip
         # With a range, pip would take the newest build of PyTorch, which brings several GB for GPUs.
         pinned = [f"torch=={torch.__version__.partition('+')[0]}"] if name in ("torch", "huggingface") else []
         python = _environment(name, *pinned, str(wheel))
-        seconds = [_first_entity(python, f"en_bench_{name}") for _ in range(3)]
+        seconds = [_first_entity(python, f"en_{package}") for _ in range(3)]
         found[name] = {"megabytes": _megabytes(python), "seconds_to_first_entity": round(min(seconds), 2)}
     return found
 

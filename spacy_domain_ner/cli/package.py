@@ -7,7 +7,7 @@ import typer
 import spacy_domain_ner as ner
 from spacy_domain_ner.cli._app import verb
 from spacy_domain_ner.cli._messages import msg
-from spacy_domain_ner.cli._options import EVAL
+from spacy_domain_ner.cli._options import DEV, EVAL
 
 
 @verb("package")
@@ -25,13 +25,15 @@ def package_cli(
     ),
     runtime: str = typer.Option(
         "torch",
-        help="What runs a transformer: torch, or onnx, with which the package needs neither PyTorch nor transformers",
+        help="What runs a transformer: torch; onnx, with which the package needs neither PyTorch nor transformers; or "
+        "onnx-int8, the same in 8 bits where that loses at most 0.005 F1",
     ),
     eval: Path = EVAL,
+    dev: Path = DEV,
 ) -> None:
     """Build a wheel of a trained model, with a model card that has its scores."""
     wheel = ner.package_model(
         model, output_dir, name=name, version=version, schema=schema, metrics=metrics, counts=counts, about=about,
-        reference=reference, runtime=runtime, eval=eval,
+        reference=reference, runtime=runtime, eval=eval, dev=dev, say=msg.info,
     )  # fmt: skip
     msg.good("The package is ready", f"pip install {wheel}")

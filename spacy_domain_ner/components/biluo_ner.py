@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy
 from spacy.attrs import ENT_IOB, IS_ASCII, IS_SPACE, ORTH, SPACY
 from spacy.language import Language
+from spacy.ml.models.tok2vec import Tok2VecListener
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span
 from spacy.training import Example, validate_get_examples
@@ -235,7 +236,8 @@ class BiluoNER(TrainablePipe):
                                 entities[BatchEntity(row, start, end, numbers_of[label])] = None
                 shares = _calibrated(lattice.probabilities(list(entities)), self.calibration)
                 for entity, share in zip(entities, shares, strict=True):
-                    results[numbers[entity.doc]][entity.start, entity.end, self.labels[entity.type]] = share
+                    # The digits after these depend on which docs are read at once.
+                    results[numbers[entity.doc]][entity.start, entity.end, self.labels[entity.type]] = round(share, 9)
         return results
 
     def expected(self, docs: Sequence[Doc]) -> list[dict[str, float]]:
@@ -313,7 +315,13 @@ class BiluoNER(TrainablePipe):
             )
             if same:
                 return [scores for _, scores in kept]
-        found: Sequence[Floats2d] = self.model.predict(docs)
+        tok2vec, output = self.model.get_ref("tok2vec"), self.model.get_ref("output_layer")
+        found: Sequence[Floats2d]
+        if isinstance(tok2vec, Tok2VecListener):
+            # Each doc by itself: in a product of many rows the last digits of each depend on how many there are.
+            found = [output.predict(rows) for rows in tok2vec.predict(docs)]
+        else:
+            found = self.model.predict(docs)
         if self.kept_scores is not None:
             self.kept_scores = list(zip(docs, found, strict=True))
         return found

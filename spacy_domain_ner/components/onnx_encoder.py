@@ -5,6 +5,7 @@ This module stands alone: a packaged model carries a copy of it. It needs spaCy,
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from spacy.vocab import Vocab
 FACTORY = "spacy_domain_ner_onnx_encoder"
 GRAPH, TOKENIZER, ABOUT = "encoder.onnx", "tokenizer.json", "encoder.json"
 # The word pieces that are read at once: more of them are no faster for each.
-PLACES = 512
+PLACES = 256
 INSTALL = "python -m pip install onnxruntime tokenizers"
 
 
@@ -30,7 +31,7 @@ class OnnxEncoder(Pipe):
     Windows are read together only with others of the same number of word pieces, so that none is padded, and what comes
     of a text does not depend on the texts beside it. There is no transformer until `load` or `from_disk`.
 
-    One thread reads, or as many as OMP_NUM_THREADS says.
+    One thread reads, or as many as OMP_NUM_THREADS says, each a batch of its own.
     """
 
     def __init__(self, vocab: Vocab, name: str = FACTORY, *, size: int = 500, overlap: int = 120) -> None:
@@ -86,7 +87,8 @@ class OnnxEncoder(Pipe):
                 f"The component {self.name} needs onnxruntime and tokenizers: {error}. {INSTALL}"
             ) from None
         options = SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = _threads(), 1
+        # Several threads for one small product wait for each other longer than they compute.
+        options.intra_op_num_threads, options.inter_op_num_threads = 1, 1
         options.log_severity_level = 3
         try:
             self.session = InferenceSession(files[GRAPH], options, providers=["CPUExecutionProvider"])
@@ -140,12 +142,25 @@ class OnnxEncoder(Pipe):
 
     def _run(self, rows: Sequence[Sequence[int]]) -> list[numpy.ndarray]:
         """The vectors of the word pieces of each window."""
+        numbers = list(batches([len(row) for row in rows]))
+        inputs = [numpy.array([rows[number] for number in batch], "int64") for batch in numbers]
+        threads = min(_threads(), len(inputs))
+        if threads > 1:
+            # onnxruntime lets other threads run while it computes.
+            with ThreadPoolExecutor(threads) as readers:
+                found = list(readers.map(self._read, inputs))
+        else:
+            found = list(map(self._read, inputs))
         vectors: list[numpy.ndarray] = [numpy.zeros((0, 0), "f")] * len(rows)
-        for numbers in batches([len(row) for row in rows]):
-            [found] = self.session.run(None, {"input_ids": numpy.array([rows[number] for number in numbers], "int64")})
-            for number, of_window in zip(numbers, found, strict=True):
+        for batch, of_batch in zip(numbers, found, strict=True):
+            for number, of_window in zip(batch, of_batch, strict=True):
                 vectors[number] = of_window
         return vectors
+
+    def _read(self, pieces: numpy.ndarray) -> numpy.ndarray:
+        """The vectors of the word pieces of a batch."""
+        [vectors] = self.session.run(None, {"input_ids": pieces})
+        return numpy.asarray(vectors)
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """The files of `to_disk` as bytes."""

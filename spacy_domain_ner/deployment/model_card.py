@@ -76,7 +76,11 @@ class ModelCard:
         sources = [{"description": None, "license": None, **source} for source in self.meta.get("sources") or []]
         return environment.get_template(template).render(
             card=self,
-            meta={"license": None, "author": None, "runtime": None, "distilled": None, **self.meta, "sources": sources},
+            meta={
+                **dict.fromkeys(("license", "author", "runtime", "int8", "distilled")),
+                **self.meta,
+                "sources": sources,
+            },
             metrics={"confidence": None, **self.metrics},
             counts=self.counts,
             definitions=defaultdict(str, {one.name: one.definition for one in self.schema.entity_types}),

@@ -38,7 +38,7 @@ def build_graph(model: Any, longest: int) -> bytes:
         UserError: The architecture is another one than BERT's, RoBERTa's or DeBERTa v2's and v3's, or the package onnx
             is missing.
     """
-    onnx = _onnx()
+    onnx = load_onnx()
     _check(model.config)
     graph = _Graph(onnx.helper)
     base = model.base_model
@@ -60,7 +60,12 @@ def build_graph(model: Any, longest: int) -> bytes:
     return content
 
 
-def _onnx() -> Any:
+def load_onnx() -> Any:
+    """Import the package onnx.
+
+    Raises:
+        UserError: It is missing.
+    """
     try:
         import onnx
     except ImportError:

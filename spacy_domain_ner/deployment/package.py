@@ -1,7 +1,8 @@
 """From a trained model to a wheel that installs anywhere, with a model card that says how good it is."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from shutil import copytree
@@ -22,13 +23,14 @@ from spacy_domain_ner.components.word_pieces import ARCHITECTURE as WORD_PIECES
 from spacy_domain_ner.components.word_pieces import DEFAULT
 from spacy_domain_ner.corpus import read_valid_passages
 from spacy_domain_ner.deployment.model_card import ModelCard, one_line
-from spacy_domain_ner.deployment.onnx_pipeline import ONNX, TORCH, check_runtime, to_onnx
+from spacy_domain_ner.deployment.onnx_pipeline import ONNX, ONNX_INT8, TORCH, check_runtime, to_int8, to_onnx
 from spacy_domain_ner.deployment.wheel import build_wheel, find_wheel
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.files import at_work, clear_leftovers, replacing_path
 from spacy_domain_ner.models import REFERENCE, load_model, model_digest
 from spacy_domain_ner.schema import read_schema
 from spacy_domain_ner.training.frameworks import hub_models
+from spacy_domain_ner.training.recipe import read_set
 
 # Where the setup.py that spaCy writes names what a package registers.
 ENTRY_POINTS = "entry_points={"
@@ -47,6 +49,8 @@ def package_model(
     reference: str | Path | None = "metrics/reference.json",
     runtime: str = TORCH,
     eval: str | Path = "corpus/eval.jsonl",
+    dev: str | Path = "corpus/dev.jsonl",
+    say: Callable[[str], None] = print,
 ) -> Path:
     """Build a model's wheel, with a model card.
 
@@ -62,8 +66,12 @@ def package_model(
         reference: What live text is compared with, as `evaluate` wrote it, for the package to carry. A file that does
             not exist is left out; None carries none.
         runtime: What runs a transformer: `torch`, or `onnx` for onnxruntime, with which the package needs neither
-            PyTorch nor transformers.
-        eval: The evaluation set. With the runtime `onnx`, the package must find in it what the trained model finds.
+            PyTorch nor transformers. `onnx-int8` is onnxruntime with products in 8 bits, where they lose at most 0.005
+            micro F1; in 32 bits, where they lose more.
+        eval: The evaluation set. With the runtime `onnx`, the package must find in it what the trained model finds; the
+            F1 of 8 bits is that on it.
+        dev: The early-stopping set, by which the confidence of a model in 8 bits is calibrated anew.
+        say: Told in a line whether the package is in 8 bits, and both F1.
 
     Returns:
         The wheel. A token classifier that transformers has trained lies beside it as a Hugging Face model's folder,
@@ -82,7 +90,8 @@ def package_model(
     counted = _read_step(counts, "check", ("passages", "without_entities", "types"))
     compared = _read_reference(reference, model)
     check_runtime(runtime, model)
-    passages = list(read_valid_passages(Path(eval))) if runtime == ONNX else []
+    passages = list(read_valid_passages(Path(eval))) if runtime != TORCH else []
+    dev_passages = read_set(Path(dev)) if runtime == ONNX_INT8 else []
     language_name = f"{trained['lang']}_{name}"
     folder = f"{language_name}-{version}"
     with at_work(output_dir / folder), replacing_path(output_dir / folder, folder=True) as target:
@@ -94,8 +103,15 @@ def package_model(
         tables = _word_tables(staged)
         config = _without_paths(staged)
         sources = trained.get("sources") or [*_base_models(config), *map(_source, tables)]
-        if runtime == ONNX:
+        run_by: dict[str, Any] = {}
+        if runtime != TORCH:
             to_onnx(staged, passages)
+            # Which training it is, since its files are not those of the training any more.
+            run_by = {"runtime": ONNX, "digest": model_digest(model)}
+            if runtime == ONNX_INT8:
+                outcome = to_int8(staged, passages, dev_passages)
+                run_by |= {"int8": asdict(outcome), "runtime": ONNX_INT8 if outcome.taken else ONNX}
+                say(str(outcome))
             config = _read_config(staged / "config.cfg")
         code = list(travelling_modules(config))
         meta = {
@@ -108,8 +124,7 @@ def package_model(
             "entity_types": {each.name: each.definition for each in types.entity_types},
             "requirements": sorted({*trained.get("requirements", []), *(need for _, needs in code for need in needs)}),
             "sources": sources,
-            # Which training it is, since its files are not those of the training any more.
-            **({"runtime": ONNX, "digest": model_digest(model)} if runtime == ONNX else {}),
+            **run_by,
         }
         card = ModelCard(language_name, meta, told.get("title") or language_name, types, scores, counted)
         srsly.write_json(staged / "meta.json", meta)

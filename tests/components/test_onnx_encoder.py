@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from spacy_domain_ner.components.onnx_encoder import ABOUT, FACTORY, GRAPH, PLACES, TOKENIZER, OnnxEncoder, batches
 from spacy_domain_ner.deployment.onnx_graph import build_graph
+from spacy_domain_ner.deployment.onnx_int8 import LARGEST_WEIGHT, quantize_graph
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.tokenization import create_customize_tokenizer
 
@@ -74,10 +75,79 @@ def test_tokens_have_the_vectors_that_pytorch_gives_them(pipelines, kind):
         numpy.testing.assert_allclose(doc.tensor, vectors(torch_nlp(text)), atol=2e-5)
 
 
+@pytest.fixture(scope="module")
+def in_8_bits(pipelines) -> Callable[[str], spacy.Language]:
+    """The pipelines in onnxruntime with products in 8 bits."""
+
+    @cache
+    def in_8_bits(kind: str) -> spacy.Language:
+        _, nlp = pipelines(kind)
+        files, about = nlp.get_pipe(FACTORY).files, nlp.get_pipe(FACTORY).about
+        sizes = {key: about[key] for key in ("width", "longest")}
+        quantized = create_customize_tokenizer()(spacy.blank("en"))
+        quantized.add_pipe(FACTORY).load(quantize_graph(files[GRAPH]), files[TOKENIZER], **sizes)
+        return quantized
+
+    return in_8_bits
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_text_has_the_very_same_vectors_alone_and_beside_any_others(pipelines, kind):
+def test_in_8_bits_tokens_have_nearly_the_same_vectors(pipelines, in_8_bits, kind):
     _, nlp = pipelines(kind)
+    exact, rounded = (numpy.concatenate([doc.tensor for doc in one.pipe(TEXTS)]) for one in (nlp, in_8_bits(kind)))
+    error = numpy.sqrt(numpy.square(exact - rounded).mean() / numpy.square(exact).mean())
+    assert 0 < error < 0.05
+
+
+def test_in_8_bits_no_sum_of_two_products_overflows_16_bits_and_embeddings_stay(pipelines, in_8_bits):
+    import onnx
+
+    graphs = [
+        onnx.load_model_from_string(nlp.get_pipe(FACTORY).files[GRAPH]).graph
+        for nlp in (pipelines("sentencepiece")[1], in_8_bits("sentencepiece"))
+    ]
+    before, after = (
+        {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer} for graph in graphs
+    )
+    whole = [array for array in after.values() if array.dtype == "int8"]
+    # Query, key, value, output, and the two of the inner layer.
+    assert len(whole) == 2 * 6
+    assert max(abs(array.astype(int)).max() for array in whole) == LARGEST_WEIGHT
+    assert 2 * 255 * LARGEST_WEIGHT < 2**15
+    gathered = [node.input[0] for node in graphs[1].node if node.op_type == "Gather" and node.input[0] in before]
+    assert gathered
+    for name in gathered:
+        numpy.testing.assert_array_equal(after[name], before[name])
+
+
+def test_a_vector_of_zeros_stays_one_in_8_bits():
+    import onnx
+    from onnxruntime import InferenceSession
+
+    helper, types = onnx.helper, onnx.TensorProto
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["vectors", "weight"], ["output"])],
+        "product",
+        [helper.make_tensor_value_info("vectors", types.FLOAT, ["pieces", 3])],
+        [helper.make_tensor_value_info("output", types.FLOAT, ["pieces", 2])],
+        [onnx.numpy_helper.from_array(numpy.array([[1, 0], [2, 0], [-4, 0]], "f"), "weight")],
+    )
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
+    content = quantize_graph(helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString())
+    [found] = InferenceSession(content).run(None, {"vectors": numpy.array([[0, 0, 0], [0.5, 0, 0], [-3, 2, 1]], "f")})
+    numpy.testing.assert_allclose(found, [[0, 0], [0.5, 0], [-3, 0]], atol=0.1)
+    assert (found[0] == 0).all()
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+@pytest.mark.parametrize("bits", [32, 8])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_text_has_the_very_same_vectors_alone_and_beside_any_others(
+    pipelines, in_8_bits, monkeypatch, kind, bits, threads
+):
+    nlp = in_8_bits(kind) if bits == 8 else pipelines(kind)[1]
     alone = {text: nlp(text).tensor for text in TEXTS}
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
     for seed, size in ((0, 3), (1, 7), (2, 100)):
         shuffled = random.Random(seed).sample(TEXTS * 2, 2 * len(TEXTS))
         for doc in nlp.pipe(shuffled, batch_size=size):

@@ -416,7 +416,9 @@ def test_a_package_requires_no_other_package_that_carries_the_same_code(
 @pytest.mark.parametrize(
     ("runtime", "message"),
     [
-        ("onnx", "this model has no transformer: it needs no PyTorch as it is"),
+        ("onnx", "`runtime` is onnx, but this model has no transformer: it needs no PyTorch as it is"),
+        ("onnx-int8", "`runtime` is onnx-int8, but this model has no transformer: it needs no PyTorch as it is"),
+        ("int8", "`runtime` is 'int8', which is not known"),
         ("torhc", "`runtime` is 'torhc', which is not known"),
         ("", "`runtime` is '', which is not known"),
     ],

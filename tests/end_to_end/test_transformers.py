@@ -5,6 +5,7 @@ import email.parser
 import email.policy
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -19,9 +20,11 @@ from helpers.tiny_transformers import KINDS
 from packaging.requirements import Requirement
 
 from spacy_domain_ner import UserError, package_model
-from spacy_domain_ner.corpus import read_valid_passages
+from spacy_domain_ner.components.onnx_encoder import GRAPH
+from spacy_domain_ner.confidence import calibrate, find_recognizer
+from spacy_domain_ner.corpus import Passage, read_valid_passages
 from spacy_domain_ner.deployment import onnx_pipeline
-from spacy_domain_ner.models import model_digest
+from spacy_domain_ner.models import load_model, model_digest
 
 for package in ("spacy_transformers", "onnx", "onnxruntime"):
     pytest.importorskip(package, reason="the extras transformers and onnx are not installed")
@@ -85,14 +88,20 @@ def model_of(trained) -> Callable[[str, str], Path]:
 
 
 @pytest.fixture(scope="module")
-def wheel(model_of, tmp_path_factory) -> Callable[[str, str], Path]:
-    """The wheel of a kind and a framework."""
-    output = tmp_path_factory.mktemp("packages")
+def files(tmp_path_factory) -> dict[str, Path]:
+    """What a package is made from besides the model."""
     told = tmp_path_factory.mktemp("told")
     files = {"schema": REPOSITORY / "assets/software/entity_types.yml"}
     for name, value in (("metrics", METRICS), ("counts", COUNTS), ("about", {})):
         files[name] = told / f"{name}.json"
         srsly.write_json(files[name], value)
+    return files
+
+
+@pytest.fixture(scope="module")
+def wheel(model_of, files, tmp_path_factory) -> Callable[[str, str], Path]:
+    """The wheel of a kind and a framework."""
+    output = tmp_path_factory.mktemp("packages")
     built: dict[tuple[str, str], Path] = {}
 
     def wheel(kind: str, framework: str) -> Path:
@@ -249,6 +258,98 @@ def test_a_package_that_would_find_something_else_is_not_built(model_of, tmp_pat
     passages = list(read_valid_passages(project / "train.jsonl"))
     with pytest.raises(UserError, match=r"finds other entities in \d+ of 20 passages, such as .*train.jsonl:1"):
         onnx_pipeline.to_onnx(tmp_path / "model", passages)
+
+
+@pytest.fixture(scope="module")
+def in_onnx(model_of, tmp_path_factory) -> Path:
+    """The folder of a model that onnxruntime runs in 32 bits."""
+    project = model_of("byte-bpe", "onnx")
+    folder = tmp_path_factory.mktemp("in_onnx") / "model"
+    shutil.copytree(project / "training/model-best", folder)
+    onnx_pipeline.to_onnx(folder, list(read_valid_passages(project / "train.jsonl")))
+    return folder
+
+
+def copies(in_onnx: Path, project: Path, folder: Path) -> tuple[Path, list[Passage], list[Passage]]:
+    """A copy of a model, what it is measured on, and what it is calibrated by: half of the set of 20."""
+    shutil.copytree(in_onnx, folder)
+    passages = list(read_valid_passages(project / "train.jsonl"))
+    return folder, passages, passages[:10]
+
+
+def test_8_bits_are_taken_where_they_lose_next_to_nothing_and_the_confidence_is_calibrated_anew(
+    in_onnx, model_of, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(onnx_pipeline, "LARGEST_LOSS", 1)
+    model, passages, dev = copies(in_onnx, model_of("byte-bpe", "onnx"), tmp_path / "model")
+    outcome = onnx_pipeline.to_int8(model, passages, dev)
+    assert outcome.taken
+    assert outcome.f1 > 0.5 < outcome.f1_in_32_bits
+    assert str(outcome).startswith(f"In 8 bits: F1 {outcome.f1:.4f}, in 32 bits {outcome.f1_in_32_bits:.4f}")
+    nlp, before = load_model(model), load_model(in_onnx)
+    assert nlp.get_pipe("transformer").files[GRAPH] != before.get_pipe("transformer").files[GRAPH]
+    kept = find_recognizer(nlp).calibration
+    assert kept != find_recognizer(before).calibration
+    again = calibrate(nlp, dev)
+    assert (again.slope, again.intercept) == pytest.approx((kept["slope"], kept["intercept"]))
+
+
+def test_what_8_bits_find_in_a_passage_and_how_surely_does_not_depend_on_those_beside_it(
+    in_onnx, model_of, texts, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(onnx_pipeline, "LARGEST_LOSS", 1)
+    model, *sets = copies(in_onnx, model_of("byte-bpe", "onnx"), tmp_path / "model")
+    onnx_pipeline.to_int8(model, *sets)
+    for nlp in (load_model(model), load_model(in_onnx)):
+        alone = {text: found(nlp(text)) for text in texts}
+        assert sum(map(len, alone.values())) >= 20
+        for seed, size in ((0, 3), (1, 7), (2, 100)):
+            shuffled = random.Random(seed).sample(texts * 2, 2 * len(texts))
+            assert [found(doc) for doc in nlp.pipe(shuffled, batch_size=size)] == [alone[text] for text in shuffled]
+
+
+def found(doc: spacy.tokens.Doc) -> list[tuple[int, int, str, float]]:
+    return [(ent.start_char, ent.end_char, ent.label_, ent._.confidence) for ent in doc.ents]
+
+
+def test_8_bits_that_lose_too_much_leave_the_model_as_it_is(in_onnx, model_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_pipeline, "LARGEST_LOSS", -1)
+    model, *sets = copies(in_onnx, model_of("byte-bpe", "onnx"), tmp_path / "model")
+    outcome = onnx_pipeline.to_int8(model, *sets)
+    assert not outcome.taken
+    assert str(outcome).startswith(f"Not in 8 bits: F1 {outcome.f1:.4f}, in 32 bits {outcome.f1_in_32_bits:.4f}")
+    for file in [path for path in in_onnx.rglob("*") if path.is_file()]:
+        assert (model / file.relative_to(in_onnx)).read_bytes() == file.read_bytes(), file
+
+
+def test_8_bits_are_refused_where_nothing_can_be_measured(in_onnx, model_of, tmp_path):
+    model, passages, dev = copies(in_onnx, model_of("byte-bpe", "onnx"), tmp_path / "model")
+    empty = [Passage(passage.text, []) for passage in passages]
+    with pytest.raises(UserError, match="measured on the evaluation set, which has no entities"):
+        onnx_pipeline.to_int8(model, empty, dev)
+
+
+@pytest.mark.parametrize(("most", "taken"), [(1, True), (-1, False)])
+def test_a_package_says_whether_it_is_in_8_bits_with_both_figures(model_of, files, tmp_path, monkeypatch, most, taken):
+    monkeypatch.setattr(onnx_pipeline, "LARGEST_LOSS", most)
+    project, said = model_of("byte-bpe", "onnx"), []
+    wheel = package_model(
+        project / "training/model-best", tmp_path, name="small", runtime="onnx-int8", say=said.append,
+        eval=project / "train.jsonl", dev=project / "dev.jsonl", **files,
+    )  # fmt: skip
+    meta = srsly.read_json(wheel.parents[1] / "meta.json")
+    assert meta["runtime"] == ("onnx-int8" if taken else "onnx")
+    assert meta["digest"] == model_digest(project / "training/model-best")
+    outcome = onnx_pipeline.Int8Outcome(**meta["int8"])
+    assert outcome.taken is taken
+    assert said == [str(outcome)]
+    card = (wheel.parents[1] / "README.md").read_text(encoding="utf8")
+    assert ("matrix products are in 8 bits" in card) is taken
+    for figure in (outcome.f1, outcome.f1_in_32_bits):
+        assert f"{100 * figure:.1f} %" in card
+    with zipfile.ZipFile(wheel) as archive:
+        [graph] = [name for name in archive.namelist() if name.endswith(GRAPH)]
+        assert (b"MatMulIntegerToFloat" in archive.read(graph)) is taken
 
 
 def test_beside_the_wheel_lies_a_model_of_its_own_for_transformers(wheel, texts):

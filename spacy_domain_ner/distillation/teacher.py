@@ -38,11 +38,11 @@ def find_teacher(teacher: str, recipe: Recipe, folder: Path, configs: Path, say:
     """
     if (Path(teacher) / "meta.json").is_file() or util.is_package(teacher):
         return teacher
-    if not (path := Path(teacher)).exists() and path.parent != Path() and path.parent.is_dir():
+    choice = read_choice(teacher)
+    if not (path := Path(choice.base_model)).exists() and path.parent != Path() and path.parent.is_dir():
         raise UserError(
             f"There is no model {teacher}", "Name a trained model's folder, or a base model such as minilm."
         )
-    choice = read_choice(teacher)
     config = folder / "config.cfg"
     configure(choice.base_model, configs, config, framework=choice.framework, words=choice.words)
     return train_once(replace(recipe, config=config, overrides={}), folder, f"The teacher {teacher}", say)

@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy
 import pytest
 import spacy
 import srsly
@@ -10,10 +11,13 @@ from helpers.ruled import ruled
 from spacy.tokens import DocBin
 
 from spacy_domain_ner import Recipe, UserError, convert, distill
-from spacy_domain_ner.components.biluo_ner import FACTORY, SOFT_TAGS
+from spacy_domain_ner.components.biluo_ner import FACTORY, SOFT_TAGS, unpack_tags
 from spacy_domain_ner.corpus import Passage, Span, write_passages
+from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline
 from spacy_domain_ner.distillation import labelling
 from spacy_domain_ner.distillation.labelling import label_passages
+from spacy_domain_ner.distillation.teacher import find_teacher
+from spacy_domain_ner.models import load_model
 
 
 def seen(number: int, store: str) -> Passage:
@@ -240,3 +244,22 @@ def test_entities_that_rules_before_the_recognizer_have_set_are_certain(teacher,
     )
     # A type that the recognizer does not have is no entity here.
     assert other.user_data[SOFT_TAGS]["tags"][-1] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("pytorch")
+def test_a_base_model_is_trained_once_and_labels(folder, tiny, template_configs, tmp_path):
+    lines = []
+    recipe = Recipe(folder / "config.cfg", folder / "train.spacy", folder / "dev.spacy", max_epochs=1, gpu_id=-1)
+    for _ in range(2):
+        base_model = f"{tiny('wordpiece-cased')}@huggingface"
+        model = find_teacher(base_model, recipe, tmp_path / "teacher", template_configs, lines.append)
+    assert [line.split(base_model)[1][:12] for line in lines] == [" is trained,", " was trained"]
+    nlp = load_model(model)
+    found = label_passages(
+        nlp, load_tokenizing_pipeline(tmp_path / "teacher/config.cfg"), PASSAGES, tmp_path / "silver"
+    )
+    for doc in found.docs:
+        shares = unpack_tags(doc.user_data[SOFT_TAGS], doc, {"INFRA": 0, "SERVICE": 1})
+        [expected] = nlp.get_pipe("spacy_domain_ner_huggingface").tag_probabilities([nlp.make_doc(doc.text)])
+        numpy.testing.assert_allclose(shares, expected, atol=0.02)

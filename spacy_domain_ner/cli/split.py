@@ -51,11 +51,12 @@ def split_cli(
 
 def _tell_of_the_pack(result: "Split") -> None:
     """Say what becomes of the passages that came with a pack, where there are others."""
+    from spacy_domain_ner.corpus.passage import OWN, STARTER
     from spacy_domain_ner.corpus.split import OWN_ENOUGH
 
     starters, own = (
-        {side: sum(passage.is_starter == came for passage in members) for side, members in result.sides.items()}
-        for came in (True, False)
+        {side: sum(passage.origin == origin for passage in members) for side, members in result.sides.items()}
+        for origin in (STARTER, OWN)
     )
     if not any(starters.values()) or not any(own.values()):
         return
@@ -65,7 +66,8 @@ def _tell_of_the_pack(result: "Split") -> None:
             f"training stops, and {own['eval']} are what the model is evaluated on"
         )
     else:
+        dev, held_out = len(result.dev), len(result.eval)
         msg.info(
-            f"{own['dev']} of the dev and {own['eval']} of the evaluation passages are your own, the others came with "
-            f"the pack. With {OWN_ENOUGH} of your own in both sets, the pack's are for training only"
+            f"{own['dev']} of the {dev} dev passages and {own['eval']} of the {held_out} evaluation passages are your "
+            f"own. With {OWN_ENOUGH} of your own in both sets, the pack's are for training only"
         )

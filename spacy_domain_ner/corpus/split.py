@@ -19,7 +19,7 @@ from pathlib import Path
 
 from spacy_domain_ner.corpus.identity import text_identity
 from spacy_domain_ner.corpus.jsonl import passage_lines, read_valid_passages
-from spacy_domain_ner.corpus.passage import ORIGIN, SILVER, TRAINING_ONLY, Passage
+from spacy_domain_ner.corpus.passage import ORIGIN, OWN, SILVER, TRAINING_ONLY, Passage
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.files import replacing, write_together
 
@@ -147,7 +147,8 @@ def _held_out_of_own(passages: list[Passage], salt: int | None, fractions: dict[
     except UserError:
         return None
     result.starters_train = True
-    return result if min(len(result.dev), len(result.eval)) >= OWN_ENOUGH else None
+    own = [sum(passage.origin == OWN for passage in result.sides[side]) for side in HELD_OUT]
+    return result if min(own) >= OWN_ENOUGH else None
 
 
 def split_passages(

@@ -92,6 +92,6 @@ def _print_left_out(found: "Distilled") -> None:
     if len(found.refusals) > SHOWN:
         msg.warn(f"... {len(found.refusals):,} lines and files were not read in all")
     for why, count in found.left_out.most_common():
-        msg.plain(f"{count:,} of {found.read:,} passages left out: {why}")
+        msg.plain(f"{count:,} of {found.read:,} passages left out: {why.replace('`size`', '--size')}")
     if found.other_types:
         msg.warn(f"Types that only the teacher knows count as no entity: {', '.join(found.other_types)}")

@@ -131,6 +131,11 @@ def distill(
         if number is not None and number < 1:
             raise UserError(f"`{name}` is {number}", "It must be 1 or more.")
     output, teacher = Path(output_dir), str(teacher)
+    if Path(teacher).resolve() == (output / "model-best").resolve():
+        raise UserError(
+            f"The teacher is {teacher}, and the student would take its place",
+            "Copy the teacher's folder to another place, and name that.",
+        )
     _check_student(recipe)
     gold, dev = (read_set(path) for path in recipe.sets(JSONL))
     types = sorted({span.label for passage in gold for span in passage.spans})

@@ -121,6 +121,7 @@ def test_the_command_says_what_is_left_out_and_how_the_models_compare(folder, fi
     assert refused.code == 1
     assert "--size is 0" in refused.err
     assert domain_ner(*command[:3], "training/nothing", *command[4:]).code == 1
+    assert "more than the 3 that --size says" in domain_ner(*command, "--size", 3).out
 
 
 def one_type(folder):
@@ -166,9 +167,11 @@ def test_a_teacher_that_can_not_teach_is_refused_and_the_model_stays(folder, fir
         ({"size": 0}, "`size` is 0"),
         ({"max_words": 0}, "`max_words` is 0"),
         ({"held_out": ["missing.jsonl"]}, "missing.jsonl"),
+        ({"teacher": "training/../training/model-best"}, "would take its place"),
     ],
 )
-def test_without_passages_nothing_is_trained(folder, values, words):
+def test_what_can_not_be_run_is_refused_before_anything_is_trained(folder, values, words, monkeypatch):
+    monkeypatch.chdir(folder)
     (folder / "empty").mkdir(exist_ok=True)
     (folder / "known.txt").write_text(docs_in(folder / "train.spacy")[0].text)
     before = sorted((folder / "training").rglob("*"))

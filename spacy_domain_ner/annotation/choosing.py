@@ -1,40 +1,66 @@
 """The choice among the candidates: the passages from which a model learns most in the time that they take to label.
 
-Each choice makes the others worth less: what a word has to teach is half as much each time it was chosen before. Such a
-score never rises while passages are chosen, so the choice is made with a heap of scores that are brought up to date
-only when they come to the top (M. Minoux, Accelerated Greedy Algorithms, 1978).
+Each choice makes the others worth less: what a word has to teach is half as much each time it was chosen before, and so
+is a passage that differs only in its names from one that was. Such a score never rises while passages are chosen, so
+the choice is made with a heap of scores that are brought up to date only when they come to the top (M. Minoux,
+Accelerated Greedy Algorithms, 1978).
 """
 
 import heapq
 import re
+import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
-from math import log1p
+from math import log, log1p
+from typing import NamedTuple
 
 import numpy
 from numpy.typing import NDArray
 
 from spacy_domain_ner.annotation.candidates import Candidate
 from spacy_domain_ner.annotation.labelled import Labelled
-from spacy_domain_ner.confidence.doubts import Doubt
+from spacy_domain_ner.confidence.doubts import DOUBTFUL, Doubt
 from spacy_domain_ner.confidence.learning import WORDS_PER_PASSAGE
 from spacy_domain_ner.text import shorten, without_invisible
 
 # A form counts as unsure in the reason from this entropy of one of its words: one chance in ten to be wrong.
 UNSURE = 0.3
+# A word is told as a part of a form from this probability that it is in an entity.
+IN_FORM = 0.2
+# What may stand between two words of a form.
+JOINING = ("", " ", "-", ".", "_")
 # So many forms of a type are named in the reason, each shortened to so many characters.
 NAMED, LONGEST_FORM = 3, 40
 # How often the pool must have a word for it to be one that the model will meet again.
 OFTEN = 3
 # Pools with fewer passages do not tell which words are frequent.
 FEW_PASSAGES = 500
+# What a word teaches, or a pattern, each time that it was chosen before.
+AGAIN = 0.5
+# So many words beside the names make a pattern.
+FEWEST_IN_PATTERN = 4
 _DIGITS = re.compile(r"\d+")
+_PUNCTUATION = string.punctuation + "\u00ab\u00bb\u201c\u201d\u201e\u2018\u2019\u2026\u2013\u2014"
 
 Accepts = Callable[[Candidate], bool]
-Scored = tuple[Candidate, float]
-# A passage, what there is to be learned from each of its words, and how many words it has.
-Prepared = tuple[Candidate, list[tuple[str, float]], int]
+# A passage, its score, and the words that count most of those that no passage before it has.
+Scored = tuple[Candidate, float, list[str]]
+
+
+class Prepared(NamedTuple):
+    """A passage to choose.
+
+    Attributes:
+        candidate: The passage.
+        gains: What there is to be learned from each of its words.
+        words: How many words it has.
+        pattern: What it has in common with those that differ only in their names; "" for none.
+    """
+
+    candidate: Candidate
+    gains: Sequence[tuple[str, float]]
+    words: int
+    pattern: str = ""
 
 
 class WordCounts:
@@ -55,6 +81,12 @@ class WordCounts:
         return self._counts[lower & numpy.uint64((1 << 20) - 1)]
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a text that no model has read, in lower case, without the punctuation around them."""
+    words = (word.strip(_PUNCTUATION) for word in without_invisible(text.lower()).split())
+    return [word for word in words if word]
+
+
 def word_of(passage_text: str, doubt: Doubt) -> str:
     """The word of a doubt as it is counted: without capitals, and with all numbers the same."""
     return _DIGITS.sub("0", passage_text[doubt.start : doubt.end].lower())
@@ -70,27 +102,34 @@ def score_of(gain: float, words: int) -> float:
     return gain / (words + WORDS_PER_PASSAGE)
 
 
-def by_doubts(candidates: Iterable[Candidate], counts: WordCounts, accepts: Accepts) -> Iterator[Scored]:
+def by_doubts(
+    candidates: Iterable[Candidate], counts: WordCounts, accepts: Accepts, again: float = AGAIN
+) -> Iterator[Scored]:
     """Choose passages by what a model is unsure of in them.
 
     Args:
         candidates: The passages to choose from.
         counts: The pool's words. A passage whose words the pool hardly has counts less: it is like no other.
         accepts: Whether the best one of those that are left can be chosen.
+        again: What a word teaches each time that it was chosen before, as a share of the time before.
 
     Yields:
-        The passages, the best one first, each with its score.
+        The passages, the best one first, each with its score, and the words that count most of those that no
+        passage before it has.
     """
     prepared = []
     for one in candidates:
         usual = float((counts.of(one.lower) >= OFTEN).mean()) if counts.passages >= FEW_PASSAGES else 1.0
-        gains = [(word_of(one.passage.text, doubt), usual * doubt.gain) for doubt in one.doubts]
-        prepared.append((one, gains, one.words))
-    return _greedy(prepared, accepts)
+        gains = [(word_of(one.passage.text, doubt), usual * doubt.gain) for doubt in one.doubts if doubt.gain > 0]
+        prepared.append(Prepared(one, gains, one.words, _pattern(one)))
+    return _greedy(prepared, accepts, again)
 
 
 def by_vocabulary(candidates: Iterable[Candidate], counts: WordCounts, accepts: Accepts) -> Iterator[Scored]:
-    """Choose passages so that the first ones have as many of the pool's words as possible, frequent ones first.
+    """Choose passages so that the first ones have as many of the pool's words as possible.
+
+    Of $n$ passages, a word that $k$ of them have counts $\\log(1 + k) \\log((n + 1) / k)$: much where it is frequent,
+    and little where it is everywhere, as "the" is.
 
     Args:
         candidates: As for `by_doubts`.
@@ -102,20 +141,22 @@ def by_vocabulary(candidates: Iterable[Candidate], counts: WordCounts, accepts: 
     """
     prepared = []
     for one in candidates:
-        often = counts.of(one.lower)
-        pairs = zip(one.lower.tolist(), often.tolist(), strict=True)
-        prepared.append((one, list({str(word): log1p(count) for word, count in pairs}.items()), one.words))
+        pairs = zip(words_of(one.passage.text), counts.of(one.lower).tolist(), strict=True)
+        gains = {word: log1p(count) * log((counts.passages + 1) / count) for word, count in pairs}
+        prepared.append(Prepared(one, [*gains.items()], one.words))
     return _greedy(prepared, accepts)
 
 
-def _greedy(prepared: Sequence[Prepared], accepts: Accepts) -> Iterator[Scored]:
+def _greedy(prepared: Sequence[Prepared], accepts: Accepts, again: float = AGAIN) -> Iterator[Scored]:
     chosen: Counter[str] = Counter()
 
     def score(number: int) -> float:
-        _, gains, words = prepared[number]
-        return score_of(sum(gain * 0.5 ** chosen[word] for word, gain in gains), words)
+        _, gains, words, pattern = prepared[number]
+        # A pattern begins with a blank, so it is counted beside the words.
+        alike = again ** chosen[pattern] if pattern else 1.0
+        return alike * score_of(sum(gain * again ** chosen[word] for word, gain in gains), words)
 
-    heap = [(-score(number), one.key, number) for number, (one, _, _) in enumerate(prepared)]
+    heap = [(-score(number), one.candidate.key, number) for number, one in enumerate(prepared)]
     heapq.heapify(heap)
     while heap:
         _, key, number = heapq.heappop(heap)
@@ -124,10 +165,27 @@ def _greedy(prepared: Sequence[Prepared], accepts: Accepts) -> Iterator[Scored]:
             # Others were chosen since it was scored.
             heapq.heappush(heap, (now, key, number))
             continue
-        candidate, gains, _ = prepared[number]
+        candidate, gains, _, pattern = prepared[number]
         if now < 0 and accepts(candidate):
-            chosen.update({word for word, _ in gains})
-            yield candidate, -now
+            new = sorted((-gain, word) for word, gain in gains if not chosen[word])
+            chosen.update({pattern, *(word for word, _ in gains)})
+            yield candidate, -now, [word for _, word in new[:NAMED]]
+
+
+def _pattern(candidate: Candidate) -> str:
+    """The text without the words that may be names; "" where too little is left for a pattern."""
+    text, parts, end = candidate.passage.text, list[str](), 0
+    for doubt in candidate.doubts:
+        parts.append(text[end : doubt.start])
+        end = doubt.end
+    words = _DIGITS.sub("0", " ".join([*parts, text[end:]]).lower()).split()
+    return " ".join(["", *words]) if len(words) >= FEWEST_IN_PATTERN else ""
+
+
+def reason_of_words(words: Sequence[str]) -> str:
+    """Say in words why a passage was chosen before there is a model."""
+    named = ", ".join(shorten(word, LONGEST_FORM) for word in words)
+    return f"words that were not chosen yet ({named})" if named else "words that were hardly chosen yet"
 
 
 def reason_of(candidate: Candidate, known: Labelled, wanted: Callable[[str], bool] = lambda label: True) -> str:
@@ -138,28 +196,62 @@ def reason_of(candidate: Candidate, known: Labelled, wanted: Callable[[str], boo
         known: The labelled passages, whose names are those that were seen.
         wanted: Whether a type was aimed at; the others are told only where no form is likeliest of such a type.
     """
+    # Each form once, where it is least sure.
     forms = [*_forms(candidate)]
+    least_sure = {form.text.lower(): form for form in sorted(forms, key=lambda form: form.entropy)}
+    forms = [form for form in forms if form is least_sure[form.text.lower()]]
     # What has letters or digits, where anything has.
-    forms = [form for form in forms if any(map(str.isalnum, form[0]))] or forms
-    forms = [form for form in forms if wanted(form[1])] or forms
-    unsure = [form for form in forms if form[2] >= UNSURE] or forms
-    of_type: dict[str, dict[str, str]] = {}
-    for form, label, _ in unsure:
-        of_type.setdefault(label, {}).setdefault(form.lower(), shorten(form, LONGEST_FORM))
-    parts = []
-    for label, named in sorted(of_type.items(), key=lambda item: (-len(item[1]), item[0])):
-        more = ", ..." if len(named) > NAMED else ""
-        parts.append(f"{len(named)} unsure {label} ({', '.join([*named.values()][:NAMED])}{more})")
+    forms = [form for form in forms if any(map(str.isalnum, form.text))] or forms
+    forms = [form for form in forms if wanted(form.label)] or forms
+    forms = [form for form in forms if form.entropy >= DOUBTFUL] or forms
+    unsure = [form for form in forms if form.entropy >= UNSURE]
+    parts = _told(unsure or forms, "unsure" if unsure else "nearly sure")
     if known.names:
-        new = len({form for named in of_type.values() for form in named} - known.names)
-        parts += [f"{new} form{'s' if new > 1 else ''} never seen"] if new else []
+        unseen = len({form.text.lower() for form in unsure or forms} - known.names)
+        parts += [f"{unseen} form{'s' if unseen > 1 else ''} never seen"] if unseen else []
     return ", ".join(parts)
 
 
-def _forms(candidate: Candidate) -> Iterator[tuple[str, str, float]]:
-    """The runs of doubtful words: the form, its likeliest type, and its highest entropy."""
-    numbered = enumerate(candidate.doubts)
-    for _, run in groupby(numbered, key=lambda item: item[1].token - item[0]):
-        doubts = [doubt for _, doubt in run]
-        most = max(doubts, key=lambda doubt: doubt.entropy)
-        yield without_invisible(candidate.passage.text[doubts[0].start : doubts[-1].end]), most.label, most.entropy
+def _told(forms: Iterable["_Form"], how: str) -> list[str]:
+    """Name forms by their types, the type with the most first."""
+    of_type: dict[str, dict[str, str]] = {}
+    for form in forms:
+        of_type.setdefault(form.label, {}).setdefault(form.text.lower(), shorten(form.text, LONGEST_FORM))
+    parts = []
+    for label, named in sorted(of_type.items(), key=lambda item: (-len(item[1]), item[0])):
+        more = ", ..." if len(named) > NAMED else ""
+        parts.append(f"{len(named)} {how} {label} ({', '.join([*named.values()][:NAMED])}{more})")
+    return parts
+
+
+class _Form(NamedTuple):
+    """A run of words in which there is something to be learned.
+
+    Attributes:
+        text: The words.
+        label: Its likeliest type.
+        entropy: Its highest entropy.
+    """
+
+    text: str
+    label: str
+    entropy: float
+
+
+def _forms(candidate: Candidate) -> Iterator[_Form]:
+    """The runs of words that may be in an entity; where there is none, the word that is likeliest in one."""
+    text, runs = candidate.passage.text, list[list[Doubt]]()
+    likeliest = max((doubt.inside for doubt in candidate.doubts), default=0.0)
+    for doubt in candidate.doubts:
+        if doubt.inside >= min(IN_FORM, likeliest):
+            if not runs or text[runs[-1][-1].end : doubt.start] not in JOINING:
+                runs.append([])
+            runs[-1].append(doubt)
+    for run in runs:
+        named = [any(map(str.isalnum, text[doubt.start : doubt.end])) for doubt in run]
+        if any(named):
+            # A comma at the end is not a part of the name.
+            run = run[named.index(True) : len(named) - named[::-1].index(True)]
+        most = max(run, key=lambda doubt: doubt.entropy)
+        form = without_invisible(text[run[0].start : run[-1].end])
+        yield _Form(form, most.label, most.entropy)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 
 from spacy_domain_ner.annotation.candidates import Best, Candidate, key_of
-from spacy_domain_ner.annotation.choosing import WordCounts, score_of, word_of
+from spacy_domain_ner.annotation.choosing import WordCounts, score_of, word_of, words_of
 from spacy_domain_ner.annotation.junk import LANGUAGES, why_junk
 from spacy_domain_ner.annotation.labelled import Labelled
 from spacy_domain_ner.annotation.selected import Selection
@@ -21,6 +21,8 @@ from spacy_domain_ner.corpus.passage import Passage
 CANDIDATES, FEWEST_CANDIDATES = 20, 2_000
 # Passages with the same leading word that are kept: each one chosen halves what the word is worth.
 PER_LEAD = 20
+# Why a passage is left out where there are others.
+SURE = "the model is sure of each word"
 # So many of the lines that could not be read are listed.
 LISTED = 256
 # What `extract` adds to a record.
@@ -93,7 +95,8 @@ class PoolReader:
             for passage in passages:
                 lower = _hashes(passage.text)
                 self.counts.add(lower)
-                self._draw(Candidate(passage, key_of(passage.text, self._seed), len(lower), (), lower))
+                words = len(passage.text.split())
+                self._draw(Candidate(passage, key_of(passage.text, self._seed), words, (), lower))
             return
         passages, read = tee(passages)
         for passage, doubts in zip(passages, doubts_of(passage.text for passage in read), strict=True):
@@ -101,11 +104,11 @@ class PoolReader:
             candidate = Candidate(passage, key_of(passage.text), doubts.words, doubts.doubts, doubts.lower)
             score = score_of(doubts.gain, doubts.words)
             if score <= 0:
-                self._found.left_out["the model is sure of each word"] += 1
+                self._found.left_out[SURE] += 1
             elif self.best.takes(score, candidate.key):
                 most = max(doubts.doubts, key=lambda doubt: doubt.gain)
                 self.best.add(score, word_of(passage.text, most), candidate)
-            self._draw(replace(candidate, key=key_of(passage.text, self._seed), doubts=()))
+            self._draw(replace(candidate, key=key_of(passage.text, self._seed)))
 
     def _draw(self, candidate: Candidate) -> None:
         self.drawn.add(0.0, "", candidate)
@@ -123,4 +126,4 @@ def _as_passage(passage: Passage) -> Passage:
 def _hashes(text: str) -> Any:
     from spacy.strings import get_string_id
 
-    return numpy.array([get_string_id(word.lower()) for word in text.split()], "u8")
+    return numpy.array([get_string_id(word) for word in words_of(text)], "u8")

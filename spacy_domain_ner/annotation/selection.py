@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from spacy_domain_ner.annotation.accepting import Accepting
 from spacy_domain_ner.annotation.candidates import Candidate
-from spacy_domain_ner.annotation.choosing import by_doubts, by_vocabulary, reason_of
+from spacy_domain_ner.annotation.choosing import by_doubts, by_vocabulary, reason_of, reason_of_words
 from spacy_domain_ner.annotation.labelled import Labelled, read_labelled
-from spacy_domain_ner.annotation.pool import DoubtsOf, PoolReader
+from spacy_domain_ner.annotation.pool import SURE, DoubtsOf, PoolReader
 from spacy_domain_ner.annotation.selected import SELECTED, Selected, Selection
 from spacy_domain_ner.annotation.stopping import expected_gains, remember
 from spacy_domain_ner.annotation.type_weights import read_metrics, type_weights
@@ -37,6 +37,7 @@ from spacy_domain_ner.reading.texts import find_texts
 if TYPE_CHECKING:
     from spacy.language import Language
 
+SURE_TOO = "the model is sure of each word, and may be wrong"
 RANDOM_SHARE, PER_SOURCE, MAX_WORDS = 0.1, 2, 300
 # Without a model, half of the passages are drawn at random: something has to be measured by.
 FIRST_RANDOM_SHARE = 0.5
@@ -182,12 +183,14 @@ def _choose(
     else:
         ordered = by_doubts(reader.best.best(), reader.counts, accepting.targeted)
     wanted = {label for label, weight in found.weights.items() if weight > 0}
-    for one, score in ordered if size > len(random) else ():
-        why = reason_of(one, known, wanted.__contains__) if nlp is not None else "words that the pool has often"
+    for one, score, words in ordered if size > len(random) else ():
+        why = reason_of(one, known, wanted.__contains__) if nlp is not None else reason_of_words(words)
         passage = replace(one.passage, meta={**one.passage.meta, SELECTED: why, TRAINING_ONLY: True})
         found.chosen.append(Selected(passage, why, round(score, 4), one.words))
         if len(found.chosen) + len(random) >= size:
             break
+    if nlp is not None and wanted == set(found.weights):
+        _fill(found, accepting, drawn, size - len(random))
     kept = _most_at_random(len(found.chosen), len(random), share)
     for one in random[:kept]:
         # What the pool says of the spans would not be blind.
@@ -199,6 +202,27 @@ def _choose(
     _note_size(found, size, per_source)
     if kept < len(random):
         found.notes.append(f"Those at random are a share of {share:.0%} of what is chosen: they are fewer, too.")
+
+
+def _fill(found: Selection, accepting: Accepting, drawn: Iterable[Candidate], size: int) -> None:
+    """Choose among the passages of which the model is sure, in any order, where there are no others.
+
+    A model that learns only from what it was unsure of sees too many names, and finds some where there are none.
+    """
+    filled = 0
+    for one in drawn:
+        if len(found.chosen) >= size:
+            break
+        if not any(doubt.gain > 0 for doubt in one.doubts) and accepting.targeted(one):
+            passage = replace(one.passage, meta={**one.passage.meta, SELECTED: SURE_TOO, TRAINING_ONLY: True})
+            found.chosen.append(Selected(passage, SURE_TOO, 0.0, one.words))
+            filled += 1
+    if filled:
+        found.left_out[SURE] -= filled
+        found.left_out += Counter()
+        found.notes.append(
+            f"The model is sure of each word of {filled} of the passages: the pool has no more that it is unsure of."
+        )
 
 
 def _most_at_random(targeted: int, drawn: int, share: float) -> int:

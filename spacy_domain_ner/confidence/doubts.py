@@ -18,19 +18,22 @@ from spacy_domain_ner.processes import in_processes
 
 # A word counts as doubtful from this entropy, in nats: 0.05 is a chance of one in a hundred to be wrong.
 DOUBTFUL = 0.05
+# From this probability a word is a part of a name, also where the model is sure of it.
+LIKELY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A word of which a model does not know what it is.
+    """A word of which a model does not know what it is, or which stands in a name.
 
     Attributes:
         start: Where the word begins in the text, in code points.
         end: Where it ends, exclusive.
         label: The likeliest type of an entity that has it.
         entropy: How unsure the model is of the word's tag, in nats.
-        gain: The same plus the probability that the word is in an entity, by what it is worth to learn that type.
-        token: The number of the word in the passage: doubts of neighbouring words make one form.
+        gain: The same plus the probability that the word is in an entity, by what it is worth to learn that type; 0
+            where the model is sure of it.
+        inside: The probability that the word is in an entity.
     """
 
     start: int
@@ -38,11 +41,11 @@ class Doubt:
     label: str
     entropy: float
     gain: float
-    token: int
+    inside: float
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Processes send many of them; what a dataclass with slots does of its own takes ten times as long.
-        return Doubt, (self.start, self.end, self.label, self.entropy, self.gain, self.token)
+        return Doubt, (self.start, self.end, self.label, self.entropy, self.gain, self.inside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Doubts:
     Attributes:
         words: How many words the passage has, without white space.
         lower: What identifies each of these words, apart from capitals: the hash of its lower-case form.
-        doubts: The words that it is unsure of.
+        doubts: The words that it is unsure of, and the other words of names.
     """
 
     words: int
@@ -137,17 +140,17 @@ def _read(
 def _doubts(doc: Any, rows: NDArray[Any], worth: NDArray[Any], labels: tuple[str, ...]) -> Doubts:
     entropy, inside = rows[:, 0], rows[:, 1:]
     doubts = []
-    for number in numpy.flatnonzero(entropy >= DOUBTFUL).tolist():
-        masses = inside[number]
-        total = float(masses.sum())
+    sums = inside.sum(axis=1)
+    for number in numpy.flatnonzero((entropy >= DOUBTFUL) | (sums >= LIKELY)).tolist():
+        masses, total = inside[number], float(sums[number])
         token = doc[number]
         if total <= 0 or token.is_space:
             continue
         # Rounded, so that the order in which passages are read, which moves the last digits, does not matter.
         unsure = round(float(entropy[number]), 3)
-        gain = round((unsure + total) * float(masses @ worth) / total, 3)
+        gain = round((unsure + total) * float(masses @ worth) / total, 3) if entropy[number] >= DOUBTFUL else 0.0
         label = labels[int(masses.argmax())]
-        doubts.append(Doubt(token.idx, token.idx + len(token), label, unsure, gain, number))
+        doubts.append(Doubt(token.idx, token.idx + len(token), label, unsure, gain, round(total, 3)))
     words = doc.to_array([LOWER, IS_SPACE])
     words = words[words[:, 1] == 0, 0]
     return Doubts(len(words), words, tuple(doubts))

@@ -234,10 +234,11 @@ class BiluoNER(TrainablePipe):
                         for start, end, label in asked[number]:
                             if label in numbers_of:
                                 entities[BatchEntity(row, start, end, numbers_of[label])] = None
-                shares = _calibrated(lattice.probabilities(list(entities)), self.calibration)
-                for entity, share in zip(entities, shares, strict=True):
-                    # The digits after these depend on which docs are read at once.
-                    results[numbers[entity.doc]][entity.start, entity.end, self.labels[entity.type]] = round(share, 9)
+                # The digits after these depend on which docs are read at once. They are cut before the calibration,
+                # which was fitted to probabilities without them.
+                shares = [round(share, 9) for share in lattice.probabilities(list(entities))]
+                for entity, share in zip(entities, _calibrated(shares, self.calibration), strict=True):
+                    results[numbers[entity.doc]][entity.start, entity.end, self.labels[entity.type]] = share
         return results
 
     def expected(self, docs: Sequence[Doc]) -> list[dict[str, float]]:

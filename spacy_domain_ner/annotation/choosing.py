@@ -128,8 +128,8 @@ def by_doubts(
 def by_vocabulary(candidates: Iterable[Candidate], counts: WordCounts, accepts: Accepts) -> Iterator[Scored]:
     """Choose passages so that the first ones have as many of the pool's words as possible.
 
-    Of $n$ passages, a word that $k$ of them have counts $\\log(1 + k) \\log((n + 1) / k)$: much where it is frequent,
-    and little where it is everywhere, as "the" is.
+    A word that $k$ of $n$ passages have counts $\\log(1 + k) \\log((n + 1) / k)$: much where it is frequent, and little
+    where it is everywhere, as "the" is.
 
     Args:
         candidates: As for `by_doubts`.

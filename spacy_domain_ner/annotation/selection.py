@@ -205,7 +205,7 @@ def _choose(
 
 
 def _fill(found: Selection, accepting: Accepting, drawn: Iterable[Candidate], size: int) -> None:
-    """Choose among the passages of which the model is sure, in any order, where there are no others.
+    """Fill up with passages of which the model is sure, in any order, when no others are left.
 
     A model that learns only from what it was unsure of sees too many names, and finds some where there are none.
     """

@@ -8,6 +8,7 @@ import functools
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -62,6 +63,8 @@ VERBS = {
 
 # What the verbs' modules have registered.
 _apps: dict[str, typer.Typer] = {}
+# The verb that runs.
+_running: ContextVar[typer.Typer] = ContextVar("_running")
 
 
 class _Verbs(Mapping[str, Any]):
@@ -162,13 +165,13 @@ def verb(name: str, group: typer.Typer | None = None, **settings: Any) -> Callab
                 # A terminal or a log that can't show a character of a passage gets its escape.
                 if hasattr(stream, "reconfigure"):
                     stream.reconfigure(errors="backslashreplace")
+            _running.set(single)
             try:
                 return function(*args, **kwargs)
             except UserError as error:
                 from spacy_domain_ner.cli._messages import fail
 
-                options = _options(typer.main.get_command(single))
-                fail(_with_options(error.what, options), _with_options(error.hint, options))
+                fail(with_options(error.what), with_options(error.hint))
             except BrokenPipeError:
                 # The reader of the output has gone (`| head`): Click ends quietly.
                 raise
@@ -196,21 +199,12 @@ def verb(name: str, group: typer.Typer | None = None, **settings: Any) -> Callab
     return register
 
 
-def _options(command: Any) -> dict[str, str]:
-    """What the user types for each parameter of a verb: `--min-confidence` for `min_confidence`, MODEL for `model`."""
-    return {
-        parameter.name: max(parameter.opts, key=len)
-        if parameter.param_type_name == "option"
-        else parameter.name.upper()
-        for parameter in command.params
-    }
-
-
-def _with_options(message: str, options: Mapping[str, str]) -> str:
-    """A message of the library with the verb's options in place of the parameters that it names in backticks.
+def with_options(message: str) -> str:
+    """A message of the library with the options of the verb that runs, in place of the parameters in its backticks.
 
     `rename=OLD=NEW` becomes --rename OLD=NEW.
     """
+    options = _options(typer.main.get_command(_running.get()))
 
     def option(found: re.Match[str]) -> str:
         name, value = found[1], found[2]
@@ -219,3 +213,13 @@ def _with_options(message: str, options: Mapping[str, str]) -> str:
         return options[name] if value is None else f"{options[name]} {value}"
 
     return re.sub(r"`([a-z_]+)(?:=([^`]*))?`", option, message)
+
+
+def _options(command: Any) -> dict[str, str]:
+    """What the user types for each parameter of a verb: `--min-confidence` for `min_confidence`, MODEL for `model`."""
+    return {
+        parameter.name: max(parameter.opts, key=len)
+        if parameter.param_type_name == "option"
+        else parameter.name.upper()
+        for parameter in command.params
+    }

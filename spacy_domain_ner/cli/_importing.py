@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from shlex import join, quote
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from spacy_domain_ner.cli._app import with_options
 from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.exchange.formats import FORMATS
@@ -57,8 +57,6 @@ _FATES = {
     UnknownLabels.passage: "their passages are refused",
     UnknownLabels.keep: "they are kept",
 }
-# A parameter of the library that a reason names.
-_PARAMETER = re.compile(r"`(texts|text_key|columns|tag_names)(?:=([^`]*))?`")
 
 # The option of each policy, in the order of the help.
 _POLICIES: dict[str, tuple[Any, Any]] = {
@@ -241,18 +239,13 @@ def _print_entries(result: "ImportReport") -> None:
     ):
         for entry in result.shown[kind][:5]:  # type: ignore[index]
             # The reasons name the parameters of the library.
-            show(f"{kind}: {_PARAMETER.sub(_as_option, str(entry))}")
+            show(f"{kind}: {with_options(str(entry))}")
         if total > 5:
             show(f"... {total} {kind} in all")
 
 
 def _total(result: "ImportReport", kind: str) -> int:
     return result.passages[kind] + result.spans[kind] + result.relations[kind]
-
-
-def _as_option(parameter: re.Match[str]) -> str:
-    value = f" {parameter[2]}" if parameter[2] else ""
-    return f"--{parameter[1].replace('_', '-')}{value}"
 
 
 def _print_counts(result: "ImportReport") -> None:

@@ -7,7 +7,7 @@ import typer
 
 import spacy_domain_ner as ner
 from spacy_domain_ner.cli import _importing as importing
-from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._app import verb, with_options
 from spacy_domain_ner.cli._llm import say_where
 from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.cli._options import ENCODING, FILE_FORMAT, TEXT_KEY
@@ -93,7 +93,7 @@ def _print_sources(made: "Bootstrapped") -> None:
         if len(lines) > SHOWN:
             msg.warn(f"... {len(lines):,} {what} in all")
     for why, count in made.left_out.most_common():
-        msg.plain(f"{count:,} left out: {why}")
+        msg.plain(f"{count:,} left out: {with_options(why)}")
     for name, types in list(made.conflicts.items())[:SHOWN]:
         msg.warn(f"{name!r} is in a gazetteer as {' and as '.join(types)}: it is left unknown where nothing else tells")
     rows = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 import spacy_domain_ner as ner
-from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._app import verb, with_options
 from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.cli._options import ENCODING, FILE_FORMAT, GPU_ID, MAX_EPOCHS, PATIENCE_EPOCHS, SEED, TEXT_KEY
 from spacy_domain_ner.cli._progress import progress_bar
@@ -92,6 +92,6 @@ def _print_left_out(found: "Distilled") -> None:
     if len(found.refusals) > SHOWN:
         msg.warn(f"... {len(found.refusals):,} lines and files were not read in all")
     for why, count in found.left_out.most_common():
-        msg.plain(f"{count:,} of {found.read:,} passages left out: {why.replace('`size`', '--size')}")
+        msg.plain(f"{count:,} of {found.read:,} passages left out: {with_options(why)}")
     if found.other_types:
         msg.warn(f"Types that only the teacher knows count as no entity: {', '.join(found.other_types)}")

@@ -12,7 +12,7 @@ import typer
 
 import spacy_domain_ner as ner
 from spacy_domain_ner.cli import _importing as importing
-from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._app import verb, with_options
 from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.cli._options import ENCODING, FILE_FORMAT, TEXT_KEY
 from spacy_domain_ner.cli._progress import progress_bar
@@ -96,7 +96,7 @@ def export_cli(
                 encoding=encoding, text_key=text_key, progress=progress,
             )  # fmt: skip
         for refusal in exported.refusals:
-            msg.warn(str(refusal).replace("`encoding`", "--encoding"))
+            msg.warn(with_options(str(refusal)))
         if exported.relations_left_out:
             why = "their ends are not among the spans of the tasks"
             if target.value == Tool.prodigy.value:

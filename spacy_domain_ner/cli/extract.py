@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 import spacy_domain_ner as ner
-from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._app import verb, with_options
 from spacy_domain_ner.cli._messages import fail, msg
 from spacy_domain_ner.cli._options import (
     BATCH_SIZE,
@@ -143,7 +143,7 @@ class _Progress:
         if self._extraction is None:
             self._begin(extraction)
         for refusal in extraction.refusals:
-            msg.plain(refusal.replace("`encoding`", "--encoding"), sys.stderr)
+            msg.plain(with_options(refusal), sys.stderr)
         extraction.refusals.clear()
         self._bar.update(
             self._task, completed=extraction.bytes_read, done=extraction.passages, speed=self._speed(extraction)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 import spacy_domain_ner as ner
-from spacy_domain_ner.cli._app import verb
+from spacy_domain_ner.cli._app import verb, with_options
 from spacy_domain_ner.cli._messages import msg
 from spacy_domain_ner.cli._options import ENCODING, FILE_FORMAT, GATE, MODEL_BEST, NEXT, TEXT_KEY
 from spacy_domain_ner.cli._progress import progress_bar
@@ -87,7 +87,7 @@ def select_cli(
     for why, count in found.left_out.most_common():
         msg.plain(f"{count:,} left out: {why}")
     for note in found.notes:
-        msg.warn(note.replace("`per_source`", "--per-source").replace("`", ""))
+        msg.warn(with_options(note).replace("`", ""))
     shown = [one for one in found.chosen if not one.is_random][:SHOWN]
     if shown:
         rows = [(shorten(one.reason, 72), shorten(one.passage.text, 70)) for one in shown]

@@ -364,7 +364,7 @@ class BiluoNER(TrainablePipe):
     def get_loss(self, examples: Iterable[Example], scores: Sequence[Floats2d]) -> tuple[float, list[Floats2d]]:
         """Find the negative log-likelihood of the annotation. Unannotated tokens may have any tag.
 
-        Of a doc that has soft tags (see `pack_tags`) instead of an annotation, it is the cross-entropy of these.
+        A doc that has soft tags (see `pack_tags`) instead of an annotation adds the cross-entropy of these.
 
         Args:
             examples: Predicted docs with their annotation.

@@ -1,7 +1,7 @@
 """The graph of a transformer with its matrix products in 8 bits, so that a text's result depends on that text alone.
 
-The vector of each word piece is quantised by its own largest value, the weights by the largest of each column. So there
-is no scale that several pieces, windows or texts share. Embeddings, attention scores and everything else stay in 32
+The vector of each word piece is quantised by its own largest value, the weights by the largest of each column. So
+several pieces, windows or texts never share a scale. Embeddings, attention scores and everything else stay in 32
 bits.
 """
 

@@ -95,7 +95,7 @@ def distill(
 ) -> Distilled:
     """Train a model on people's annotation, and on what a better model, the teacher, thinks of unlabelled passages.
 
-    Of these passages the model learns how probable each tag of each token is with the teacher (G. Hinton et al.,
+    From these passages the model learns how probable the teacher finds each tag of each token (G. Hinton et al.,
     Distilling the Knowledge in a Neural Network, 2015). They are for training only: nothing is measured by them.
 
     What was done before is not repeated: an interrupted run continues where it was.
@@ -125,7 +125,7 @@ def distill(
 
     Raises:
         UserError: The teacher is not better than the small model alone on the early-stopping set, lacks a type, or
-            can't be used; a file can't be read; or there is no passage.
+            can't be used; a file can't be read; or no passage is left.
     """
     for name, number in (("size", size), ("max_words", max_words)):
         if number is not None and number < 1:

@@ -10,7 +10,7 @@ import typer
 
 from spacy_domain_ner import UserError
 from spacy_domain_ner.cli import _app
-from spacy_domain_ner.cli._app import VERBS, app, verb
+from spacy_domain_ner.cli._app import VERBS, app, verb, with_options
 from spacy_domain_ner.cli._messages import msg
 
 NAMES = [name for verbs in VERBS.values() for name in verbs]
@@ -36,12 +36,15 @@ def test_a_message_names_options_where_the_library_names_parameters(capsys, monk
 
     @verb("test-of-messages")
     def cli(model: str = typer.Argument(...), file_format: str = typer.Option(None, "--format")) -> None:
+        msg.plain(with_options("3 passages left out: more than `file_format` or `size` says"))
         raise UserError("`file_format` is 'x', and `model` or `other` is too", "Give `file_format=jsonl`.")
 
     with pytest.raises(SystemExit) as end:
         typer.main.get_command(_app._apps["test-of-messages"]).main(["m"])
     assert end.value.code == 1
-    what, hint = capsys.readouterr().err.splitlines()
+    out, err = capsys.readouterr()
+    assert out == "3 passages left out: more than --format or `size` says\n"
+    what, hint = err.splitlines()
     assert "✘ --format is 'x', and MODEL or `other` is too" in what
     assert hint == "Give --format jsonl."
 

@@ -25,6 +25,9 @@ AGREEMENT = REPOSITORY / "benchmarks/agreement"
 # Passages, mentions and distinct forms of each type, at least.
 LEAST = {"software": (2000, 600, 300)}
 LEAST_OF_OTHERS = (600, 100, 60)
+# The folders with two annotations, and how many passages each has at least.
+TWICE = {"software": 300, "software/later": 150, "biomedical": 150, "legal": 150, "legal/later": 40}
+TWICE |= {"financial": 150, "financial/later": 60}
 
 every_pack = pytest.mark.parametrize("pack", PACKS)
 
@@ -95,15 +98,15 @@ def test_nothing_is_taken_from_the_real_passages():
     assert [passage.line for passage in read("software").passages if word_grams(passage.text, 6) & real] == []
 
 
-@every_pack
-def test_two_annotations_agree(pack):
-    folder = AGREEMENT / pack
-    if not (folder / "second.jsonl").is_file():
-        pytest.skip(f"the pack {pack} has no second annotation")
-    files = [folder / "first.jsonl", folder / "second.jsonl"]
+@pytest.mark.parametrize("folder", TWICE)
+def test_two_annotations_agree(folder):
+    pack, _, later = folder.partition("/")
+    files = [AGREEMENT / folder / "first.jsonl", AGREEMENT / folder / "second.jsonl"]
     result = measure_agreement(files, schema=PACKS[pack] / "entity_types.yml")
-    assert result.measured == result.passages >= (300 if pack == "software" else 150)
-    assert all(one.f1 >= 0.9 for one in result.types.values()), result.types
+    assert result.measured == result.passages >= TWICE[folder]
+    assert result.all.f1 >= 0.9
+    # Of some types the later passages have too few mentions.
+    assert later or all(one.f1 >= 0.9 for one in result.types.values()), result.types
 
 
 def five_grams(passage):

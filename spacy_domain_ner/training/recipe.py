@@ -35,7 +35,8 @@ class Recipe:
         train: The training set, named by its .jsonl or its .spacy file: the framework reads the one that it needs.
         dev: The early-stopping set, named like the training set.
         max_epochs: The most passes over the training set. Where the learning rate falls to zero, as it does for
-            transformers, it falls over the config's own number of epochs, and that is not exceeded.
+            transformers, it falls over the config's own number of epochs, and that is not exceeded. Otherwise large
+            sets take fewer with spaCy, 10 at least: see `spacy_training.MOST_STEPS`.
         patience_epochs: Training stops after this many epochs without a better F1, but not while the learning rate
             falls.
         seed: The seed of everything random.

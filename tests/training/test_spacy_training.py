@@ -16,7 +16,7 @@ from spacy_domain_ner.corpus.spacy_docs import write_docs
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.scores import predict_spans, score
 from spacy_domain_ner.models import load_model
-from spacy_domain_ner.training import Recipe, _replacing_models, gpu, train
+from spacy_domain_ner.training import Recipe, _replacing_models, gpu, spacy_training, train
 from spacy_domain_ner.training.spacy_training import _larger_batches, steps_per_epoch
 
 
@@ -213,6 +213,20 @@ def test_spans_that_miss_tokens_do_not_stop_training(tmp_path, cnn_config):
 def test_the_gpu_is_left_alone_unless_asked_for(tmp_path, cnn_config, docs, monkeypatch):
     monkeypatch.setattr(gpu, "require_gpu", lambda gpu_id: pytest.fail("asked for a GPU"))
     train(Recipe(cnn_config, docs, docs, max_epochs=1), tmp_path / "out")
+
+
+def test_a_large_training_set_is_read_fewer_times_unless_the_user_says_how_many(cnn_config, docs, monkeypatch):
+    steps = steps_per_epoch(cnn_config, {"paths.train": str(docs), "paths.dev": str(docs)})
+    monkeypatch.setattr(spacy_training, "MOST_STEPS", 12 * steps)
+
+    def epochs(recipe: Recipe) -> int:
+        return spacy_training._values(recipe, -1)["training.max_epochs"]
+
+    assert epochs(Recipe(cnn_config, docs, docs)) == 12
+    assert epochs(Recipe(cnn_config, docs, docs, max_epochs=3)) == 3
+    assert epochs(Recipe(cnn_config, docs, docs, overrides={"training.max_epochs": 30})) == 30
+    monkeypatch.setattr(spacy_training, "MOST_STEPS", steps)
+    assert epochs(Recipe(cnn_config, docs, docs)) == 10
 
 
 def test_a_large_training_set_has_more_words_per_step_unless_the_user_says_how_many(cnn_config):

@@ -1,6 +1,7 @@
 """Which server is asked, and within which limits: reading and validating `llm.yml`."""
 
 import ipaddress
+import json
 import os
 import re
 from pathlib import Path
@@ -82,7 +83,7 @@ class LLMSettings(_Strict):
     proxy: str | None = None
     temperature: float | None = Field(default=0.0, ge=0, le=2)
     seed: int | None = None
-    max_output_tokens: int = Field(default=1000, ge=1)
+    max_output_tokens: int = Field(default=1000, ge=1, le=1_000_000)
     json_mode: Literal["auto", "schema", "object", "plain"] = "auto"
     extra: dict[str, Any] = Field(default_factory=dict)
     examples: int = Field(default=5, ge=0, le=20)
@@ -111,6 +112,11 @@ class LLMSettings(_Strict):
         ours = {"messages", "model", "stream", "n", "response_format", "max_tokens", "max_completion_tokens"}
         if taken := sorted(ours & extra.keys()):
             raise ValueError(f"{', '.join(taken)} can't be set there")
+        try:
+            json.dumps(extra, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            # YAML has dates and bytes, too.
+            raise ValueError("it has a value that JSON does not have; put dates in quotes") from None
         return extra
 
     @field_validator("base_url")
@@ -121,12 +127,27 @@ class LLMSettings(_Strict):
             host, _ = parts.hostname, parts.port
         except ValueError:
             host, parts = None, urlsplit("")
+        # urlsplit drops line ends and tabs, wherever they stand.
+        if re.search(r"[\s\x00-\x1f\x7f]", url.strip()):
+            host = None
         if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
             raise ValueError("it is an address such as https://api.openai.com/v1 or http://localhost:11434/v1")
         if parts.username is not None or parts.password is not None:
             raise ValueError("a user or a password does not belong in the address: name a variable with key_env")
         path = parts.path.rstrip("/").removesuffix(_ENDPOINT)
         return f"{parts.scheme}://{parts.netloc}{path}"
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_a_proxy(cls, url: str | None) -> str | None:
+        try:
+            parts = urlsplit(url or "")
+            is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_one = False
+        if url is not None and (not is_one or not re.fullmatch(r"[!-~]+", url)):
+            raise ValueError("it is an address such as http://proxy.example.com:3128")
+        return url
 
     @model_validator(mode="after")
     def _is_encrypted(self) -> "LLMSettings":

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.extraction.hybrid import Fallback, Hybrid, Read
 from spacy_domain_ner.serving.engine import Answer
 from spacy_domain_ner.serving.model import KnownModel
@@ -61,8 +62,10 @@ class ServedFallback:
         try:
             # What is under way is paid for, and in the ledger when the passage comes again.
             both = await asyncio.wait_for(asyncio.shield(asking), self._timeout)
-        except TimeoutError:
-            both = [self._fallback.without(text, *each, late) for text, each in zip(asked, read, strict=True)]
+        except (asyncio.TimeoutError, UserError) as error:
+            # Late, or the ledger can't be used.
+            why = error.what if isinstance(error, UserError) else late
+            both = [self._fallback.without(text, *each, why) for text, each in zip(asked, read, strict=True)]
         found, told = list(answer.found), [dict[str, Any]() for _ in texts]
         for number, hybrid in zip(readable, both, strict=True):
             found[number] = hybrid.entities

@@ -1,7 +1,9 @@
 """`serve --llm`: an LLM finds the types that were decided for it, and a failure leaves the model's own entities."""
 
 import json
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 import spacy
@@ -133,3 +135,14 @@ def test_the_server_ends_while_an_llm_has_not_answered(start_server, model, deci
     code, errors = server.end()
     assert code == 0
     assert "xception" not in errors
+
+
+def test_a_ledger_that_can_not_be_used_leaves_the_models_own_entities(server, decision):
+    with closing(sqlite3.connect(decision.parent / "ledger.sqlite", isolation_level=None)) as ledger:
+        ledger.execute("ALTER TABLE answers RENAME TO others")
+        try:
+            answer = server.extract({"text": f"{TEXT} today"})
+        finally:
+            ledger.execute("ALTER TABLE others RENAME TO answers")
+    assert found(answer) == [("checkout", "SERVICE", "model"), ("Redis", "INFRA", "model")]
+    assert "ledger.sqlite: no such table" in answer["llm"]["error"]

@@ -28,7 +28,9 @@ class LargeLanguageModel:
         self.name = f"LLM {client.settings.model}"
         self.types = frozenset(schema.labels)
         self.failed: list[str] = []
-        self._finder = EntityFinder(client, EntityPrompts(schema, examples), "bootstrap")
+        settings = client.settings
+        prompts = EntityPrompts(schema, examples, examples=settings.examples, guide=settings.guide)
+        self._finder = EntityFinder(client, prompts, "bootstrap")
 
     def find(self, passages: Sequence[Passage]) -> Iterator[list[Found] | None]:
         """Ask for the entities of each passage; None where there is no answer."""

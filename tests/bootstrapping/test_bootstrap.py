@@ -153,10 +153,11 @@ def test_an_llm_is_one_more_source_and_what_it_does_not_answer_is_said(folder, t
         return says({"entities": ports})
 
     with LLMServer(script) as server:
-        settings = server.settings().model_dump(exclude_defaults=True, mode="json")
+        settings = server.settings(examples=1).model_dump(exclude_defaults=True, mode="json")
         (tmp_path / "llm.yml").write_text(json.dumps(settings))
         told = []
         result = made(folder, llm=tmp_path / "llm.yml", begin=told.append, size=12)
+        assert {len(asked.body["messages"]) for asked in server.asked} == {4}
     assert "127.0.0.1" in told[0]
     (llm,) = [source for source, type_ in result.records if source.startswith("LLM") and type_ == "PORT"]
     assert result.records[llm, "PORT"].found > 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from spacy_domain_ner.corpus.jsonl import read_valid_passages
 from spacy_domain_ner.corpus.passage import Span
@@ -70,6 +70,12 @@ class Decision(BaseModel):
     model: dict[str, str]
     types: dict[str, TypeDecision]
     figures: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _decides_what_is_asked(self) -> "Decision":
+        if unknown := self.types.keys() - set(self.asked):
+            raise ValueError(f"it decides of {min(unknown)}, which is not among the types that are asked for")
+        return self
 
     @property
     def from_llm(self) -> dict[str, TypeDecision]:
@@ -230,13 +236,15 @@ def read_parts(path: str | Path, model: Mapping[str, str]) -> Parts:
     """
     decision = read_decision(path)
     beside = Path(path).resolve().parent
-    where = beside / decision.settings
+    where, types, train = (
+        Path(os.path.normpath(beside / name)) for name in (decision.settings, decision.entity_types, decision.train)
+    )
     settings = read_settings(where)
-    schema = read_schema(beside / decision.entity_types)
-    training = read_valid_passages(beside / decision.train)
+    schema = read_schema(types)
+    training = read_valid_passages(train)
     if unknown := [label for label in decision.asked if label not in schema.labels]:
         raise UserError(
-            f"{beside / decision.entity_types} does not have the type {unknown[0]}, which {path} asks for",
+            f"{types} does not have the type {unknown[0]}, which {path} asks for",
             "The types have changed since: run `domain-ner llm evaluate` again.",
         )
     prompts = EntityPrompts(schema, training, labels=decision.asked, examples=settings.examples, guide=settings.guide)

@@ -223,7 +223,7 @@ def read_settings(path: str | Path) -> LLMSettings:
     except OSError as error:
         raise UserError(
             f"Can't read {path}: {error.strerror}",
-            "It says which LLM to ask: `base_url`, `model`, `key_env`; docs/how-to/llm.md has one.",
+            "It says which LLM to ask: base_url, model and key_env; docs/how-to/llm.md has one.",
         ) from None
     except ValueError as error:
         line = re.search(r"line (\d+)", reason(error))

@@ -69,6 +69,7 @@ def test_without_a_type_of_the_llms_nothing_is_sent():
             json.dumps({**DECISION.model_dump(), "types": {"TEAM": {"source": "oracle", "confidence": 1}}}),
             "types.TEAM.source",
         ),
+        (json.dumps({**DECISION.model_dump(), "asked": ["INFRA"]}), "it decides of TEAM"),
     ],
 )
 def test_a_file_that_is_not_a_decision_is_refused(tmp_path, content, says):

@@ -26,7 +26,7 @@ def reason(error: Exception) -> str:
     """Give the message of another library's exception on one line, for the text of a UserError."""
     text = " ".join(str(error).split())
     # A KeyError says no more than the key, and some say nothing.
-    return f"{type(error).__name__}: {text}" if isinstance(error, KeyError) or not text else text
+    return f"{type(error).__name__}: {text}".rstrip(": ") if isinstance(error, KeyError) or not text else text
 
 
 def problem_in_words(problem: Mapping[str, Any], keys: Iterable[str]) -> str:

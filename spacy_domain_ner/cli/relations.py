@@ -72,7 +72,7 @@ def relations_cli(
             run = ner.find_relations(
                 rows, output, relation_types=types, client=client, verify=verify, gold=gold, text_key=text_key
             )
-            spent = client.spent - before
+            spent = max(0.0, client.spent - before)
             price = "the price is not known" if client.price is None else f"{spent:.4f} US dollars"
         msg.info(f"{run.requests - run.stored} question(s) asked, {run.stored} answered before; {price}")
     if metrics is not None and run.scores is not None:

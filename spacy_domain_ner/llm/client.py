@@ -31,6 +31,10 @@ LONGEST_WAIT = 300.0
 _GIVE_UP_AFTER, _GIVE_UP_SECONDS = 5, 30.0
 # How often a prompt is sent in another form.
 _MOST_FORMS = 6
+# Seconds that what is under way may still take when nobody waits any more: it is paid for.
+_LAST_SECONDS = 5.0
+# Seconds between two looks at a prompt that another process asks.
+_CLAIM_PAUSE = 0.1
 # How many prompts are taken in advance of the answers that are given out, for each request at once.
 _AHEAD = 8
 # Part of a prompt's hash: a new number asks all anew.
@@ -126,6 +130,9 @@ class Client:
         self.stopped: UserError | None = None
         self._key = settings.read_key()
         self._folder = folder
+        # The prompts that have no answer yet, and those of them that were cancelled and get their last seconds.
+        self._asking: set[asyncio.Task[Any]] = set()
+        self._last: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="llm", daemon=True)
         self._thread.start()
@@ -156,7 +163,10 @@ class Client:
             purpose: What for, in the ledger: "extract", "evaluate", "relations", "bootstrap".
 
         Yields:
-            What became of each prompt, in the order of the prompts. A failure is an answer, too: nothing is raised.
+            What became of each prompt, in the order of the prompts. A failure is an answer, too.
+
+        Raises:
+            UserError: The ledger can't be read or written.
         """
         waiting: deque[Future[Answer]] = deque()
         try:
@@ -180,7 +190,7 @@ class Client:
         """End what is under way, and close the ledger."""
         if self._thread.is_alive():
             with suppress(Exception):
-                self._run(self._finish()).result(timeout=10)
+                self._run(self._finish()).result(timeout=2 * _LAST_SECONDS)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(timeout=10)
         if not self._loop.is_running() and not self._loop.is_closed():
@@ -211,10 +221,9 @@ class Client:
         self._failed_in_a_row, self._given_up_until = 0, 0.0
 
     async def _finish(self) -> None:
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
+        for task in self._asking - self._last:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._asking, return_exceptions=True)
         if hasattr(self, "_transport"):
             await self._transport.close()
         if hasattr(self, "_ledger"):
@@ -224,15 +233,30 @@ class Client:
         return self._ledger.spent
 
     async def _answer(self, prompt: Prompt, purpose: str) -> Answer:
+        task = _this_task()
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+        task.add_done_callback(self._last.discard)
         if any(lone_surrogate(message["content"]) is not None for message in prompt.messages):
             return Answer(None, "request", "the text is not Unicode text: it has half of a surrogate pair")
         key = self._key_of(prompt)
         # The same prompt, asked twice at once, is sent once: the second finds the first one's answer.
         async with self._turns.setdefault(key, asyncio.Lock()):
-            stored = self._ledger.answer(key)
-            if stored is not None:
-                return _judged(stored.content, stored.problem, prompt, stored.usage, is_stored=True)
-            return await self._ask(prompt, key, purpose)
+            if (stored := self._stored(key, prompt)) is not None:
+                return stored
+            while not self._ledger.claim(key):
+                await asyncio.sleep(_CLAIM_PAUSE)
+            try:
+                # Another process may have had it.
+                return self._stored(key, prompt) or await self._ask(prompt, key, purpose)
+            finally:
+                self._ledger.claim(key, is_over=True)
+
+    def _stored(self, key: str, prompt: Prompt) -> Answer | None:
+        stored = self._ledger.answer(key)
+        if stored is None:
+            return None
+        return _judged(stored.content, stored.problem, prompt, stored.usage, is_stored=True)
 
     async def _ask(self, prompt: Prompt, key: str, purpose: str) -> Answer:
         """Send a prompt until it is answered, or nothing helps."""
@@ -285,7 +309,7 @@ class Client:
         what = failure.what
         if failure.is_retried and pause > LONGEST_WAIT:
             what += f" (it asks to wait {pause:,.0f} seconds)"
-        if failure.kind == "server" or self._proven is None:
+        if failure.kind in ("server", "setup") or self._proven is None:
             self._failed_in_a_row += 1
             if self._failed_in_a_row >= _GIVE_UP_AFTER:
                 self._given_up_until = monotonic() + _GIVE_UP_SECONDS
@@ -301,7 +325,7 @@ class Client:
             return Answer(None, "budget", f"the request could pass the budget of {self.settings.budget:g} dollars")
         start = monotonic()
         try:
-            data = await self._transport.send(body)
+            data = await self._sent(body)
         except RequestError as failure:
             lost = failure.may_be_charged
             paid = (key, "", f"server: {failure.what}") if failure.is_charged else None
@@ -324,6 +348,15 @@ class Client:
             self._under_way -= 1
             async with self._settled:
                 self._settled.notify_all()
+
+    async def _sent(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        sending = asyncio.ensure_future(self._transport.send(body))
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            # Ctrl-C, say. What the server is at is paid for: if it comes soon it is kept.
+            self._last.add(_this_task())
+            return await asyncio.wait_for(sending, _LAST_SECONDS)
 
     async def _begin(self, purpose: str, key: str, most: Usage) -> int | None:
         """Set aside what a request can cost; where too little is left, wait for what others give back."""
@@ -354,13 +387,20 @@ class Client:
         return hashlib.sha256(json.dumps(matters, sort_keys=True).encode("utf8")).hexdigest()
 
 
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
 def _judged(content: str, problem: str, prompt: Prompt, usage: Usage, is_stored: bool = False) -> Answer:
     """Make the answer of what the model has said."""
     if problem:
         kind, _, error = problem.partition(": ")
-        return Answer(None, kind, error, usage, is_stored)  # type: ignore[arg-type]
+        return Answer(None, kind, " ".join(error.split()), usage, is_stored)  # type: ignore[arg-type]
     value = find_object(content, prompt.schema)
     if value is not None:
         return Answer(value, usage=usage, is_stored=is_stored)
-    error = f"the model did not answer with the JSON that it was asked for: {shorten(content, 100)}"
+    said = " ".join(shorten(content, 100).split())
+    error = f"the model did not answer with the JSON that it was asked for: {said}"
     return Answer(None, "invalid", error if content.strip() else "the answer is empty", usage, is_stored)

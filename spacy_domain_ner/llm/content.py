@@ -11,8 +11,13 @@ from spacy_domain_ner.llm.settings import Price
 # Where a server does not say: few texts have fewer bytes per token.
 _BYTES_PER_TOKEN = 3
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-# The thoughts of some models stand before their answer.
-_THOUGHTS = re.compile(r"\A\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
+# The thoughts of some models stand before their answer. Where the server has put their first mark into the prompt only
+# the last one is there; where they were cut there is no answer.
+_THOUGHTS = re.compile(
+    r"\A\s*(?:<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)|(?![\[{`]).*?</think(?:ing)?>)", re.DOTALL
+)
+# No request has so many tokens.
+_MOST_TOKENS = 1_000_000_000
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "array": list, "object": dict, "string": str, "boolean": bool, "integer": int, "number": (int, float),
 }  # fmt: skip
@@ -90,29 +95,31 @@ def find_object(content: str, schema: Mapping[str, Any]) -> dict[str, Any] | Non
 
     Returns:
         The first object that has the schema's required keys, each with a value of the right kind; a list that stands
-        alone is taken for the only key's value. None where there is none.
+        alone and has the right items is taken for the only key's value. None where there is none.
     """
     properties: Mapping[str, Any] = schema.get("properties", {})
     required = schema.get("required", ())
-    for value in _values(_THOUGHTS.sub("", content)):
-        if isinstance(value, list) and len(required) == 1:
-            value = {required[0]: value}
+    for value, is_alone in _values(_THOUGHTS.sub("", content)):
+        if isinstance(value, list) and is_alone and len(required) == 1:
+            items = properties.get(required[0], {}).get("items")
+            value = {required[0]: value} if all(_fits(item, items) for item in value) else None
         if isinstance(value, dict) and all(key in value and _fits(value[key], properties.get(key)) for key in required):
             return value
     return None
 
 
-def _values(content: str) -> Iterator[Any]:
-    """The JSON values in a text, the outermost ones, from left to right."""
+def _values(content: str) -> Iterator[tuple[Any, bool]]:
+    """The JSON values in a text from left to right, and whether each is outside of all brackets."""
     # Not strict: models write line ends into strings.
     decoder = json.JSONDecoder(strict=False)
-    at = 0
+    at, is_alone = 0, True
     while (found := re.compile(r"[\[{]").search(content, at)) is not None:
         try:
             value, at = decoder.raw_decode(content, found.start())
-            yield value
+            yield value, is_alone
         except ValueError:
-            at = found.end()
+            # What follows may be a part of this, as of an answer that was cut.
+            at, is_alone = found.end(), False
         except RecursionError:
             return
 
@@ -130,4 +137,4 @@ def _fits(value: Any, schema: Any) -> bool:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS else None

@@ -4,9 +4,10 @@ Answers and requests are in one SQLite file, so that an answer and its payment a
 texts that were sent are not in it, only a hash of each prompt; the answers are.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -98,7 +99,10 @@ class Stored:
 
 
 class Ledger:
-    """The file of answers and requests. It belongs to the thread that opens it; several processes may have it open."""
+    """The file of answers and requests. It belongs to the thread that opens it; several processes may have it open.
+
+    Each of its methods raises a UserError where the file can't be read or written.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open the file, or make it.
@@ -120,19 +124,45 @@ class Ledger:
             if version > _FORMAT:
                 raise UserError(f"{path} was made by a newer version of this package", "Install that version.")
             self._base.executescript("BEGIN IMMEDIATE;" + _SCHEMA + f"PRAGMA user_version={_FORMAT}; COMMIT;")
+            self._claims = os.open(f"{path}-claims", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except (OSError, sqlite3.Error) as error:
-            hint = "It holds what the LLM has answered and what that cost: give it another place, or move it away."
-            raise UserError(f"Can't open {path}: {reason(error)}", hint) from None
+            raise self._unusable(error) from None
 
     def close(self) -> None:
         """Close the file."""
+        os.close(self._claims)
         with suppress(sqlite3.Error):
             self._base.close()
 
     @property
     def spent(self) -> float:
         """US dollars, with what requests that are under way may cost."""
-        return self._base.execute("SELECT dollars FROM spent").fetchone()[0]
+        with self._reading():
+            # Sums of sums end a little below nothing.
+            return max(0.0, self._base.execute("SELECT dollars FROM spent").fetchone()[0])
+
+    def claim(self, key: str, *, is_over: bool = False) -> bool:
+        """Say that this process asks a prompt, so that no other one pays for it, too; a process that dies says no more.
+
+        Args:
+            key: The prompt's hash.
+            is_over: Whether the claim ends.
+
+        Returns:
+            Whether it could be claimed: False where another process asks it.
+        """
+        try:
+            import fcntl
+
+            # Of a file that stays empty, one byte per prompt is locked.
+            how = fcntl.LOCK_UN if is_over else fcntl.LOCK_EX | fcntl.LOCK_NB
+            fcntl.lockf(self._claims, how, 1, int(key[:15], 16))
+        except (BlockingIOError, PermissionError):
+            return False
+        except (ImportError, OSError):
+            # This file system, or this system, has no locks.
+            return True
+        return True
 
     def answer(self, key: str) -> Stored | None:
         """Find the answer to a prompt that was asked before.
@@ -140,11 +170,12 @@ class Ledger:
         Args:
             key: The prompt's hash.
         """
-        row = self._base.execute(
-            "SELECT content, problem, tokens_in, tokens_out, tokens_cached, is_estimated, cost, seconds "
-            "FROM answers JOIN requests ON request = id WHERE answers.key = ?",
-            (key,),
-        ).fetchone()
+        with self._reading():
+            row = self._base.execute(
+                "SELECT content, problem, tokens_in, tokens_out, tokens_cached, is_estimated, cost, seconds "
+                "FROM answers JOIN requests ON request = id WHERE answers.key = ?",
+                (key,),
+            ).fetchone()
         return None if row is None else Stored(row[0], row[1], _usage(row[2:]))
 
     def begin(
@@ -213,30 +244,42 @@ class Ledger:
         Args:
             purpose: Only those for this; None gives all.
         """
-        rows = self._base.execute(
-            "SELECT time, purpose, server, model, key, state, reason, tokens_in, tokens_out, tokens_cached, "
-            "is_estimated, cost, seconds FROM requests WHERE ?1 IS NULL OR purpose = ?1 ORDER BY id",
-            (purpose,),
-        )
-        for time, what, server, model, key, state, why, *usage in rows:
-            yield Request(datetime.fromisoformat(time), what, server, model, key, state, _usage(usage), why)
+        with self._reading():
+            rows = self._base.execute(
+                "SELECT time, purpose, server, model, key, state, reason, tokens_in, tokens_out, tokens_cached, "
+                "is_estimated, cost, seconds FROM requests WHERE ?1 IS NULL OR purpose = ?1 ORDER BY id",
+                (purpose,),
+            )
+            for time, what, server, model, key, state, why, *usage in rows:
+                yield Request(datetime.fromisoformat(time), what, server, model, key, state, _usage(usage), why)
 
-    def _transaction(self) -> "_Transaction":
-        return _Transaction(self._base)
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._unusable(error) from None
 
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Commits at the end of the block; an error takes all of it back."""
+        with self._reading():
+            # IMMEDIATE: another process can't spend between the look at the budget and the entry.
+            self._base.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._base.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._base.execute("ROLLBACK")
+                raise
 
-class _Transaction:
-    """Commits at the end of the block; an error takes all of it back."""
-
-    def __init__(self, base: sqlite3.Connection) -> None:
-        self._base = base
-
-    def __enter__(self) -> None:
-        # IMMEDIATE: another process can't spend between the look at the budget and the entry.
-        self._base.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._base.execute("COMMIT" if kind is None else "ROLLBACK")
+    def _unusable(self, error: Exception) -> UserError:
+        if "locked" in str(error):
+            hint = "Another program has it open and is writing: close that one, then run the same command again."
+        else:
+            hint = "It holds what the LLM has answered and what that cost: give it another place, or move it away."
+        return UserError(f"Can't use {self.path}: {reason(error)}", hint)
 
 
 def read_ledger(path: Path, purpose: str | None = None) -> list[Request]:

@@ -129,7 +129,7 @@ class Transport:
 
     def _quoted(self, said: str) -> str:
         # First the key: half of it would not be found.
-        return shorten(self.redacted(said), 300)
+        return " ".join(shorten(self.redacted(said), 300).split())
 
     async def send(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Send a request for a chat completion.
@@ -177,6 +177,8 @@ class Transport:
         create: Any = self._openai.chat.completions.with_streaming_response.create
         length = 0
         async with create(model=body["model"], messages=body["messages"], extra_body=_rest(body)) as response:
+            # The server answers, be it that nothing of it can be read.
+            pieces.append(b"")
             async for piece in response.iter_bytes():
                 pieces.append(piece)
                 length += len(piece)
@@ -267,6 +269,9 @@ def _forms_of(key: str) -> tuple[str, ...]:
     if len(key) < _SHORTEST_SECRET:
         return ()
     forms = {key, quote(key, safe=""), quote(key), json.dumps(key)[1:-1], base64.b64encode(key.encode()).decode()}
+    # As Python shows bytes and texts, which libraries do in their messages.
+    escaped = key.replace("\\", "\\\\")
+    forms |= {escaped, escaped.replace("'", "\\'"), escaped.replace('"', '\\"')}
     return tuple(sorted(forms, key=len, reverse=True))
 
 

@@ -61,7 +61,8 @@ class Reply:
         content: The body.
         headers: Further headers.
         wait: Seconds before it does anything.
-        end: "" for a whole answer, "reset" for none but an end of the connection, "cut" for half of the body.
+        end: "" for a whole answer, "reset" for none but an end of the connection, "cut" for half of the body, "head"
+            for none of it.
     """
 
     status: int = 200
@@ -185,8 +186,8 @@ def _handler(server: LLMServer) -> type[BaseHTTPRequestHandler]:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(reply.content)))
                 self.end_headers()
-                if reply.end == "cut":
-                    self.wfile.write(reply.content[: len(reply.content) // 2])
+                if reply.end in ("cut", "head"):
+                    self.wfile.write(reply.content[: len(reply.content) // 2 if reply.end == "cut" else 0])
                     self.close_connection = True
                     return
                 self.wfile.write(reply.content)

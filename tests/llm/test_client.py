@@ -4,15 +4,18 @@ import base64
 import email.utils
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from helpers.llm_server import Asked, LLMServer, Reply, fails, says
 
+from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.llm.client import Client, Prompt
 from spacy_domain_ner.llm.ledger import FILE, read_ledger
 
@@ -115,7 +118,14 @@ PAID_FOR = {
     "no choices": (Reply(content=b'{"choices": [], "usage": null}'), "invalid"),
     "strange choices": (Reply(content=b'{"choices": [7]}'), "invalid"),
     "deep nesting": (says('{"names":' + "[" * 100_000), "invalid"),
+    "a list among words": (says("Nothing is a name [1]."), "invalid"),
+    "cut JSON with brackets in it": (says('{"names": ["a[] b'), "invalid"),
+    "thoughts that were cut": (says('<think>Perhaps {"names": ["Redis"]}'), "invalid"),
     "an answer that is not JSON": (Reply(content=b'{"choices": [{'), "server"),
+    "an answer that can't be unpacked": (
+        Reply(content=says(GOOD).content, headers={"Content-Encoding": "gzip"}), "server"
+    ),
+    "a head and nothing else": (Reply(content=says(GOOD).content, end="head"), "server"),
     "half of an answer": (Reply(content=says(GOOD).content, end="cut"), "server"),
 }
 
@@ -135,6 +145,7 @@ GOOD_ENOUGH = {
     "a fence": "```json\n" + '{"names": ["Redis"]}' + "\n```",
     "words around it": 'Sure! Here it is: {"names": ["Redis"]}. Anything else?',
     "thoughts before it": '<think>{"names": ["wrong"]} or so</think>\n{"names": ["Redis"]}',
+    "thoughts of which the prompt has the first mark": 'Perhaps {"names": ["wrong"]}.\n</think>{"names": ["Redis"]}',
     "a bare list": '["Redis"]',
     "further keys": '{"thought": "a cache", "names": ["Redis"]}',
     "a list of parts": [{"type": "text", "text": '{"names": '}, {"type": "text", "text": '["Redis"]}'}],
@@ -213,6 +224,13 @@ def test_where_nothing_can_be_asked_the_run_stops_at_once(tmp_path, status):
         assert f"HTTP {status}" in str(client.stopped)
 
 
+def test_a_key_that_is_refused_in_the_middle_is_not_tried_with_every_prompt(tmp_path):
+    with LLMServer(lambda asked: says(GOOD) if asked.number < 4 else fails(401, "revoked")) as server:
+        answers = ask(server, tmp_path, 40, concurrency=1)
+        assert [answer.kind for answer in answers[:5]] == ["", "", "", "request", "request"]
+        assert len(server.asked) < 10
+
+
 def test_a_server_that_is_away_is_not_asked_for_every_prompt(tmp_path):
     with LLMServer(lambda _: Reply(end="reset")) as server:
         answers = ask(server, tmp_path, 40, concurrency=2, retries=0)
@@ -241,7 +259,16 @@ def test_what_may_have_been_charged_counts_against_the_budget(tmp_path):
     assert [request.usage.cost for request in read_ledger(tmp_path / FILE)] == [0.01, 0.01]
 
 
-@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": "many"}, {"prompt_tokens": -5, "completion_tokens": 1}])
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        {},
+        {"prompt_tokens": "many"},
+        {"prompt_tokens": -5, "completion_tokens": 1},
+        {"prompt_tokens": 10**30, "completion_tokens": 1},
+    ],
+)
 def test_usage_that_is_missing_or_strange_is_estimated_and_marked(tmp_path, usage):
     with LLMServer(lambda _: says(GOOD, usage=usage)) as server:
         [answer] = ask(server, tmp_path, price={"input": 1, "output": 1})
@@ -280,6 +307,17 @@ def test_the_key_goes_to_the_server_and_is_in_no_file_and_no_message(tmp_path, m
         assert base64.b64encode(KEY.encode()).decode()[:12] not in text
 
 
+@pytest.mark.parametrize("key", ["sk-back\\slash", "sk-'both'\"quotes\""])
+def test_a_key_is_taken_out_of_what_libraries_say_in_the_form_of_python(tmp_path, monkeypatch, key):
+    monkeypatch.setenv("EXAMPLE_KEY", key)
+    with LLMServer(lambda _: Reply(500, f"{key}\nsaid {bytearray(key.encode())} of {key!r}".encode())) as server:
+        [answer] = ask(server, tmp_path, key_env="EXAMPLE_KEY", retries=0)
+    assert answer.error.count("[key]") == 3
+    assert "quotes" not in answer.error
+    assert "slash" not in answer.error
+    assert "\n" not in answer.error
+
+
 def test_a_server_without_a_key_gets_none(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-another-server")
     with LLMServer(lambda _: says(GOOD)) as server:
@@ -302,24 +340,32 @@ def test_everything_that_an_answer_depends_on_is_part_of_its_key(tmp_path):
         assert len(server.asked) == 8
 
 
+ASKING = """
+    import sys
+    from pathlib import Path
+    from spacy_domain_ner.llm.client import Client, Prompt
+    from spacy_domain_ner.llm.settings import LLMSettings
+    from llm.test_client import prompts
+    settings = LLMSettings(base_url=sys.argv[1], model="scripted", concurrency=2)
+    with Client(settings, Path(sys.argv[2])) as client:
+        for number, answer in enumerate(client.ask(prompts(30), "test")):
+            print(number, flush=True)
+"""
+
+
+def start_another(server, folder):
+    """Another process that asks the same, and wait for its first answers."""
+    command = [sys.executable, "-c", textwrap.dedent(ASKING), server.url, str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    while int(process.stdout.readline()) < 9:
+        pass
+    return process
+
+
 def test_a_killed_run_is_resumed_and_nothing_is_paid_again(tmp_path):
-    code = """
-        import sys
-        from pathlib import Path
-        from spacy_domain_ner.llm.client import Client, Prompt
-        from spacy_domain_ner.llm.settings import LLMSettings
-        from llm.test_client import prompts
-        settings = LLMSettings(base_url=sys.argv[1], model="scripted", concurrency=2)
-        with Client(settings, Path(sys.argv[2])) as client:
-            for number, answer in enumerate(client.ask(prompts(30), "test")):
-                print(number, flush=True)
-    """
     with LLMServer(lambda _: says(GOOD, wait=0.05)) as server:
-        command = [sys.executable, "-c", textwrap.dedent(code), server.url, str(tmp_path)]
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-        while int(process.stdout.readline()) < 9:
-            pass
+        process = start_another(server, tmp_path)
         process.send_signal(signal.SIGKILL)
         process.wait()
         time.sleep(0.2)
@@ -328,3 +374,34 @@ def test_a_killed_run_is_resumed_and_nothing_is_paid_again(tmp_path):
         assert all(answer.value == GOOD for answer in answers)
         # What was under way when it was killed is asked again: two requests at most.
         assert 30 - before <= len(server.asked) - before <= 30 - before + 2
+
+
+def test_what_another_process_asks_at_the_same_time_is_waited_for_and_not_paid_twice(tmp_path):
+    with LLMServer(lambda _: says(GOOD, wait=0.05)) as server:
+        process = start_another(server, tmp_path)
+        answers = ask(server, tmp_path, 30)
+        process.communicate()
+        assert all(answer.value == GOOD for answer in answers)
+        assert len(server.asked) == 30
+
+
+def test_what_is_under_way_when_nobody_waits_any_more_is_kept(tmp_path):
+    with LLMServer(lambda _: says(GOOD, wait=0.2)) as server:
+        with Client(server.settings(concurrency=4), tmp_path) as client:
+            # As after Ctrl-C.
+            next(client.ask(prompts(30), "test"))
+        assert {request.state for request in read_ledger(tmp_path / FILE)} == {"answered"}
+        assert len(server.asked) < 30
+        ask(server, tmp_path, 30)
+        assert len(server.asked) == 30
+
+
+def test_a_ledger_that_another_program_keeps_to_itself_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("spacy_domain_ner.llm.ledger._WAIT_SECONDS", 0.1)
+    with LLMServer(lambda _: says(GOOD)) as server, Client(server.settings(), tmp_path) as client:
+        with closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(UserError, match="database is locked\nAnother program"):
+                list(client.ask(prompts(1), "test"))
+        assert not server.asked
+        assert [answer.value for answer in client.ask(prompts(1), "test")] == [GOOD]

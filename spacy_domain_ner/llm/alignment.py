@@ -128,6 +128,7 @@ class _Finder:
         self._text = text
         self._normal = _Normal(text)
         self._found: dict[tuple[str, Outcome], tuple[list[Place], list[Place]]] = {}
+        self._before: dict[int, str] = {}
 
     def find(self, quote: Quote) -> tuple[list[Place], Outcome]:
         """Where a quote can be meant: where the words before it say, or else everywhere but within a word."""
@@ -144,12 +145,21 @@ class _Finder:
         if not said:
             # Then it begins the passage. Models leave it out elsewhere, too.
             return on_words
-        ranks = {place: _rank(self._text, place[0], said) for place in places}
+        ranks = {place: self._rank(place[0], said) for place in places}
         best = max(ranks.values(), default=0)
         named = [place for place in places if best and ranks[place] == best]
         words = set(on_words)
         # Within a word only where the words before it say so.
         return [place for place in named if place in words] or named or on_words
+
+    def _rank(self, start: int, wanted: str) -> int:
+        """How well what stands before a place fits: 2 where it ends with these words, 1 with their letters, else 0."""
+        if start not in self._before:
+            self._before[start] = _squeezed(self._text[max(0, start - 4 * _LONGEST_BEFORE) : start])
+        before = self._before[start]
+        if not before.endswith(wanted):
+            return 0
+        return 1 if _is_inside_word(before, len(before) - len(wanted)) else 2
 
     def _places(self, wanted: str, outcome: Outcome) -> tuple[list[Place], list[Place]]:
         """All places of a text, and those that cut no word."""
@@ -168,18 +178,6 @@ def _exact(text: str, wanted: str) -> Iterator[Place]:
         if start < end:
             yield start, end
         at = text.find(wanted, at + 1)
-
-
-def _rank(text: str, start: int, wanted: str) -> int:
-    """How well what stands before a place fits: 2 where it ends with these words, 1 with their letters, else 0."""
-    before = text[max(0, start - 2 * _LONGEST_BEFORE - len(wanted)) : start].rstrip()
-    # Most places of a frequent quote are told by one character.
-    if not before or (before[-1].isascii() and wanted[-1].isascii() and _plain(before[-1]) != wanted[-1]):
-        return 0
-    squeezed = _squeezed(before)
-    if not squeezed.endswith(wanted):
-        return 0
-    return 1 if _is_inside_word(squeezed, len(squeezed) - len(wanted)) else 2
 
 
 def _squeezed(text: str) -> str:

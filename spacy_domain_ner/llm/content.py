@@ -13,9 +13,7 @@ _BYTES_PER_TOKEN = 3
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 # The thoughts of some models stand before their answer. Where the server has put their first mark into the prompt only
 # the last one is there; where they were cut there is no answer.
-_THOUGHTS = re.compile(
-    r"\A\s*(?:<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)|(?![\[{`]).*?</think(?:ing)?>)", re.DOTALL
-)
+_THOUGHTS = re.compile(r"\A\s*(?:<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)|(?![\[{`]).*?</think(?:ing)?>)", re.DOTALL)
 # No request has so many tokens.
 _MOST_TOKENS = 1_000_000_000
 _KINDS: dict[str, type | tuple[type, ...]] = {

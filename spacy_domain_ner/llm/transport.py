@@ -5,12 +5,12 @@ import base64
 import json
 import logging
 import random
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
-from urllib.parse import quote
 
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.llm.form import FORMAT_REFUSED
@@ -88,7 +88,7 @@ class Transport:
             if logging.getLogger(name).getEffectiveLevel() < logging.WARNING:
                 logging.getLogger(name).setLevel(logging.WARNING)
         self._settings = settings
-        self._secrets = _forms_of(key) if key else ()
+        self._secret = _forms_of(key) if key and len(key) >= _SHORTEST_SECRET else None
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=settings.concurrency)
         self._http = httpx2.AsyncClient(
             # Neither proxies nor passwords out of the environment, and the key goes nowhere else.
@@ -123,9 +123,7 @@ class Transport:
         Args:
             text: Something that the server, or a library, has said.
         """
-        for secret in self._secrets:
-            text = text.replace(secret, "[key]")
-        return text
+        return text if self._secret is None else self._secret.sub("[key]", text)
 
     def _quoted(self, said: str) -> str:
         # First the key: half of it would not be found.
@@ -264,15 +262,11 @@ def _rest(body: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in body.items() if key not in ("model", "messages")}
 
 
-def _forms_of(key: str) -> tuple[str, ...]:
-    """The forms in which a server, a proxy or a library may repeat a key, the longest first."""
-    if len(key) < _SHORTEST_SECRET:
-        return ()
-    forms = {key, quote(key, safe=""), quote(key), json.dumps(key)[1:-1], base64.b64encode(key.encode()).decode()}
-    # As Python shows bytes and texts, which libraries do in their messages.
-    escaped = key.replace("\\", "\\\\")
-    forms |= {escaped, escaped.replace("'", "\\'"), escaped.replace('"', '\\"')}
-    return tuple(sorted(forms, key=len, reverse=True))
+def _forms_of(key: str) -> re.Pattern[str]:
+    """The forms in which a server, a proxy or a library may repeat a key."""
+    # Each character as it is, behind a backslash or several, or escaped as in JSON, in Python or in an address.
+    plain = "".join(rf"(?:\\*{re.escape(one)}|\\+(?:u00|x){ord(one):02x}|%{ord(one):02x})" for one in key)
+    return re.compile(f"{plain}|{re.escape(base64.b64encode(key.encode()).decode())}", re.IGNORECASE)
 
 
 async def _only_what_is_needed(request: Any) -> None:

@@ -147,3 +147,13 @@ def test_verbatim_quotes_are_found_where_they_stand(parts):
     assert all(place in spans or items.count((place[1], "")) == 0 for place in found)
     assert len(found) == len(spans)
     assert [word for _, word in found] == [word for _, word in spans] or len({*items}) < len(items)
+
+
+def test_what_stands_before_a_place_is_looked_at_once_however_many_quotes_there_are(monkeypatch):
+    looked_at = []
+    monkeypatch.setattr(
+        "spacy_domain_ner.llm.alignment._squeezed", lambda text: looked_at.append(text) or " ".join(text.split())
+    )
+    spans, _ = aligned("ask api " * 50, *[("api", "ask")] * 50)
+    assert len(spans) == 50
+    assert len(looked_at) == 100

@@ -11,6 +11,7 @@ import textwrap
 import time
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from helpers.llm_server import Asked, LLMServer, Reply, fails, says
@@ -123,7 +124,8 @@ PAID_FOR = {
     "thoughts that were cut": (says('<think>Perhaps {"names": ["Redis"]}'), "invalid"),
     "an answer that is not JSON": (Reply(content=b'{"choices": [{'), "server"),
     "an answer that can't be unpacked": (
-        Reply(content=says(GOOD).content, headers={"Content-Encoding": "gzip"}), "server"
+        Reply(content=says(GOOD).content, headers={"Content-Encoding": "gzip"}),
+        "server",
     ),
     "a head and nothing else": (Reply(content=says(GOOD).content, end="head"), "server"),
     "half of an answer": (Reply(content=says(GOOD).content, end="cut"), "server"),
@@ -308,11 +310,13 @@ def test_the_key_goes_to_the_server_and_is_in_no_file_and_no_message(tmp_path, m
 
 
 @pytest.mark.parametrize("key", ["sk-back\\slash", "sk-'both'\"quotes\""])
-def test_a_key_is_taken_out_of_what_libraries_say_in_the_form_of_python(tmp_path, monkeypatch, key):
+def test_a_key_is_taken_out_in_whatever_form_it_is_repeated(tmp_path, monkeypatch, key):
     monkeypatch.setenv("EXAMPLE_KEY", key)
-    with LLMServer(lambda _: Reply(500, f"{key}\nsaid {bytearray(key.encode())} of {key!r}".encode())) as server:
+    escaped = "".join(f"\\u{ord(character):04X}" for character in key)
+    said = f"{key}\nsaid {bytearray(key.encode())} of {key!r}, {escaped} and {quote(key)}"
+    with LLMServer(lambda _: Reply(500, said.encode())) as server:
         [answer] = ask(server, tmp_path, key_env="EXAMPLE_KEY", retries=0)
-    assert answer.error.count("[key]") == 3
+    assert answer.error.count("[key]") == 5
     assert "quotes" not in answer.error
     assert "slash" not in answer.error
     assert "\n" not in answer.error

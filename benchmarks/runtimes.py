@@ -13,6 +13,7 @@ corpus and stop early on the same 150 others.
 - onnx: minilm packaged with the runtime onnx.
 - onnx-int8: the same with the runtime onnx-int8; if that loses too much F1, it is onnx once more.
 - huggingface: the same weights trained by transformers, as a component of ours.
+- huggingface-onnx: that model packaged with the runtime onnx.
 - transformers: that model in transformers' own pipeline, in batches of 32.
 
 F1 is that on the corpus's held-out passages. Speed is that on their words in passages of --words words: the systems
@@ -71,6 +72,8 @@ from spacy_domain_ner.models import PADDED_BATCHES, load_model  # noqa: E402
 SUMMARY = REPOSITORY / "benchmarks" / "results" / "runtimes.json"
 # What is trained, and under which name its model lies in the results folder.
 TRAINED = {"cnn": "cnn", "torch": "minilm", "huggingface": "minilm-huggingface"}
+# The models in onnxruntime, and what each is made of.
+IN_ONNX = {ONNX: "torch", ONNX_INT8: "torch", "huggingface-onnx": "huggingface"}
 FIRST = """
 import time
 started = time.perf_counter()
@@ -100,7 +103,7 @@ def main() -> None:
         for name, figures in installed(division, folders).items():
             rows.setdefault(name, {}).update(figures)
     for name, row in rows.items():
-        print(f"{name:<13}", row)
+        print(f"{name:<16}", row)
     summary = {
         "versions": {**versions(), "torch": torch.__version__, "transformers": transformers.__version__},
         "settings": {key: value for key, value in vars(ARGUMENTS).items() if isinstance(value, int)},
@@ -120,11 +123,11 @@ def models(division: Division) -> dict[str, Path]:
         if not (folder / "model-best").exists():
             fit(system, division, folder, ARGUMENTS.seed, ARGUMENTS, ARGUMENTS.epochs)
         found[name] = folder / "model-best"
-    for name in ("before", ONNX, ONNX_INT8):
+    for name, source in {"before": "torch", **IN_ONNX}.items():
         found[name] = ARGUMENTS.results / name
         shutil.rmtree(found[name], ignore_errors=True)
-        shutil.copytree(found["torch"], found[name])
-    for name in (ONNX, ONNX_INT8):
+        shutil.copytree(found[source], found[name])
+    for name in IN_ONNX:
         to_onnx(found[name], division[2])
     print(to_int8(found[ONNX_INT8], division[2], division[1]))
     config = spacy.util.load_config(found["before"] / "config.cfg")
@@ -176,11 +179,11 @@ def installed(division: Division, folders: dict[str, Path]) -> dict[str, dict[st
     write_passages(sets["dev"], division[1])
     files = {name: told / f"{name}.json" for name in contents}
     found = {"spacy alone": {"megabytes": _megabytes(_environment("spacy", "spacy"))}}
-    for name in ("cnn", "torch", ONNX, ONNX_INT8, "huggingface"):
-        in_onnx = name in (ONNX, ONNX_INT8)
+    for name in ("cnn", "torch", "huggingface", *IN_ONNX):
+        runtime = TORCH if name not in IN_ONNX else ONNX_INT8 if name == ONNX_INT8 else ONNX
         package = f"bench_{name.replace('-', '_')}"
         wheel = package_model(
-            folders["torch" if in_onnx else name], told / "packages", name=package, runtime=name if in_onnx else TORCH,
+            folders[IN_ONNX.get(name, name)], told / "packages", name=package, runtime=runtime,
             schema=REPOSITORY / "assets/software/entity_types.yml", **sets, **files,
         )  # fmt: skip
         # With a range, pip would take the newest build of PyTorch, which brings several GB for GPUs.

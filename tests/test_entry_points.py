@@ -34,7 +34,7 @@ def test_a_registered_function_is_found_by_its_entry_point(tmp_path, registry, n
     run(lines, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["spacy_domain_ner_huggingface", "spacy_domain_ner_biluo_v1"])
+@pytest.mark.parametrize("name", ["spacy_domain_ner_huggingface_onnx", "spacy_domain_ner_biluo_v1"])
 def test_a_component_is_found_by_its_entry_point(tmp_path, name):
     run(["import spacy", f"spacy.blank('en').add_pipe({name!r})"], tmp_path)
 

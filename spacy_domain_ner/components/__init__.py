@@ -13,8 +13,10 @@ MODULES = {
     "spacy_domain_ner.PieceBatchedTransformer.v1": ("piece_batches", ()),
     "spacy_domain_ner.byte_windows.v1": ("byte_windows", ()),
     "spacy_domain_ner_biluo_v1": ("biluo_ner", ()),
-    "spacy_domain_ner_onnx_encoder": ("onnx_encoder", ("onnxruntime>=1.20", "tokenizers>=0.15", "numpy")),
+    "spacy_domain_ner.OnnxReader.v1": ("onnx_reader", ("onnxruntime>=1.20", "tokenizers>=0.15", "numpy")),
+    "spacy_domain_ner_onnx_encoder": ("onnx_encoder", ()),
     "spacy_domain_ner_huggingface": ("huggingface_ner", ("torch>=2.2", "transformers>=4.40,<5")),
+    "spacy_domain_ner_huggingface_onnx": ("huggingface_ner", ()),
 }
 
 

@@ -1,6 +1,7 @@
 """A Hugging Face token classifier as a component of a spaCy pipeline.
 
-This module stands alone: a packaged model carries a copy of it. It needs spaCy, PyTorch and transformers.
+This module stands alone: a packaged model carries a copy of it. It needs spaCy, and PyTorch and transformers; where
+onnxruntime runs the model, the reader of onnx_reader.py in the config instead of these.
 """
 
 import math
@@ -29,7 +30,7 @@ INVISIBLE = re.compile(
     "\ufeff\uffa0\ufff0-\ufffb\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
 )
 
-FACTORY = "spacy_domain_ner_huggingface"
+FACTORY, ONNX_FACTORY = "spacy_domain_ner_huggingface", "spacy_domain_ner_huggingface_onnx"
 # The word pieces, with padding, that are predicted at once on a CPU: more of them are no faster for each.
 PLACES = 256
 # Beside the model's own files.
@@ -42,22 +43,20 @@ OTHER_TOKENS = (
 )
 
 
-class HuggingFaceNER(Pipe):
-    """Sets `doc.ents` by a model that transformers has trained for token classification, and `span._.confidence` of
-    each entity: the product of its tags' probabilities, calibrated where `calibration` is set.
+class TokenClassifier(Pipe):
+    """Sets `doc.ents` by a model for token classification, and `span._.confidence` of each entity: the product of its
+    tags' probabilities, calibrated where `calibration` is set. The classes below say what runs the model.
 
     Entities that a doc already has stay as they are, and it predicts around them. They have no confidence.
 
-    The model's labels are `O`, and `B-` and `I-` with each type. There is no model until `load` or `from_disk`.
-
     Attributes:
+        tags: The model's labels, in its order: `O`, and `B-` and `I-` with each type. There are none until a model is
+            loaded.
         calibration: Slope and intercept of the line from log-odds to calibrated ones, and what else is kept with them;
             None leaves the product as it is.
     """
 
-    def __init__(
-        self, vocab: Vocab, name: str = FACTORY, *, max_length: int = 256, overlap: int = 64, batch_size: int = 32
-    ) -> None:
+    def __init__(self, vocab: Vocab, name: str, *, max_length: int, overlap: int) -> None:
         """Make the component.
 
         Args:
@@ -65,45 +64,24 @@ class HuggingFaceNER(Pipe):
             name: The component's name.
             max_length: The most word pieces in a window, with the special ones.
             overlap: How many word pieces two windows of a longer text share.
-            batch_size: How many of the longest windows are predicted at once on a GPU; more of shorter ones.
         """
         self.vocab = vocab
         self.name = name
-        self.cfg = {"max_length": max_length, "overlap": overlap, "batch_size": batch_size}
+        self.cfg = {"max_length": max_length, "overlap": overlap}
         self.calibration: dict[str, Any] | None = None
-        self.model: Any = None
-        self.tokenizer: Any = None
+        self.tags: list[str] = []
         # That of the pipeline in which the component was made; None after the warning that texts come from another one.
         self.own_tokenizer: Any = None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The entity types."""
-        tags = self.model.config.id2label.values() if self.model else ()
-        return tuple(sorted({tag[2:] for tag in tags if tag != "O"}))
+        return tuple(sorted({tag[2:] for tag in self.tags if tag != "O"}))
 
     @property
     def label_data(self) -> tuple[str, ...]:
         """The entity types, as spaCy asks for them."""
         return self.labels
-
-    def load(self, folder: str | Path) -> "HuggingFaceNER":
-        """Load the model and its tokenizer. No code in the folder is executed.
-
-        Args:
-            folder: A folder that `save_pretrained` wrote.
-
-        Returns:
-            The component itself.
-        """
-        from transformers import AutoModelForTokenClassification, AutoTokenizer
-
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        # No warning that separate padding is slow: windows are sorted by length first.
-        self.tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
-        model = AutoModelForTokenClassification.from_pretrained(folder, trust_remote_code=False)
-        self.model = model.to(get_torch_default_device()).eval()
-        return self
 
     def __call__(self, doc: Doc) -> Doc:
         """Set the entities of a Doc."""
@@ -152,7 +130,7 @@ class HuggingFaceNER(Pipe):
         read = self._read(*map(list, zip(*map(_visible, docs), strict=True))) if docs else []
         for doc, (probabilities, starts) in zip(docs, read, strict=True):
             taken = _taken(doc)
-            tags = [self.model.config.id2label[int(best)] for best in probabilities.argmax(axis=1)]
+            tags = [self.tags[best] for best in probabilities.argmax(axis=1)]
             for number in numpy.flatnonzero((starts[1:] == starts[:-1]) & (starts[1:] >= 0)) + 1:
                 # Two tokens in one word piece, as in "()": an entity begins at the first of them.
                 tags[number] = "I" + tags[number][1:] if tags[number] != "O" else "O"
@@ -183,8 +161,8 @@ class HuggingFaceNER(Pipe):
             ValueError: No model was loaded.
         """
         self._require_model()
-        numbers, factors = self.model.config.label2id, (self.calibration or {}).get("expected") or {}
-        columns = [[numbers[f"B-{label}"], numbers[f"I-{label}"]] for label in self.labels]
+        factors = (self.calibration or {}).get("expected") or {}
+        columns = [self._columns(label) for label in self.labels]
         results = []
         read = self._read(*map(list, zip(*map(_visible, docs), strict=True))) if docs else []
         for doc, (probabilities, starts) in zip(docs, read, strict=True):
@@ -211,8 +189,7 @@ class HuggingFaceNER(Pipe):
             ValueError: No model was loaded.
         """
         self._require_model()
-        numbers = self.model.config.label2id
-        columns = [[numbers[f"B-{label}"], numbers[f"I-{label}"]] for label in self.labels]
+        columns = [self._columns(label) for label in self.labels]
         results = []
         read = self._read(*map(list, zip(*map(_visible, docs), strict=True))) if docs else []
         for doc, (probabilities, starts) in zip(docs, read, strict=True):
@@ -239,8 +216,7 @@ class HuggingFaceNER(Pipe):
             ValueError: No model was loaded.
         """
         self._require_model()
-        numbers = self.model.config.label2id
-        columns = [[numbers[f"B-{label}"], numbers[f"I-{label}"]] for label in self.labels]
+        columns = [self._columns(label) for label in self.labels]
         read = self._read(*map(list, zip(*map(_visible, docs), strict=True))) if docs else []
         return [
             _to_biluo(probabilities[:, columns], starts, _taken_by_others(doc))
@@ -248,8 +224,12 @@ class HuggingFaceNER(Pipe):
         ]
 
     def _require_model(self) -> None:
-        if self.model is None:
+        if not self.tags:
             raise ValueError(f"The component {self.name} has no model yet: load one, or load the pipeline from disk.")
+
+    def _columns(self, label: str) -> list[int]:
+        """The numbers of a type's tags, B- and I-."""
+        return [self.tags.index(f"{prefix}-{label}") for prefix in "BI"]
 
     def _compare_tokens(self, docs: Sequence[Doc]) -> None:
         """Warn once where docs come from a pipeline whose tokenizer divides them in another way than this component's.
@@ -267,10 +247,9 @@ class HuggingFaceNER(Pipe):
     ) -> float:
         """The probability that the first token begins the entity, the others continue it, and the next one does not."""
         start, end, label = entity
-        numbers = self.model.config.label2id
-        if f"B-{label}" not in numbers or taken[start:end].any():
+        if f"B-{label}" not in self.tags or taken[start:end].any():
             return 0.0
-        begins, continues = numbers[f"B-{label}"], numbers[f"I-{label}"]
+        begins, continues = self._columns(label)
         # A token without a word piece of its own has no tag.
         own = numpy.diff(starts, prepend=-1) != 0
         inner = [n for n in range(start + 1, end) if starts[n] >= 0 and own[n]]
@@ -314,34 +293,27 @@ class HuggingFaceNER(Pipe):
         Where two windows have that word piece, the one in which it is further from the edge counts. A window that
         begins inside a token counts only if no other has the token: its piece of it is not the first one.
         """
-        import torch
-
-        tags = len(self.model.config.id2label)
-        results = [(numpy.zeros((len(bounds), tags), "f"), numpy.full(len(bounds), -1)) for bounds in tokens]
+        results = [(numpy.zeros((len(bounds), len(self.tags)), "f"), numpy.full(len(bounds), -1)) for bounds in tokens]
         edges = [numpy.full(len(bounds), -1) for bounds in tokens]
-        windows = encode(self.tokenizer, texts, self.cfg["max_length"], self.cfg["overlap"])
-        # Windows of similar length together, so that little is computed for padding.
-        lengths = [len(window["input_ids"]) for window in windows]
-        places = PLACES if self.model.device.type == "cpu" else self.cfg["batch_size"] * self.cfg["max_length"]
-        for numbers in _batches(lengths, places):
-            batch = [windows[number] for number in numbers]
-            inputs = self.tokenizer.pad(
-                [{key: window[key] for key in self.tokenizer.model_input_names if key in window} for window in batch],
-                return_tensors="pt",
-            ).to(self.model.device)
-            with torch.inference_mode():
-                scored = self.model(**inputs).logits.float().softmax(-1).cpu().numpy()
-            for window, rows in zip(batch, scored, strict=True):
-                text = window["text"]
-                first, pieces = first_pieces(tokens[text], window["offsets"])
-                begins = window["offsets"][pieces, 0] <= tokens[text][first, 0]
-                edge = numpy.where(begins, 1 + numpy.minimum(pieces, len(window["offsets"]) - 1 - pieces), 0)
-                better = edge > edges[text][first]
-                probabilities, starts = results[text]
-                probabilities[first[better]] = rows[pieces[better]]
-                starts[first[better]] = window["offsets"][pieces[better], 0]
-                edges[text][first[better]] = edge[better]
+        for window, rows in self._scored(self._windows(texts)):
+            text = window["text"]
+            first, pieces = first_pieces(tokens[text], window["offsets"])
+            begins = window["offsets"][pieces, 0] <= tokens[text][first, 0]
+            edge = numpy.where(begins, 1 + numpy.minimum(pieces, len(window["offsets"]) - 1 - pieces), 0)
+            better = edge > edges[text][first]
+            probabilities, starts = results[text]
+            probabilities[first[better]] = rows[pieces[better]]
+            starts[first[better]] = window["offsets"][pieces[better], 0]
+            edges[text][first[better]] = edge[better]
         return results
+
+    def _windows(self, texts: list[str]) -> list[dict[str, Any]]:
+        """The texts' windows, as `encode` gives them."""
+        raise NotImplementedError
+
+    def _scored(self, windows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], numpy.ndarray]]:
+        """The windows in the order of their lengths, each with the tags' probabilities: a row per word piece."""
+        raise NotImplementedError
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """The files of `to_disk` as bytes."""
@@ -354,7 +326,7 @@ class HuggingFaceNER(Pipe):
             }
         return srsly.msgpack_dumps(files)
 
-    def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> "HuggingFaceNER":
+    def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> "TokenClassifier":
         """Load what `to_bytes` gave.
 
         Raises:
@@ -369,18 +341,172 @@ class HuggingFaceNER(Pipe):
             return self.from_disk(folder)
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Write the Hugging Face model's folder, which transformers can load by itself."""
+        """Write the model's files."""
         Path(path).mkdir(parents=True, exist_ok=True)
-        if self.model is not None:
-            self.model.save_pretrained(path)
-            self.tokenizer.save_pretrained(path)
+        if self.tags:
+            self._write(Path(path))
             srsly.write_json(Path(path) / CALIBRATION, self.calibration)
 
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "HuggingFaceNER":
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "TokenClassifier":
         """Load what `to_disk` wrote."""
         if (Path(path) / CALIBRATION).is_file():
             self.calibration = srsly.read_json(Path(path) / CALIBRATION)
-        return self.load(path) if (Path(path) / "config.json").is_file() else self
+        self._open(Path(path))
+        return self
+
+    def _write(self, folder: Path) -> None:
+        """Write the files of the model that was loaded."""
+        raise NotImplementedError
+
+    def _open(self, folder: Path) -> None:
+        """Load a model, where the folder has one."""
+        raise NotImplementedError
+
+
+class HuggingFaceNER(TokenClassifier):
+    """A model that transformers has trained, and that PyTorch runs. There is none until `load` or `from_disk`.
+
+    Its folder is a Hugging Face model's, which transformers can load by itself.
+    """
+
+    def __init__(
+        self, vocab: Vocab, name: str = FACTORY, *, max_length: int = 256, overlap: int = 64, batch_size: int = 32
+    ) -> None:
+        """Make the component.
+
+        Args:
+            vocab: The pipeline's vocabulary.
+            name: The component's name.
+            max_length: The most word pieces in a window, with the special ones.
+            overlap: How many word pieces two windows of a longer text share.
+            batch_size: How many of the longest windows are predicted at once on a GPU; more of shorter ones.
+        """
+        super().__init__(vocab, name, max_length=max_length, overlap=overlap)
+        self.cfg["batch_size"] = batch_size
+        self.model: Any = None
+        self.tokenizer: Any = None
+
+    def load(self, folder: str | Path) -> "HuggingFaceNER":
+        """Load the model and its tokenizer. No code in the folder is executed.
+
+        Args:
+            folder: A folder that `save_pretrained` wrote.
+
+        Returns:
+            The component itself.
+        """
+        from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        # No warning that separate padding is slow: windows are sorted by length first.
+        self.tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
+        model = AutoModelForTokenClassification.from_pretrained(folder, trust_remote_code=False)
+        self.model = model.to(get_torch_default_device()).eval()
+        self.tags = [model.config.id2label[number] for number in range(model.config.num_labels)]
+        return self
+
+    def _windows(self, texts: list[str]) -> list[dict[str, Any]]:
+        return encode(self.tokenizer, texts, self.cfg["max_length"], self.cfg["overlap"])
+
+    def _scored(self, windows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], numpy.ndarray]]:
+        import torch
+
+        # Windows of similar length together, so that little is computed for padding.
+        lengths = [len(window["input_ids"]) for window in windows]
+        places = PLACES if self.model.device.type == "cpu" else self.cfg["batch_size"] * self.cfg["max_length"]
+        for numbers in _batches(lengths, places):
+            batch = [windows[number] for number in numbers]
+            inputs = self.tokenizer.pad(
+                [{key: window[key] for key in self.tokenizer.model_input_names if key in window} for window in batch],
+                return_tensors="pt",
+            ).to(self.model.device)
+            with torch.inference_mode():
+                scored = self.model(**inputs).logits.float().softmax(-1).cpu().numpy()
+            yield from zip(batch, scored, strict=True)
+
+    def _write(self, folder: Path) -> None:
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    def _open(self, folder: Path) -> None:
+        if (folder / "config.json").is_file():
+            self.load(folder)
+
+
+class OnnxHuggingFaceNER(TokenClassifier):
+    """A model that transformers has trained, and that onnxruntime runs. There is none until `load` or `from_disk`.
+
+    What comes of a text does not depend on the texts beside it.
+
+    Attributes:
+        reader: Cuts texts into word pieces and finds the scores of their tags, once a model is loaded into it.
+    """
+
+    def __init__(
+        self, vocab: Vocab, name: str = ONNX_FACTORY, *, reader: Any, max_length: int = 256, overlap: int = 64
+    ) -> None:
+        """Make the component.
+
+        Args:
+            vocab: The pipeline's vocabulary.
+            name: The component's name.
+            reader: An OnnxReader.
+            max_length: The most word pieces in a window, with the special ones.
+            overlap: How many word pieces two windows of a longer text share.
+        """
+        super().__init__(vocab, name, max_length=max_length, overlap=overlap)
+        self.reader = reader
+
+    def load(self, graph: bytes, tokenizer: bytes, *, longest: int, tags: list[str]) -> "OnnxHuggingFaceNER":
+        """Load a model.
+
+        Args:
+            graph: An ONNX file's content, with the input `input_ids` and the tags' scores as its output.
+            tokenizer: The content of the tokenizer.json that goes with it.
+            longest: The most word pieces that the model can read at once, with the special ones.
+            tags: The model's labels, in its order.
+
+        Returns:
+            The component itself.
+
+        Raises:
+            ImportError: A package is missing.
+            ValueError: The files can't be read.
+        """
+        self.reader.load(graph, tokenizer, longest=longest, tags=tags)
+        self._take_tags()
+        return self
+
+    def _take_tags(self) -> None:
+        tags = self.reader.about.get("tags")
+        if not isinstance(tags, list) or len(tags) != self.reader.width:
+            raise ValueError(f"The tags of the component {self.name} are not those of its model: package it again.")
+        self.tags = tags
+
+    def _windows(self, texts: list[str]) -> list[dict[str, Any]]:
+        tokenizer, longest = self.reader.tokenizer, min(self.cfg["max_length"], self.reader.about["longest"])
+        special = tokenizer.num_special_tokens_to_add(is_pair=False)
+        # The reader's tokenizer is this component's alone.
+        tokenizer.enable_truncation(longest, stride=_stride(self.cfg["overlap"], longest, special))
+        windows = []
+        for number, text in enumerate(texts):
+            first = tokenizer.encode(text)
+            for window in (first, *first.overflowing):
+                windows.append({"input_ids": window.ids, "offsets": _offsets(text, window.offsets), "text": number})
+        return windows
+
+    def _scored(self, windows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], numpy.ndarray]]:
+        scores = self.reader.read([window["input_ids"] for window in windows])
+        for window, rows in sorted(zip(windows, scores, strict=True), key=lambda pair: len(pair[1])):
+            shares = numpy.exp(rows - rows.max(axis=1, keepdims=True))
+            yield window, shares / shares.sum(axis=1, keepdims=True)
+
+    def _write(self, folder: Path) -> None:
+        self.reader.to_disk(folder)
+
+    def _open(self, folder: Path) -> None:
+        if self.reader.from_disk(folder).files:
+            self._take_tags()
 
 
 def encode(tokenizer: Any, texts: list[str], max_length: int, overlap: int) -> list[dict[str, Any]]:
@@ -397,7 +523,7 @@ def encode(tokenizer: Any, texts: list[str], max_length: int, overlap: int) -> l
         without the blanks that some tokenizers count as part of a piece, and both 0 for pieces that stand for nothing;
         and `text`: the number of the text.
     """
-    # transformers accepts neither an empty list nor an overlap as long as the window.
+    # transformers does not accept an empty list.
     if not texts:
         return []
     special = tokenizer.num_special_tokens_to_add()
@@ -406,7 +532,7 @@ def encode(tokenizer: Any, texts: list[str], max_length: int, overlap: int) -> l
         texts,
         truncation=True,
         max_length=longest,
-        stride=max(0, min(overlap, longest - special - 1)),
+        stride=_stride(overlap, longest, special),
         return_overflowing_tokens=True,
         return_offsets_mapping=True,
     )
@@ -415,8 +541,7 @@ def encode(tokenizer: Any, texts: list[str], max_length: int, overlap: int) -> l
     windows = []
     for number, text in enumerate(encoded["overflow_to_sample_mapping"]):
         window = {name: encoded[name][number] for name in tokenizer.model_input_names if name in encoded}
-        offsets = [_without_blanks(texts[text], *offset) for offset in encoded["offset_mapping"][number]]
-        windows.append({**window, "offsets": numpy.array(offsets).reshape(-1, 2), "text": text})
+        windows.append({**window, "offsets": _offsets(texts[text], encoded["offset_mapping"][number]), "text": text})
     return windows
 
 
@@ -585,6 +710,15 @@ def _words(doc: Doc) -> list[str]:
     return [token.text for token in doc]
 
 
+def _stride(overlap: int, longest: int, special: int) -> int:
+    """An overlap as long as the window is not accepted."""
+    return max(0, min(overlap, longest - special - 1))
+
+
+def _offsets(text: str, offsets: Iterable[tuple[int, int]]) -> numpy.ndarray:
+    return numpy.array([_without_blanks(text, *offset) for offset in offsets]).reshape(-1, 2)
+
+
 def _without_blanks(text: str, start: int, end: int) -> tuple[int, int]:
     piece = text[start:end]
     if not piece.strip():
@@ -614,16 +748,35 @@ def create_huggingface_ner(nlp: Language, name: str, max_length: int, overlap: i
     return component
 
 
+def create_onnx_huggingface_ner(
+    nlp: Language, name: str, reader: Any, max_length: int, overlap: int
+) -> OnnxHuggingFaceNER:
+    """Make the component, as its factory; the arguments are those of OnnxHuggingFaceNER."""
+    component = OnnxHuggingFaceNER(nlp.vocab, name, reader=reader, max_length=max_length, overlap=overlap)
+    component.own_tokenizer = nlp.tokenizer
+    return component
+
+
 # Also where an earlier version of this module, which registered an attribute without the type, was imported first.
 if not Span.has_extension("confidence") or not any(Span.get_extension("confidence")):
     Span.set_extension("confidence", getter=_get_confidence, setter=_set_confidence, force=True)
 
+ASSIGNS = ["doc.ents", "token.ent_iob", "token.ent_type"]
+SCORE_WEIGHTS = {"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None}
 # Where this plugin and a package that carries a copy of this module are both imported, the first one stays.
 if Language.get_factory_name(FACTORY) not in registry.factories:
     Language.factory(
         FACTORY,
-        assigns=["doc.ents", "token.ent_iob", "token.ent_type"],
+        assigns=ASSIGNS,
         default_config={"max_length": 256, "overlap": 64, "batch_size": 32},
-        default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
+        default_score_weights=SCORE_WEIGHTS,
         func=create_huggingface_ner,
+    )
+if Language.get_factory_name(ONNX_FACTORY) not in registry.factories:
+    Language.factory(
+        ONNX_FACTORY,
+        assigns=ASSIGNS,
+        default_config={"reader": {"@misc": "spacy_domain_ner.OnnxReader.v1"}, "max_length": 256, "overlap": 64},
+        default_score_weights=SCORE_WEIGHTS,
+        func=create_onnx_huggingface_ner,
     )

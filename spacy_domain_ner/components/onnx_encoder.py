@@ -1,17 +1,14 @@
 """A transformer that onnxruntime runs, as a component of a spaCy pipeline: PyTorch and transformers are not needed.
 
-This module stands alone: a packaged model carries a copy of it. It needs spaCy, onnxruntime and tokenizers.
+This module stands alone: a packaged model carries a copy of it. It needs spaCy, and in the config the reader of
+onnx_reader.py.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy
-import srsly
 from spacy.language import Language
 from spacy.pipeline import Pipe
 from spacy.tokens import Doc, Span
@@ -19,87 +16,31 @@ from spacy.util import minibatch, registry
 from spacy.vocab import Vocab
 
 FACTORY = "spacy_domain_ner_onnx_encoder"
-GRAPH, TOKENIZER, ABOUT = "encoder.onnx", "tokenizer.json", "encoder.json"
-# The word pieces that are read at once: more of them are no faster for each.
-PLACES = 256
-INSTALL = "python -m pip install onnxruntime tokenizers"
 
 
 class OnnxEncoder(Pipe):
     """Sets `doc.tensor`: a vector for each token, the mean of its word pieces'. Listeners of spaCy's `tok2vec` read it.
 
-    Windows are read together only with others of the same number of word pieces, so that none is padded, and what comes
-    of a text does not depend on the texts beside it. There is no transformer until `load` or `from_disk`.
+    What comes of a text does not depend on the texts beside it.
 
-    One thread reads, or as many as OMP_NUM_THREADS says, each a batch of its own.
+    Attributes:
+        reader: Cuts windows into word pieces and finds their vectors, once a transformer is loaded into it.
     """
 
-    def __init__(self, vocab: Vocab, name: str = FACTORY, *, size: int = 500, overlap: int = 120) -> None:
+    def __init__(self, vocab: Vocab, name: str = FACTORY, *, reader: Any, size: int = 500, overlap: int = 120) -> None:
         """Make the component.
 
         Args:
             vocab: The pipeline's vocabulary.
             name: The component's name.
+            reader: An OnnxReader.
             size: The most bytes in a window. A token that is longer has a window of its own.
             overlap: About how many bytes a window shares with the one before.
         """
         self.vocab = vocab
         self.name = name
-        self.size, self.overlap = size, overlap
-        self.files: dict[str, bytes] = {}
-        self.about: dict[str, Any] = {}
-        self.session: Any = None
-        self.tokenizer: Any = None
-
-    def load(self, graph: bytes, tokenizer: bytes, *, width: int, longest: int) -> "OnnxEncoder":
-        """Load a transformer.
-
-        Args:
-            graph: An ONNX file's content, with the input `input_ids` and the vectors as its output.
-            tokenizer: The content of the tokenizer.json that goes with it.
-            width: The width of the vectors.
-            longest: The most word pieces in a window, with the special ones; what is beyond is cut off.
-
-        Returns:
-            The component itself.
-
-        Raises:
-            ImportError: A package is missing.
-            ValueError: The files can't be read.
-        """
-        about = {"width": width, "longest": longest, GRAPH: _digest(graph), TOKENIZER: _digest(tokenizer)}
-        return self._open({GRAPH: graph, TOKENIZER: tokenizer, ABOUT: srsly.json_dumps(about).encode()})
-
-    def _open(self, files: dict[str, bytes]) -> "OnnxEncoder":
-        about = _read_about(files.get(ABOUT, b""))
-        for file in (GRAPH, TOKENIZER):
-            if file not in files or _digest(files[file]) != about[file]:
-                raise ValueError(
-                    f"{file} of the component {self.name} is {'not the one' if file in files else 'missing, the one'} "
-                    "that this model was made with: the model is damaged, or files of two models are mixed. Install or "
-                    "package it again."
-                )
-        try:
-            from onnxruntime import InferenceSession, SessionOptions
-            from tokenizers import Tokenizer
-        except ImportError as error:
-            raise ImportError(
-                f"The component {self.name} needs onnxruntime and tokenizers: {error}. {INSTALL}"
-            ) from None
-        options = SessionOptions()
-        # Several threads for one small product wait for each other longer than they compute.
-        options.intra_op_num_threads, options.inter_op_num_threads = 1, 1
-        options.log_severity_level = 3
-        try:
-            self.session = InferenceSession(files[GRAPH], options, providers=["CPUExecutionProvider"])
-            self.tokenizer = Tokenizer.from_str(files[TOKENIZER].decode("utf8"))
-        except Exception as error:  # onnxruntime and tokenizers each have errors of their own
-            reason = " ".join(str(error).split())[:200]
-            raise ValueError(f"The transformer of the component {self.name} can't be loaded: {reason}") from None
-        self.tokenizer.no_truncation()
-        self.tokenizer.no_padding()
-        self.files, self.about = files, about
-        return self
+        self.reader = reader
+        self.cfg = {"size": size, "overlap": overlap}
 
     def __call__(self, doc: Doc) -> Doc:
         """Set the vectors of a Doc."""
@@ -122,17 +63,17 @@ class OnnxEncoder(Pipe):
         Raises:
             ValueError: No transformer was loaded.
         """
-        if self.session is None:
+        if not self.reader.files:
             raise ValueError(f"The component {self.name} has no transformer yet: load the pipeline from disk.")
-        spans = [windows(doc, self.size, self.overlap) for doc in docs]
-        encoded = [self.tokenizer.encode(span.text) for of_doc in spans for span in of_doc]
-        longest = self.about["longest"]
-        vectors = self._run([one.ids[:longest] for one in encoded])
+        spans = [windows(doc, **self.cfg) for doc in docs]
+        encoded = [self.reader.tokenizer.encode(span.text) for of_doc in spans for span in of_doc]
+        longest = self.reader.about["longest"]  # what is beyond is cut off, as in the training
+        vectors = self.reader.read([one.ids[:longest] for one in encoded])
         results, start = [], 0
         for doc, of_doc in zip(docs, spans, strict=True):
             part = slice(start, start := start + len(of_doc))
             bounds = [one.offsets[:longest] for one in encoded[part]]
-            results.append(pool(doc, of_doc, bounds, vectors[part], self.about["width"]))
+            results.append(pool(doc, of_doc, bounds, vectors[part], self.reader.width))
         return results
 
     def set_annotations(self, docs: Iterable[Doc], vectors: Iterable[numpy.ndarray]) -> None:
@@ -140,31 +81,10 @@ class OnnxEncoder(Pipe):
         for doc, rows in zip(docs, vectors, strict=True):
             doc.tensor = rows
 
-    def _run(self, rows: Sequence[Sequence[int]]) -> list[numpy.ndarray]:
-        """The vectors of the word pieces of each window."""
-        numbers = list(batches([len(row) for row in rows]))
-        inputs = [numpy.array([rows[number] for number in batch], "int64") for batch in numbers]
-        threads = min(_threads(), len(inputs))
-        if threads > 1:
-            # onnxruntime lets other threads run while it computes.
-            with ThreadPoolExecutor(threads) as readers:
-                found = list(readers.map(self._read, inputs))
-        else:
-            found = list(map(self._read, inputs))
-        vectors: list[numpy.ndarray] = [numpy.zeros((0, 0), "f")] * len(rows)
-        for batch, of_batch in zip(numbers, found, strict=True):
-            for number, of_window in zip(batch, of_batch, strict=True):
-                vectors[number] = of_window
-        return vectors
-
-    def _read(self, pieces: numpy.ndarray) -> numpy.ndarray:
-        """The vectors of the word pieces of a batch."""
-        [vectors] = self.session.run(None, {"input_ids": pieces})
-        return numpy.asarray(vectors)
-
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """The files of `to_disk` as bytes."""
-        return srsly.msgpack_dumps(self.files)
+        found: bytes = self.reader.to_bytes()
+        return found
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> "OnnxEncoder":
         """Load what `to_bytes` gave.
@@ -173,14 +93,12 @@ class OnnxEncoder(Pipe):
             ImportError: A package is missing.
             ValueError: The bytes are damaged.
         """
-        files = srsly.msgpack_loads(data)
-        return self._open(files) if files else self
+        self.reader.from_bytes(data)
+        return self
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Write the transformer, its tokenizer, and what goes with them."""
-        Path(path).mkdir(parents=True, exist_ok=True)
-        for name, content in self.files.items():
-            (Path(path) / name).write_bytes(content)
+        self.reader.to_disk(path)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "OnnxEncoder":
         """Load what `to_disk` wrote.
@@ -189,8 +107,8 @@ class OnnxEncoder(Pipe):
             ImportError: A package is missing.
             ValueError: The files are damaged, or not of one model.
         """
-        names = [name for name in (GRAPH, TOKENIZER, ABOUT) if (Path(path) / name).is_file()]
-        return self._open({name: (Path(path) / name).read_bytes() for name in names}) if names else self
+        self.reader.from_disk(path)
+        return self
 
 
 def windows(doc: Doc, size: int, overlap: int) -> list[Span]:
@@ -211,25 +129,6 @@ def windows(doc: Doc, size: int, overlap: int) -> list[Span]:
             start -= 1
             shared += lengths[start]
     return found
-
-
-def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Divide windows into batches of the same number of word pieces.
-
-    Args:
-        lengths: The number of word pieces of each window.
-
-    Yields:
-        The numbers of the windows of a batch.
-    """
-    batch: list[int] = []
-    for number in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and (lengths[number] != lengths[batch[0]] or lengths[number] * (len(batch) + 1) > PLACES):
-            yield batch
-            batch = []
-        batch.append(number)
-    if batch:
-        yield batch
 
 
 def pool(
@@ -275,32 +174,16 @@ def pool(
     return pooled
 
 
-def _digest(content: bytes) -> str:
-    return blake2b(content, digest_size=16).hexdigest()
-
-
-def _read_about(content: bytes) -> dict[str, Any]:
-    try:
-        about = srsly.json_loads(content.decode("utf8"))
-        about["width"], about["longest"], about[GRAPH], about[TOKENIZER]
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{ABOUT} is missing or damaged: install or package the model again.") from None
-    found: dict[str, Any] = about
-    return found
-
-
-def _threads() -> int:
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, int(told)) if told.isdecimal() else 1
-
-
-def create_onnx_encoder(nlp: Language, name: str, size: int, overlap: int) -> OnnxEncoder:
+def create_onnx_encoder(nlp: Language, name: str, reader: Any, size: int, overlap: int) -> OnnxEncoder:
     """Make the component, as its factory; the arguments are those of OnnxEncoder."""
-    return OnnxEncoder(nlp.vocab, name, size=size, overlap=overlap)
+    return OnnxEncoder(nlp.vocab, name, reader=reader, size=size, overlap=overlap)
 
 
 # Where this plugin and a package that carries a copy of this module are both imported, the first one stays.
 if Language.get_factory_name(FACTORY) not in registry.factories:
     Language.factory(
-        FACTORY, assigns=["doc.tensor"], default_config={"size": 500, "overlap": 120}, func=create_onnx_encoder
+        FACTORY,
+        assigns=["doc.tensor"],
+        default_config={"reader": {"@misc": "spacy_domain_ner.OnnxReader.v1"}, "size": 500, "overlap": 120},
+        func=create_onnx_encoder,
     )

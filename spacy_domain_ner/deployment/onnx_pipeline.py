@@ -9,10 +9,11 @@ from typing import Any
 from spacy.language import Language
 from spacy.ml.models.tok2vec import Tok2VecListener
 from spacy.util import replace_model_node
+from thinc.api import Model
 
 from spacy_domain_ner.base_models.configs import read_config
-from spacy_domain_ner.components import onnx_encoder
-from spacy_domain_ner.components.huggingface_ner import FACTORY as HUGGINGFACE
+from spacy_domain_ner.components import huggingface_ner, onnx_encoder
+from spacy_domain_ner.components.onnx_reader import GRAPH, READER, TOKENIZER, OnnxReader
 from spacy_domain_ner.confidence import calibrate_model
 from spacy_domain_ner.corpus import Passage
 from spacy_domain_ner.deployment.onnx_graph import build_graph
@@ -25,6 +26,8 @@ from spacy_domain_ner.training.spacy_training import BYTE_WINDOWS, find_transfor
 TORCH, ONNX, ONNX_INT8 = "torch", "onnx", "onnx-int8"
 # The most micro F1 that 8 bits may lose.
 LARGEST_LOSS = 0.005
+# The most that an entity's confidence may differ by: rounding makes a small part of that.
+LARGEST_DIFFERENCE = 0.005
 LISTENER = "spacy-transformers.TransformerListener.v1"
 HINT = "Package it with `runtime` torch, which changes nothing in it."
 
@@ -41,11 +44,10 @@ def check_runtime(runtime: str, model: Path) -> None:
     if runtime == TORCH:
         return
     config = read_config(model / "config.cfg")
-    if find_transformers(config):
-        return
-    if any(component.get("factory") == HUGGINGFACE for component in config.get("components", {}).values()):
-        raise UserError(f"`runtime` {runtime} is there for the framework spacy; this model is one of huggingface", HINT)
-    raise UserError(f"`runtime` is {runtime}, but this model has no transformer: it needs no PyTorch as it is", HINT)
+    if not find_transformers(config) and not _find_classifiers(config):
+        raise UserError(
+            f"`runtime` is {runtime}, but this model has no transformer: it needs no PyTorch as it is", HINT
+        )
 
 
 @dataclass(frozen=True)
@@ -74,25 +76,25 @@ def to_onnx(model: Path, passages: Sequence[Passage]) -> None:
 
     Args:
         model: The folder, which is changed.
-        passages: Passages in which the model must find the same entities after it as before.
+        passages: Passages in which the model must find the same entities after it as before, as surely.
 
     Raises:
         UserError: The model has no transformer, or one that can't be run so; a package is missing; or it does not find
             the same entities.
     """
     config = read_config(model / "config.cfg")
-    transformers = find_transformers(config)
     nlp = load_model(model)
     texts = [passage.text for passage in passages]
     expected = _find(nlp, texts)
-    encoders = {name: _encoder(nlp, name, config["components"][name]) for name in transformers}
-    _replace_listeners(nlp, config, {name: encoder.about["width"] for name, encoder in encoders.items()})
-    for name, encoder in encoders.items():
+    encoders = {name: _encoder(nlp, name, config["components"][name]) for name in find_transformers(config)}
+    classifiers = {name: _classifier(nlp, name) for name in _find_classifiers(config)}
+    _replace_listeners(nlp, config, {name: encoder.reader.width for name, encoder in encoders.items()})
+    made: dict[str, onnx_encoder.OnnxEncoder | huggingface_ner.OnnxHuggingFaceNER] = {**encoders, **classifiers}
+    for name, component in made.items():
         rmtree(model / name)
-        encoder.to_disk(model / name)
-        config["components"][name] = {
-            "factory": onnx_encoder.FACTORY, "size": encoder.size, "overlap": encoder.overlap,
-        }  # fmt: skip
+        component.to_disk(model / name)
+        factory = onnx_encoder.FACTORY if name in encoders else huggingface_ner.ONNX_FACTORY
+        config["components"][name] = {"factory": factory, **component.cfg, "reader": {"@misc": READER}}
     config.to_disk(model / "config.cfg")
     _compare(passages, expected, _find(load_model(model), texts))
 
@@ -110,18 +112,16 @@ def to_int8(model: Path, passages: Sequence[Passage], dev: Sequence[Passage]) ->
     """
     nlp = load_model(model)
     before = _f1(nlp, passages)
-    encoders = [pipe for _, pipe in nlp.pipeline if isinstance(pipe, onnx_encoder.OnnxEncoder)]
-    for encoder in encoders:
-        files, about = encoder.files, encoder.about
-        encoder.load(
-            quantize_graph(files[onnx_encoder.GRAPH]), files[onnx_encoder.TOKENIZER],
-            width=about["width"], longest=about["longest"],
-        )  # fmt: skip
+    in_onnx = (onnx_encoder.FACTORY, huggingface_ner.ONNX_FACTORY)
+    components = [pipe for name, pipe in nlp.pipeline if nlp.get_pipe_meta(name).factory in in_onnx]
+    for component in components:
+        files = component.reader.files
+        component.reader.load(quantize_graph(files[GRAPH]), files[TOKENIZER], **component.reader.about)
     after = _f1(nlp, passages)
     if round(before - after, 4) > LARGEST_LOSS:
         return Int8Outcome(taken=False, f1=after, f1_in_32_bits=before)
-    for encoder in encoders:
-        encoder.to_disk(model / encoder.name)
+    for component in components:
+        component.to_disk(model / component.name)
     calibrate_model(model, dev)
     return Int8Outcome(taken=True, f1=after, f1_in_32_bits=before)
 
@@ -136,31 +136,57 @@ def _f1(nlp: Language, passages: Sequence[Passage]) -> float:
     return round(micro.f1, 4)
 
 
+def _find_classifiers(config: dict[str, Any]) -> list[str]:
+    """The names of the components that are Hugging Face token classifiers."""
+    components = config.get("components", {})
+    return [name for name, section in components.items() if section.get("factory") == huggingface_ner.FACTORY]
+
+
 def _encoder(nlp: Language, name: str, component: dict[str, Any]) -> onnx_encoder.OnnxEncoder:
     """Make the component that takes a transformer's place."""
     model = nlp.get_pipe(name).model
     windows = component["model"].get("get_spans", {})
     if windows.get("@span_getters") != BYTE_WINDOWS:
         raise UserError(f"`runtime` onnx reads windows by {BYTE_WINDOWS} only: {name} has others", HINT)
-    if not model.tokenizer.is_fast:
-        raise UserError(f"`runtime` onnx needs a tokenizer.json, which the tokenizer of {name} has not", HINT)
     longest = int(min(model.tokenizer.model_max_length, model.transformer.config.max_position_embeddings))
-    encoder = onnx_encoder.OnnxEncoder(
-        nlp.vocab, name, size=windows.get("size", 500), overlap=windows.get("overlap", 120)
+    reader = OnnxReader().load(
+        build_graph(model.transformer, longest), _tokenizer_json(name, model.tokenizer), longest=longest
     )
-    return encoder.load(
-        build_graph(model.transformer, longest),
-        model.tokenizer.backend_tokenizer.to_str().encode(),
-        width=model.transformer.config.hidden_size,
-        longest=longest,
+    return onnx_encoder.OnnxEncoder(
+        nlp.vocab, name, reader=reader, size=windows.get("size", 500), overlap=windows.get("overlap", 120)
     )
+
+
+def _classifier(nlp: Language, name: str) -> huggingface_ner.OnnxHuggingFaceNER:
+    """Make the component that takes a token classifier's place."""
+    trained: Any = nlp.get_pipe(name)
+    sizes = {key: trained.cfg[key] for key in ("max_length", "overlap")}
+    longest = min(sizes["max_length"], trained.tokenizer.model_max_length)
+    component = huggingface_ner.OnnxHuggingFaceNER(nlp.vocab, name, reader=OnnxReader(), **sizes)
+    component.calibration = trained.calibration
+    return component.load(
+        build_graph(trained.model, longest), _tokenizer_json(name, trained.tokenizer), longest=longest,
+        tags=trained.tags,
+    )  # fmt: skip
+
+
+def _tokenizer_json(name: str, tokenizer: Any) -> bytes:
+    if not tokenizer.is_fast:
+        raise UserError(f"`runtime` onnx needs a tokenizer.json, which the tokenizer of {name} has not", HINT)
+    content: str = tokenizer.backend_tokenizer.to_str()
+    return content.encode()
 
 
 def _replace_listeners(nlp: Language, config: dict[str, Any], widths: dict[str, int]) -> None:
     """Let what listens to a transformer listen to the component in its place."""
-    for name, pipe in nlp.pipeline:
-        nodes = list(pipe.model.walk()) if hasattr(pipe, "model") and name not in widths else []
-        for node in nodes:
+    # A token classifier's model is one of PyTorch.
+    others = [
+        (name, pipe)
+        for name, pipe in nlp.pipeline
+        if name not in widths and isinstance(getattr(pipe, "model", None), Model)
+    ]
+    for name, pipe in others:
+        for node in list(pipe.model.walk()):
             if not node.has_ref("listener"):
                 continue
             upstream = node.get_ref("listener").upstream_name
@@ -171,9 +197,8 @@ def _replace_listeners(nlp: Language, config: dict[str, Any], widths: dict[str, 
             listener = Tok2VecListener(upstream_name=upstream, width=widths[upstream])
             replace_model_node(pipe.model, node, listener)
             _rename_listeners(config["components"][name], upstream, widths[upstream])
-    for name, pipe in nlp.pipeline:
-        if name not in widths and hasattr(pipe, "model"):
-            pipe.to_disk(Path(nlp.path) / name, exclude=["vocab"])
+    for name, pipe in others:
+        pipe.to_disk(Path(nlp.path) / name, exclude=["vocab"])
 
 
 def _rename_listeners(section: Any, upstream: str, width: int) -> None:
@@ -186,15 +211,31 @@ def _rename_listeners(section: Any, upstream: str, width: int) -> None:
         _rename_listeners(value, upstream, width)
 
 
-def _find(nlp: Language, texts: Sequence[str]) -> list[set[tuple[int, int, str]]]:
-    return [{(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents} for doc in nlp.pipe(texts)]
+def _find(nlp: Language, texts: Sequence[str]) -> list[dict[tuple[int, int, str], float | None]]:
+    """The entities of each text, each with its confidence; None where the model gives none."""
+    return [
+        {
+            (ent.start_char, ent.end_char, ent.label_): ent._.confidence if ent.has_extension("confidence") else None
+            for ent in doc.ents
+        }
+        for doc in nlp.pipe(texts)
+    ]
 
 
-def _compare(passages: Sequence[Passage], before: Sequence[Any], after: Sequence[Any]) -> None:
-    other = [one for one, old, new in zip(passages, before, after, strict=True) if old != new]
+def _compare(
+    passages: Sequence[Passage],
+    before: Sequence[dict[tuple[int, int, str], float | None]],
+    after: Sequence[dict[tuple[int, int, str], float | None]],
+) -> None:
+    other = [one for one, old, new in zip(passages, before, after, strict=True) if not _same(old, new)]
     if other:
         raise UserError(
-            f"With `runtime` onnx the model finds other entities in {len(other)} of {len(passages)} passages, such as "
-            f"{other[0].place}: nothing was packaged",
+            f"With `runtime` onnx the model finds other entities, or with another confidence, in {len(other)} of "
+            f"{len(passages)} passages, such as {other[0].place}: nothing was packaged",
             HINT,
         )
+
+
+def _same(old: dict[Any, float | None], new: dict[Any, float | None]) -> bool:
+    shares = [(old[entity] or 0.0, new[entity] or 0.0) for entity in old.keys() & new.keys()]
+    return old.keys() == new.keys() and all(abs(one - other) <= LARGEST_DIFFERENCE for one, other in shares)

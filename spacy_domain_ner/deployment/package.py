@@ -147,7 +147,7 @@ def package_model(
         _register(built, language_name, [file.stem for file, _ in code])
         build_wheel(built)
         built.rename(target)
-        for model_folder in hub_models(staged):
+        for model_folder in hub_models(model):
             copytree(model_folder, target / "huggingface")
             _write(target / "huggingface" / "README.md", card.for_huggingface())
     return find_wheel(output_dir / folder)

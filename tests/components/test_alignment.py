@@ -140,6 +140,7 @@ def through_tags(tokenizer, doc, spans: list[Span], max_length: int, overlap: in
     component = HuggingFaceNER(doc.vocab, max_length=max_length, overlap=overlap)
     component.tokenizer = tokenizer
     component.model = Oracle([tagged(window, spans, numbers_of_labels()) for window in windows])
+    component.tags = list(numbers_of_labels())
     if not component.model.can_know:
         return None
     [found] = component.predict([doc])

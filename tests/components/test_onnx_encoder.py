@@ -1,7 +1,6 @@
-"""A transformer in onnxruntime: the vectors of spacy-transformers, whatever stands beside a text; clear messages."""
+"""A transformer in onnxruntime: the vectors of spacy-transformers, whatever stands beside a text."""
 
 import random
-import sys
 from collections.abc import Callable
 from functools import cache
 
@@ -9,10 +8,9 @@ import numpy
 import pytest
 import spacy
 from helpers.tiny_transformers import BARE, KINDS, LONGEST
-from hypothesis import given
-from hypothesis import strategies as st
 
-from spacy_domain_ner.components.onnx_encoder import ABOUT, FACTORY, GRAPH, PLACES, TOKENIZER, OnnxEncoder, batches
+from spacy_domain_ner.components.onnx_encoder import FACTORY
+from spacy_domain_ner.components.onnx_reader import GRAPH, TOKENIZER
 from spacy_domain_ner.deployment.onnx_graph import build_graph
 from spacy_domain_ner.deployment.onnx_int8 import LARGEST_WEIGHT, quantize_graph
 from spacy_domain_ner.errors import UserError
@@ -47,10 +45,9 @@ def pipelines(tiny) -> Callable[[str], tuple[spacy.Language, spacy.Language]]:
         torch_nlp.add_pipe("transformer", config={"model": model})
         torch_nlp.initialize()
         transformer = torch_nlp.get_pipe("transformer").model
-        onnx_nlp.add_pipe(FACTORY).load(
+        onnx_nlp.add_pipe(FACTORY).reader.load(
             build_graph(transformer.transformer, LONGEST),
             transformer.tokenizer.backend_tokenizer.to_str().encode(),
-            width=32,
             longest=LONGEST,
         )
         return torch_nlp, onnx_nlp
@@ -82,10 +79,9 @@ def in_8_bits(pipelines) -> Callable[[str], spacy.Language]:
     @cache
     def in_8_bits(kind: str) -> spacy.Language:
         _, nlp = pipelines(kind)
-        files, about = nlp.get_pipe(FACTORY).files, nlp.get_pipe(FACTORY).about
-        sizes = {key: about[key] for key in ("width", "longest")}
+        files = nlp.get_pipe(FACTORY).reader.files
         quantized = create_customize_tokenizer()(spacy.blank("en"))
-        quantized.add_pipe(FACTORY).load(quantize_graph(files[GRAPH]), files[TOKENIZER], **sizes)
+        quantized.add_pipe(FACTORY).reader.load(quantize_graph(files[GRAPH]), files[TOKENIZER], longest=LONGEST)
         return quantized
 
     return in_8_bits
@@ -103,7 +99,7 @@ def test_in_8_bits_no_sum_of_two_products_overflows_16_bits_and_embeddings_stay(
     import onnx
 
     graphs = [
-        onnx.load_model_from_string(nlp.get_pipe(FACTORY).files[GRAPH]).graph
+        onnx.load_model_from_string(nlp.get_pipe(FACTORY).reader.files[GRAPH]).graph
         for nlp in (pipelines("sentencepiece")[1], in_8_bits("sentencepiece"))
     ]
     before, after = (
@@ -154,68 +150,16 @@ def test_a_text_has_the_very_same_vectors_alone_and_beside_any_others(
             numpy.testing.assert_array_equal(doc.tensor, alone[doc.text])
 
 
-@given(st.lists(st.integers(1, 600)))
-def test_batches_take_each_window_once_and_only_those_of_one_length(lengths):
-    found = list(batches(lengths))
-    assert sorted(number for batch in found for number in batch) == list(range(len(lengths)))
-    for batch in found:
-        assert len({lengths[number] for number in batch}) == 1
-        assert len(batch) == 1 or len(batch) * lengths[batch[0]] <= PLACES
-
-
 def test_a_component_is_the_same_from_disk_and_from_bytes(pipelines, tmp_path):
     _, nlp = pipelines("byte-bpe")
     component, text = nlp.get_pipe(FACTORY), TEXTS[2]
     expected = nlp(text).tensor
     nlp.to_disk(tmp_path)
     numpy.testing.assert_array_equal(spacy.load(tmp_path)(text).tensor, expected)
-    again = OnnxEncoder(nlp.vocab).from_bytes(component.to_bytes())
+    again, empty = (spacy.blank("en").add_pipe(FACTORY) for _ in range(2))
+    again.from_bytes(component.to_bytes())
     numpy.testing.assert_array_equal(again(nlp.make_doc(text)).tensor, expected)
-    assert OnnxEncoder(nlp.vocab).from_bytes(OnnxEncoder(nlp.vocab).to_bytes()).session is None
-
-
-FOREIGN = "files of two models are mixed"
-DAMAGES = {
-    "a graph cut short": (lambda files, _: {**files, GRAPH: files[GRAPH][:5000]}, FOREIGN),
-    "the graph of another model": (lambda files, other: {**files, GRAPH: other[GRAPH]}, FOREIGN),
-    "the tokenizer of another model": (lambda files, other: {**files, TOKENIZER: other[TOKENIZER]}, FOREIGN),
-    "without a graph": (lambda files, _: {key: files[key] for key in (TOKENIZER, ABOUT)}, "encoder.onnx .* is missing"),
-    "without a tokenizer": (lambda files, _: {key: files[key] for key in (GRAPH, ABOUT)}, "tokenizer.json .* missing"),
-    "without what it is": (lambda files, _: {key: files[key] for key in (GRAPH, TOKENIZER)}, "encoder.json is missing"),
-    "with something else": (lambda files, _: {**files, ABOUT: b"\xff[1]"}, "encoder.json is missing or damaged"),
-    "with a list": (lambda files, _: {**files, ABOUT: b"[1]"}, "encoder.json is missing or damaged"),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_or_foreign_file_is_told_in_one_line(pipelines, tmp_path, damage):
-    (_, nlp), (_, other) = pipelines("byte-bpe"), pipelines("wordpiece-cased")
-    change, told = DAMAGES[damage]
-    for name, content in change(nlp.get_pipe(FACTORY).files, other.get_pipe(FACTORY).files).items():
-        (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=told) as raised:
-        OnnxEncoder(nlp.vocab).from_disk(tmp_path)
-    assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize(("graph", "tokenizer"), [(b"no graph", None), (None, b"{}"), (b"", None)])
-def test_files_that_were_never_a_model_are_told_in_one_line(pipelines, graph, tokenizer):
-    _, nlp = pipelines("byte-bpe")
-    files = nlp.get_pipe(FACTORY).files
-    with pytest.raises(ValueError, match="can't be loaded") as raised:
-        OnnxEncoder(nlp.vocab).load(
-            files[GRAPH] if graph is None else graph, tokenizer or files[TOKENIZER], width=32, longest=LONGEST
-        )
-    assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize("package", ["onnxruntime", "tokenizers"])
-def test_a_missing_package_is_named_with_what_installs_it(pipelines, monkeypatch, package):
-    _, nlp = pipelines("byte-bpe")
-    content = nlp.get_pipe(FACTORY).to_bytes()
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ImportError, match=f"{package}.*python -m pip install onnxruntime tokenizers"):
-        OnnxEncoder(nlp.vocab).from_bytes(content)
+    assert empty.from_bytes(empty.to_bytes()).reader.files == {}
 
 
 def test_without_a_transformer_it_says_so(pipelines):

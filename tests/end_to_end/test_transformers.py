@@ -20,7 +20,8 @@ from helpers.tiny_transformers import KINDS
 from packaging.requirements import Requirement
 
 from spacy_domain_ner import UserError, package_model
-from spacy_domain_ner.components.onnx_encoder import GRAPH
+from spacy_domain_ner.components.huggingface_ner import FACTORY, ONNX_FACTORY
+from spacy_domain_ner.components.onnx_reader import GRAPH
 from spacy_domain_ner.confidence import calibrate, find_recognizer
 from spacy_domain_ner.corpus import Passage, read_valid_passages
 from spacy_domain_ner.deployment import onnx_pipeline
@@ -32,12 +33,14 @@ torch = pytest.importorskip("torch")
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("pytorch")]
 
 REPOSITORY = Path(__file__).parents[2]
-# onnx is a model of spacy, packaged for onnxruntime.
+# onnx is a model of spacy, packaged for onnxruntime, and huggingface-onnx one of huggingface.
 CASES = [
     *((kind, framework) for kind in KINDS for framework in ("spacy", "huggingface", "onnx")),
+    ("sentencepiece", "huggingface-onnx"),
     ("wordpiece-bare", "spacy"),
 ]
-IN_ONNX = [case for case in CASES if case[1] == "onnx"]
+TRAINED_WITH = {"onnx": "spacy", "huggingface-onnx": "huggingface"}
+IN_ONNX = [case for case in CASES if case[1] in TRAINED_WITH]
 # One token of more word pieces than a transformer reads.
 PATH = f"Redis lost /{'a/' * 700}x again"
 METRICS = {
@@ -84,7 +87,7 @@ def package_name(kind: str, framework: str) -> str:
 @pytest.fixture(scope="module")
 def model_of(trained) -> Callable[[str, str], Path]:
     """The project of a kind's model by what runs it."""
-    return lambda kind, framework: trained(kind, "spacy" if framework == "onnx" else framework)
+    return lambda kind, framework: trained(kind, TRAINED_WITH.get(framework, framework))
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +112,7 @@ def wheel(model_of, files, tmp_path_factory) -> Callable[[str, str], Path]:
             project = model_of(kind, framework)
             built[kind, framework] = package_model(
                 project / "training/model-best", output, name=package_name(kind, framework),
-                runtime="onnx" if framework == "onnx" else "torch", eval=project / "train.jsonl", **files,
+                runtime="onnx" if framework in TRAINED_WITH else "torch", eval=project / "train.jsonl", **files,
             )  # fmt: skip
         return built[kind, framework]
 
@@ -207,6 +210,7 @@ def test_a_package_requires_what_it_needs_and_never_this_plugin(wheel, kind, fra
         "spacy": {"spacy-transformers"},
         "huggingface": {"torch", "transformers"},
         "onnx": {"numpy", "onnxruntime", "tokenizers"},
+        "huggingface-onnx": {"numpy", "onnxruntime", "tokenizers"},
     }
     assert required == {"spacy", *more[framework]}
 
@@ -230,7 +234,8 @@ def test_a_package_carries_no_more_code_than_it_needs(wheel, kind, framework):
     needed = {
         "spacy": {"byte_windows.py", "piece_batches.py", "biluo_ner.py"},
         "huggingface": {"huggingface_ner.py"},
-        "onnx": {"onnx_encoder.py", "biluo_ner.py"},
+        "onnx": {"onnx_encoder.py", "onnx_reader.py", "biluo_ner.py"},
+        "huggingface-onnx": {"huggingface_ner.py", "onnx_reader.py"},
     }
     assert code == {"__init__.py", *needed[framework]}
 
@@ -244,20 +249,56 @@ def test_a_package_for_onnxruntime_says_so_and_is_still_of_the_same_training(whe
         assert json.loads(archive.read(meta))["digest"] == model_digest(project / "training/model-best")
 
 
-def test_a_package_that_would_find_something_else_is_not_built(model_of, tmp_path, monkeypatch):
-    project = model_of("byte-bpe", "onnx")
+def negate_embeddings(model) -> None:
+    model.base_model.embeddings.word_embeddings.weight.mul_(-1)
+
+
+def soften_the_head(model) -> None:
+    """Leaves the likeliest tags as they are, and makes them less sure."""
+    model.classifier.weight.mul_(0.1)
+    model.classifier.bias.mul_(0.1)
+
+
+@pytest.mark.parametrize(
+    ("framework", "change"),
+    [("onnx", negate_embeddings), ("huggingface-onnx", negate_embeddings), ("huggingface-onnx", soften_the_head)],
+)
+def test_a_package_that_would_find_something_else_is_not_built(model_of, tmp_path, monkeypatch, framework, change):
+    project = model_of("byte-bpe", framework)
     build = onnx_pipeline.build_graph
 
     def changed(model, longest):
         with torch.no_grad():
-            model.embeddings.word_embeddings.weight.mul_(-1)
+            change(model)
         return build(model, longest)
 
     monkeypatch.setattr(onnx_pipeline, "build_graph", changed)
     shutil.copytree(project / "training/model-best", tmp_path / "model")
     passages = list(read_valid_passages(project / "train.jsonl"))
-    with pytest.raises(UserError, match=r"finds other entities in \d+ of 20 passages, such as .*train.jsonl:1"):
+    with pytest.raises(UserError, match=r"finds other entities, .*, in \d+ of 20 passages, such as .*train.jsonl:"):
         onnx_pipeline.to_onnx(tmp_path / "model", passages)
+
+
+def test_a_token_classifier_in_onnxruntime_is_as_sure_as_in_pytorch_and_can_be_in_8_bits(
+    model_of, texts, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(onnx_pipeline, "LARGEST_LOSS", 1)
+    project, model = model_of("byte-bpe", "huggingface-onnx"), tmp_path / "model"
+    shutil.copytree(project / "training/model-best", model)
+    passages = list(read_valid_passages(project / "train.jsonl"))
+    onnx_pipeline.to_onnx(model, passages)
+    trained, nlp = load_model(project / "training/model-best"), load_model(model)
+    assert nlp.get_pipe_meta(FACTORY).factory == ONNX_FACTORY
+    assert find_recognizer(nlp).calibration == find_recognizer(trained).calibration
+    for text in texts:
+        for one, other in zip(found(trained(text)), found(nlp(text)), strict=True):
+            assert other == (*one[:3], pytest.approx(one[3], abs=1e-4))
+    outcome = onnx_pipeline.to_int8(model, passages, passages[:10])
+    assert outcome.f1 > 0.5 < outcome.f1_in_32_bits
+    quantized = load_model(model)
+    assert b"MatMulIntegerToFloat" in find_recognizer(quantized).reader.files[GRAPH]
+    kept, again = find_recognizer(quantized).calibration, calibrate(quantized, passages[:10])
+    assert (again.slope, again.intercept) == pytest.approx((kept["slope"], kept["intercept"]))
 
 
 @pytest.fixture(scope="module")
@@ -287,7 +328,8 @@ def test_8_bits_are_taken_where_they_lose_next_to_nothing_and_the_confidence_is_
     assert outcome.f1 > 0.5 < outcome.f1_in_32_bits
     assert str(outcome).startswith(f"In 8 bits: F1 {outcome.f1:.4f}, in 32 bits {outcome.f1_in_32_bits:.4f}")
     nlp, before = load_model(model), load_model(in_onnx)
-    assert nlp.get_pipe("transformer").files[GRAPH] != before.get_pipe("transformer").files[GRAPH]
+    graphs = [one.get_pipe("transformer").reader.files[GRAPH] for one in (nlp, before)]
+    assert graphs[0] != graphs[1]
     kept = find_recognizer(nlp).calibration
     assert kept != find_recognizer(before).calibration
     again = calibrate(nlp, dev)
@@ -352,10 +394,11 @@ def test_a_package_says_whether_it_is_in_8_bits_with_both_figures(model_of, file
         assert (b"MatMulIntegerToFloat" in archive.read(graph)) is taken
 
 
-def test_beside_the_wheel_lies_a_model_of_its_own_for_transformers(wheel, texts):
+@pytest.mark.parametrize("framework", ["huggingface", "huggingface-onnx"])
+def test_beside_the_wheel_lies_a_model_of_its_own_for_transformers(wheel, texts, framework):
     from transformers import pipeline
 
-    folder = wheel("sentencepiece", "huggingface").parents[1] / "huggingface"
+    folder = wheel("sentencepiece", framework).parents[1] / "huggingface"
     assert (folder / "README.md").is_file()
     assert pipeline("token-classification", model=str(folder), device=-1)(texts[0])
     assert not (wheel("sentencepiece", "spacy").parents[1] / "huggingface").exists()

@@ -7,8 +7,10 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,7 @@ from helpers.tiny_transformers import KINDS
 from packaging.requirements import Requirement
 
 from spacy_domain_ner import UserError, package_model
+from spacy_domain_ner.cli import main
 from spacy_domain_ner.components.huggingface_ner import FACTORY, ONNX_FACTORY
 from spacy_domain_ner.components.onnx_reader import GRAPH
 from spacy_domain_ner.confidence import calibrate, find_recognizer
@@ -392,6 +395,60 @@ def test_a_package_says_whether_it_is_in_8_bits_with_both_figures(model_of, file
     with zipfile.ZipFile(wheel) as archive:
         [graph] = [name for name in archive.namelist() if name.endswith(GRAPH)]
         assert (b"MatMulIntegerToFloat" in archive.read(graph)) is taken
+
+
+def contents(package: Path) -> dict[str, bytes]:
+    """The files of the wheel in a package's folder."""
+    [wheel] = package.glob("dist/*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_a_package_whose_making_is_killed_at_any_moment_is_whole_or_not_there_and_the_next_run_makes_it(
+    model_of, files, tmp_path
+):
+    project, name = model_of("byte-bpe", "huggingface-onnx"), "en_small-0.1.0"
+    before = model_digest(project / "training/model-best")
+
+    def start(output: str) -> int:
+        """Run `domain-ner package`, in a process that need not import PyTorch again. RETURNS: Its id."""
+        if child := os.fork():
+            return child
+        try:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 1)
+            os.dup2(nowhere, 2)
+            options = {**files, "name": "small", "runtime": "onnx", "eval": project / "train.jsonl"}
+            words = [str(word) for option, value in options.items() for word in (f"--{option}", value)]
+            sys.argv = ["domain-ner", "package", str(project / "training/model-best"), str(tmp_path / output), *words]
+            main()
+        except SystemExit as left:
+            os._exit(int(left.code or 0))
+        finally:
+            os._exit(99)
+
+    def run(output: str) -> float:
+        """RETURNS: The seconds that it took."""
+        since = time.monotonic()
+        assert os.waitpid(start(output), 0)[1] == 0
+        return time.monotonic() - since
+
+    seconds = run("whole")
+    whole = contents(tmp_path / "whole" / name)
+    output, killed = tmp_path / "killed", 0
+    for third in range(3):
+        child = start("killed")
+        time.sleep(seconds * (third + random.random()) / 3)
+        os.kill(child, signal.SIGKILL)
+        killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        seen = [path.name for path in output.glob("*") if not path.name.startswith(".")]
+        assert seen in ([], [name])
+        assert not seen or contents(output / name) == whole
+    assert killed
+    run("killed")
+    assert contents(output / name) == whole
+    assert [path.name for path in output.iterdir() if not path.name.startswith(".")] == [name]
+    assert model_digest(project / "training/model-best") == before
 
 
 @pytest.mark.parametrize("framework", ["huggingface", "huggingface-onnx"])

@@ -103,7 +103,8 @@ def bootstrap(
         The labelled passages and the report.
 
     Raises:
-        UserError: A file can't be read, there is no source or no passage, or an argument does not fit.
+        UserError: A file can't be read, there is no source or no passage, the LLM can't be asked anything, or an argument
+            does not fit.
     """
     if size < 1 or max_words < 1:
         raise UserError(f"`{'size' if size < 1 else 'max_words'}` is below 1", "It must be 1 or more.")
@@ -135,6 +136,8 @@ def bootstrap(
             examples = [one for one in answers if key_of(one.text) not in known.texts]
             used.append(asked := LargeLanguageModel(client, types, examples))
             found.append(_find(asked, [*answers, *pool], step))
+            if client.stopped is not None:
+                raise client.stopped
         if asked.failed:
             result.notes.append(
                 f"The LLM did not answer for {len(asked.failed)} passage(s), where only the other sources count: "

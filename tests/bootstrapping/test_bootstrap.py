@@ -143,6 +143,16 @@ def test_what_does_not_fit_is_refused(folder, monkeypatch, more, says):
     assert says in raised.value.what
 
 
+def test_an_llm_that_can_not_be_asked_is_an_error_and_the_labels_of_before_stay(folder, tmp_path):
+    pytest.importorskip("openai")
+    (folder / "silver.jsonl").write_text("of before")
+    with LLMServer(lambda _: fails(401, "wrong key")) as server:
+        (tmp_path / "llm.yml").write_text(json.dumps(server.settings().model_dump(exclude_defaults=True, mode="json")))
+        with pytest.raises(UserError, match="HTTP 401: wrong key"):
+            made(folder, llm=tmp_path / "llm.yml")
+    assert (folder / "silver.jsonl").read_text() == "of before"
+
+
 def test_an_llm_is_one_more_source_and_what_it_does_not_answer_is_said(folder, tmp_path):
     pytest.importorskip("openai")
 

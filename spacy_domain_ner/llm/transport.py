@@ -17,8 +17,8 @@ from spacy_domain_ner.llm.form import FORMAT_REFUSED
 from spacy_domain_ner.llm.settings import LLMSettings
 from spacy_domain_ner.text import shorten
 
-# The longest answer that is held in memory.
-LONGEST_ANSWER = 20_000_000
+# The longest answer that is taken, in bytes: so many, and so many for each token that was asked for.
+LONGEST_ANSWER, _PER_TOKEN = 1_000_000, 50
 # Without a word from the server: seconds before the first of the retries; each pause is twice the one before.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 20.0
 # A shorter key, such as "none" or "x", is not a secret but a word that servers of one's own want to have.
@@ -173,15 +173,15 @@ class Transport:
 
     async def _content(self, body: Mapping[str, Any], pieces: list[bytes]) -> bytes:
         create: Any = self._openai.chat.completions.with_streaming_response.create
-        length = 0
+        length, most = 0, LONGEST_ANSWER + _PER_TOKEN * self._settings.max_output_tokens
         async with create(model=body["model"], messages=body["messages"], extra_body=_rest(body)) as response:
             # The server answers, be it that nothing of it can be read.
             pieces.append(b"")
             async for piece in response.iter_bytes():
                 pieces.append(piece)
                 length += len(piece)
-                if length > LONGEST_ANSWER:
-                    what = f"the answer is longer than {LONGEST_ANSWER:,} bytes"
+                if length > most:
+                    what = f"the answer is longer than {most:,} bytes"
                     raise RequestError("server", what, is_charged=True)
         return b"".join(pieces)
 

@@ -128,6 +128,7 @@ PAID_FOR = {
         "server",
     ),
     "a head and nothing else": (Reply(content=says(GOOD).content, end="head"), "server"),
+    "an answer without an end": (says({"names": ["x" * 100] * 12_000}), "server"),
     "half of an answer": (Reply(content=says(GOOD).content, end="cut"), "server"),
 }
 

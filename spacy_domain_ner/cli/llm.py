@@ -85,4 +85,5 @@ def _print_side(side: "Side", sources: dict[str, str]) -> None:
     msg.table(costs, header=columns, divider=True, aligns=("l", "r", "r", "r"))
     lost, quotes = side.refused
     if lost:
-        msg.plain(f"{lost} of {quotes} quotes of the LLM were not taken: they are not in the passage, or overlap")
+        why = "they are not in the passage, overlap, or have a type that was not asked for"
+        msg.plain(f"{lost} of {quotes} quotes of the LLM were not taken: {why}")

@@ -323,6 +323,14 @@ def test_a_key_is_taken_out_in_whatever_form_it_is_repeated(tmp_path, monkeypatc
     assert "\n" not in answer.error
 
 
+def test_backslashes_without_end_are_searched_for_the_key_in_a_moment(tmp_path, monkeypatch):
+    monkeypatch.setenv("EXAMPLE_KEY", KEY)
+    # With a search that goes to and fro in them this takes an hour.
+    with LLMServer(lambda _: Reply(500, b"\\" * 900_000)) as server:
+        [answer] = ask(server, tmp_path, key_env="EXAMPLE_KEY", retries=0)
+    assert answer.kind == "server"
+
+
 def test_a_server_without_a_key_gets_none(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-another-server")
     with LLMServer(lambda _: says(GOOD)) as server:

@@ -103,8 +103,8 @@ def bootstrap(
         The labelled passages and the report.
 
     Raises:
-        UserError: A file can't be read, there is no source or no passage, the LLM can't be asked anything, or an
-            argument does not fit.
+        UserError: A file can't be read, sources or passages are missing, the LLM's server refuses every question, or
+            an argument does not fit.
     """
     if size < 1 or max_words < 1:
         raise UserError(f"`{'size' if size < 1 else 'max_words'}` is below 1", "It must be 1 or more.")

@@ -17,7 +17,7 @@ from spacy.util import registry
 
 READER = "spacy_domain_ner.OnnxReader.v1"
 GRAPH, TOKENIZER, ABOUT = "encoder.onnx", "tokenizer.json", "encoder.json"
-# The word pieces that are read at once: more of them are no faster for each.
+# The word pieces that are read at once: a larger number does not make each of them faster.
 PLACES = 256
 INSTALL = "python -m pip install onnxruntime tokenizers"
 
@@ -26,7 +26,7 @@ class OnnxReader:
     """Cuts texts into word pieces, and finds the vector of each: what the transformer's graph gives.
 
     Windows are read together only with others of the same number of word pieces, so that none is padded, and what comes
-    of a text does not depend on the texts beside it. There is no transformer until `load`, `from_bytes` or `from_disk`.
+    of a text does not depend on the texts beside it. `load`, `from_bytes` or `from_disk` gives it a transformer.
 
     One thread reads, or as many as OMP_NUM_THREADS says, each a batch of its own.
 

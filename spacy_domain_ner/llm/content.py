@@ -12,8 +12,11 @@ from spacy_domain_ner.llm.settings import Price
 _BYTES_PER_TOKEN = 3
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 # The thoughts of some models stand before their answer. Where the server has put their first mark into the prompt only
-# the last one is there; where they were cut there is no answer.
-_THOUGHTS = re.compile(r"\A\s*(?:<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)|(?![\[{`]).*?</think(?:ing)?>)", re.DOTALL)
+# the last one is there; where they were cut, the answer is missing.
+_THOUGHTS = re.compile(r"\A(?:<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)|(?![\[{`]).*?</think(?:ing)?>)", re.DOTALL)
+_BRACKET = re.compile(r"[\[{]")
+# What has so many brackets that begin no JSON is not an answer; each costs a look at all that stands before it.
+_MOST_BRACKETS = 1000
 # No request has so many tokens.
 _MOST_TOKENS = 1_000_000_000
 _KINDS: dict[str, type | tuple[type, ...]] = {
@@ -97,7 +100,7 @@ def find_object(content: str, schema: Mapping[str, Any]) -> dict[str, Any] | Non
     """
     properties: Mapping[str, Any] = schema.get("properties", {})
     required = schema.get("required", ())
-    for value, is_alone in _values(_THOUGHTS.sub("", content)):
+    for value, is_alone in _values(_THOUGHTS.sub("", content.lstrip())):
         if isinstance(value, list) and is_alone and len(required) == 1:
             items = properties.get(required[0], {}).get("items")
             value = {required[0]: value} if all(_fits(item, items) for item in value) else None
@@ -110,14 +113,14 @@ def _values(content: str) -> Iterator[tuple[Any, bool]]:
     """The JSON values in a text from left to right, and whether each is outside of all brackets."""
     # Not strict: models write line ends into strings.
     decoder = json.JSONDecoder(strict=False)
-    at, is_alone = 0, True
-    while (found := re.compile(r"[\[{]").search(content, at)) is not None:
+    at, failed = 0, 0
+    while failed < _MOST_BRACKETS and (found := _BRACKET.search(content, at)) is not None:
         try:
             value, at = decoder.raw_decode(content, found.start())
-            yield value, is_alone
+            yield value, not failed
         except ValueError:
             # What follows may be a part of this, as of an answer that was cut.
-            at, is_alone = found.end(), False
+            at, failed = found.end(), failed + 1
         except RecursionError:
             return
 

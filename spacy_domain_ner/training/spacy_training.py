@@ -25,7 +25,7 @@ BATCH_WORDS = "training.batcher.size"
 # With more steps than this per epoch, a step takes more words, at most twice as many: large sets lose nothing by it,
 # and a word then costs less.
 MANY_STEPS = 600
-# After so many steps nothing that matters is learned: F1 on the early-stopping set goes on rising by a few thousandths,
+# After this many steps training gains next to nothing: F1 on the early-stopping set still rises by a few thousandths,
 # each of which starts the patience anew, and F1 on other text does not rise. Small sets never get there.
 MOST_STEPS = 7_000
 # ... but each passage is read so many times.

@@ -2,6 +2,7 @@
 
 import base64
 import email.utils
+import json
 import os
 import signal
 import sqlite3
@@ -321,6 +322,18 @@ def test_a_key_is_taken_out_in_whatever_form_it_is_repeated(tmp_path, monkeypatc
     assert "quotes" not in answer.error
     assert "slash" not in answer.error
     assert "\n" not in answer.error
+
+
+@pytest.mark.parametrize(
+    "said",
+    [" " * 900_000, "{" * 900_000, "\n" * 300_000 + json.dumps(GOOD)],
+    ids=["blanks", "brackets", "blanks first"],
+)
+def test_a_long_answer_with_nothing_in_it_is_read_in_a_moment(tmp_path, said):
+    # Models that must write JSON may write blanks without end. A search that goes to and fro in them takes hours.
+    with LLMServer(lambda _: says(said)) as server:
+        [answer] = ask(server, tmp_path, retries=0)
+    assert (answer.value is not None) == said.endswith("}")
 
 
 def test_backslashes_without_end_are_searched_for_the_key_in_a_moment(tmp_path, monkeypatch):

@@ -30,6 +30,9 @@ MANY_STEPS = 600
 MOST_STEPS = 7_000
 # ... but each passage is read so many times.
 FEWEST_EPOCHS = 10
+# Without a transformer, training goes on for so many steps after the best F1, however few an epoch has. A small set has
+# a small early-stopping set, too, whose F1 jumps: one lucky score in the second epoch would end it in the seventh.
+LEAST_PATIENCE = 1_000
 
 
 class Spacy:
@@ -133,16 +136,18 @@ def _values(recipe: Recipe, gpu: int) -> dict[str, Any]:
     larger = {} if transformers or BATCH_WORDS in recipe.overrides else _larger_batches(config, steps)
     if larger:
         steps = steps_per_epoch(recipe.config, {**paths, **larger, **recipe.overrides})
-    max_epochs, patience_epochs = recipe.max_epochs, recipe.patience_epochs
+    max_epochs, patience = recipe.max_epochs, recipe.patience_epochs * steps
     schedule = {}
     if _falls(config):
         # The rate falls to zero over these epochs. The last ones, at a low rate, are often the best: a run that five
         # noisy scores have stopped before has not had them.
         max_epochs = min(max_epochs, config["training"].get("max_epochs") or max_epochs)
-        patience_epochs = max_epochs
+        patience = max_epochs * steps
         schedule = _schedule(steps * max_epochs)
     else:
         max_epochs = min(max_epochs, max(FEWEST_EPOCHS, MOST_STEPS // steps))
+        if not transformers:
+            patience = max(patience, LEAST_PATIENCE)
     return {
         **paths,
         "system.seed": recipe.seed,
@@ -152,7 +157,7 @@ def _values(recipe: Recipe, gpu: int) -> dict[str, Any]:
         # Twice per epoch: the best model of a small corpus is often between two. A transformer takes too long for that.
         # spaCy counts from 0: the last epoch is scored only if that is a step before its end.
         "training.eval_frequency": max(1, steps - 1 if transformers else steps // 2),
-        "training.patience": patience_epochs * steps,
+        "training.patience": patience,
         **larger,
         **schedule,
         **_logged(config, steps),

@@ -50,7 +50,8 @@ def test_a_model_learns_what_it_is_shown(tmp_path, cnn_config, docs, passages):
 
 
 @pytest.mark.slow
-def test_training_stops_when_it_gets_no_better(tmp_path, cnn_config, docs, capsys):
+def test_training_stops_when_it_gets_no_better(tmp_path, cnn_config, docs, capsys, monkeypatch):
+    monkeypatch.setattr(spacy_training, "LEAST_PATIENCE", 1)
     train(Recipe(cnn_config, docs, docs, max_epochs=200, patience_epochs=2), tmp_path / "out")
     epochs = [int(number) for number in re.findall(r"^Epoch (\d+)\.", capsys.readouterr().out, re.MULTILINE)]
     assert 3 <= len(epochs) < 100
@@ -227,6 +228,19 @@ def test_a_large_training_set_is_read_fewer_times_unless_the_user_says_how_many(
     assert epochs(Recipe(cnn_config, docs, docs, overrides={"training.max_epochs": 30})) == 30
     monkeypatch.setattr(spacy_training, "MOST_STEPS", steps)
     assert epochs(Recipe(cnn_config, docs, docs)) == 10
+
+
+def test_on_a_small_set_training_goes_on_for_a_thousand_steps_without_a_better_score(cnn_config, docs, monkeypatch):
+    steps = steps_per_epoch(cnn_config, {"paths.train": str(docs), "paths.dev": str(docs)})
+    assert 5 * steps < 1000
+
+    def patience(recipe: Recipe) -> int:
+        return spacy_training._values(recipe, -1)["training.patience"]
+
+    assert patience(Recipe(cnn_config, docs, docs)) == 1000
+    assert patience(Recipe(cnn_config, docs, docs, overrides={"training.patience": 7})) == 7
+    monkeypatch.setattr(spacy_training, "LEAST_PATIENCE", 5 * steps - 1)
+    assert patience(Recipe(cnn_config, docs, docs)) == 5 * steps
 
 
 def test_a_large_training_set_has_more_words_per_step_unless_the_user_says_how_many(cnn_config):

@@ -1,0 +1,122 @@
+"""Measure what it costs to stop early on a small early-stopping set: python benchmarks/early_stopping.py --seeds 20 21
+
+`cnn` trains for 30 epochs on the first so many passages of a corpus. After each half epoch the averaged weights are
+scored on an early-stopping set of up to 100 passages, and on 1,000 held-out ones. So one training tells which model
+any rule would have taken:
+
+- five epochs: training stops after five epochs without a better F1 on the early-stopping set. The best one is taken.
+- 1,000 steps: as many steps at least (`spacy_training.LEAST_PATIENCE`), which is how `domain-ner train` works.
+- 30 epochs: the best one of all.
+- last: the last one, whatever its score.
+
+Each training leaves a JSON file in the results folder, and is not repeated while that file is there. Run it with
+OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from cpu_config import REPOSITORY, divide, once, versions, write_template_config
+from spacy.language import Language
+
+from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline, write_docs
+from spacy_domain_ner.evaluation.scores import predict_spans, score
+from spacy_domain_ner.files import replacing
+from spacy_domain_ner.training import Recipe, train
+from spacy_domain_ner.training.spacy_training import LEAST_PATIENCE, steps_per_epoch
+
+SUMMARY = REPOSITORY / "benchmarks" / "results" / "early_stopping.json"
+POOL, EARLY_STOPPING, SCORED = 6000, 100, 1000
+EPOCHS, PATIENCE = 30, 5
+
+# F1 on the early-stopping set, and on the held-out passages.
+Point = tuple[float, float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=REPOSITORY / ".." / "shared" / "data" / "corpora")
+    parser.add_argument("--corpora", nargs="+", default=["bc5cdr", "stackoverflow_ner", "wnut17"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[20, 21])
+    parser.add_argument("--sizes", nargs="+", type=int, default=[100, 250, 600])
+    parser.add_argument("--results", type=Path, default=REPOSITORY / "build" / "early_stopping")
+    arguments = parser.parse_args()
+    arguments.results.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for corpus in arguments.corpora:
+        for size in arguments.sizes:
+            for seed in arguments.seeds:
+                path = arguments.results / f"{corpus}-{seed}-{size}.json"
+                found = once(path, partial(measure, arguments.data / corpus, seed, size))
+                taken = {rule: found["points"][place][1] for rule, place in choices(found).items()}
+                rows.append({"corpus": corpus, "size": size, "seed": seed, "mentions": found["mentions"], "f1": taken})
+                print(json.dumps(rows[-1]), flush=True)
+    means = {rule: round(mean(row["f1"][rule] for row in rows), 4) for rule in rows[0]["f1"]}
+    print(json.dumps(means))
+    with replacing(SUMMARY) as stream:
+        json.dump({"versions": versions(), "rows": rows, "means": means}, stream, indent=1)
+        stream.write("\n")
+
+
+def measure(corpus: Path, seed: int, size: int) -> dict[str, Any]:
+    """Train once, and score the model after each half epoch."""
+    pool, stopping, scored = divide(corpus, seed, (POOL, EARLY_STOPPING, SCORED))
+    # A text that comes twice counts once.
+    pool = list({passage.text: passage for passage in pool}.values())
+    labels = sorted({span.label for passage in pool for span in passage.spans})
+    points: list[Point] = []
+    evaluate = Language.evaluate
+
+    def and_score(nlp: Language, *arguments: Any, **settings: Any) -> dict[str, Any]:
+        found = evaluate(nlp, *arguments, **settings)
+        f1 = score(scored, predict_spans(nlp, scored), labels).micro.f1 or 0.0
+        points.append((round(found["ents_f"], 4), round(f1, 4)))
+        return found
+
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "config.cfg"
+        write_template_config(config)
+        nlp = load_tokenizing_pipeline(config)
+        sets = [Path(folder) / "train.spacy", Path(folder) / "dev.spacy"]
+        for path, side in zip(sets, (pool[:size], stopping), strict=True):
+            write_docs(nlp, side, path)
+        steps = steps_per_epoch(config, {"paths.train": str(sets[0]), "paths.dev": str(sets[1])})
+        Language.evaluate = and_score  # type: ignore[method-assign]
+        try:
+            train(Recipe(config, *sets, max_epochs=EPOCHS, patience_epochs=EPOCHS, seed=seed), Path(folder) / "model")
+        finally:
+            Language.evaluate = evaluate  # type: ignore[method-assign]
+    return {"mentions": sum(len(passage.spans) for passage in stopping), "steps": steps, "points": points}
+
+
+def choices(found: dict[str, Any]) -> dict[str, int]:
+    """The numbers of the evaluations whose models the rules take."""
+    points, steps = found["points"], found["steps"]
+    between = max(1, steps // 2)
+    return {
+        "five epochs": best(points, PATIENCE * steps / between),
+        "1,000 steps": best(points, max(PATIENCE * steps, LEAST_PATIENCE) / between),
+        "30 epochs": best(points, len(points)),
+        "last": len(points) - 1,
+    }
+
+
+def best(points: Sequence[Point], patience: float) -> int:
+    """The first one of the highest score that training comes to, where it stops after so many without a higher one."""
+    taken = 0
+    for number, (f1, _) in enumerate(points):
+        if f1 > points[taken][0]:
+            taken = number
+        if number - taken >= patience:
+            break
+    return taken
+
+
+if __name__ == "__main__":
+    main()

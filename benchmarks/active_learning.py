@@ -23,6 +23,9 @@ What is labelled counts in four currencies: passages, words that are read, menti
 the time, 3 s for each passage, 0.25 s for each word and 3 s for each mention (an assumption; the shape is that of Wei
 et al. 2019). Against random: the area between the curves, and how much of each is needed to reach random's last F1.
 
+--base-models minilm trains the template's transformer config instead of `cnn`, up to fewer passages, with the weights
+of all-MiniLM-L6-v2 or of the model that --model names. Its results are told apart by "minilm" after the corpus.
+
 Each training leaves a JSON file in the results folder, and is not repeated while that file is there. Every curve is
 kept, also those that lose. --finished trains nothing, and sums up what is there: all curves but random's may end early.
 Run it with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1.
@@ -35,7 +38,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice, pairwise
+from itertools import islice, pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +64,7 @@ from spacy_domain_ner.training import Recipe, train
 
 SUMMARY = REPOSITORY / "benchmarks" / "results" / "active_learning.json"
 PICTURE = REPOSITORY / "docs" / "images" / "active_learning.svg"
-SIZES = (100, 250, 600, 1000)
+SIZES = {"cnn": (100, 250, 600, 1000), "minilm": (100, 250, 600)}
 # Those of "select small".
 SMALLER = (150, 250, 400, 600)
 POOL, EARLY_STOPPING, SCORED = 6000, 100, 1500
@@ -89,24 +92,25 @@ def main() -> None:
     parser.add_argument("--corpora", nargs="+", default=["bc5cdr", "stackoverflow_ner", "wnut17", "fin_sec"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[7, 8, 9, 10, 11])
     parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
-    parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES))
+    parser.add_argument("--base-models", nargs="+", choices=SIZES, default=["cnn"])
+    parser.add_argument("--model", default="sentence-transformers/all-MiniLM-L6-v2", help="hub name, or a folder")
     parser.add_argument("--scored", type=int, default=SCORED)
     parser.add_argument("--max-epochs", type=int, default=30)
     parser.add_argument("--results", type=Path, default=REPOSITORY / "build" / "active_learning")
     parser.add_argument("--finished", action="store_true", help="train nothing, sum up what is there")
     arguments = parser.parse_args()
     curves = []
-    for seed in arguments.seeds:
-        for corpus in arguments.corpora:
-            simulation = Simulation(arguments.data / corpus, seed, arguments)
-            for strategy in arguments.strategies:
-                points = simulation.curve(strategy)
-                if not points:
-                    continue
-                curves.append({"corpus": corpus, "seed": seed, "strategy": strategy, "points": points})
-                print(json.dumps([corpus, seed, strategy, [(p["passages"], p["f1"]) for p in points]]), flush=True)
-    settings = {name: getattr(arguments, name) for name in ("sizes", "scored", "max_epochs")}
-    summary = {"versions": versions(), "settings": {**settings, "early_stopping": EARLY_STOPPING}, "curves": curves}
+    for base_model, seed, corpus in product(arguments.base_models, arguments.seeds, arguments.corpora):
+        simulation = Simulation(arguments.data / corpus, seed, base_model, arguments)
+        for strategy in arguments.strategies:
+            points = simulation.curve(strategy)
+            if not points:
+                continue
+            curves.append({"corpus": simulation.name, "seed": seed, "strategy": strategy, "points": points})
+            print(json.dumps([simulation.name, seed, strategy, [(p["passages"], p["f1"]) for p in points]]), flush=True)
+    settings = {"sizes": SIZES, "early_stopping": EARLY_STOPPING}
+    settings |= {name: getattr(arguments, name) for name in ("scored", "max_epochs")}
+    summary = {"versions": versions(), "settings": settings, "curves": curves}
     with replacing(SUMMARY) as stream:
         json.dump({**summary, "against_random": against_random(curves)}, stream, indent=1)
         stream.write("\n")
@@ -117,25 +121,32 @@ def main() -> None:
 class Simulation:
     """One corpus and one seed: a pool, a start set, an early-stopping set and held-out passages."""
 
-    def __init__(self, corpus: Path, seed: int, arguments: argparse.Namespace) -> None:
-        self.seed, self.arguments = seed, arguments
+    def __init__(self, corpus: Path, seed: int, base_model: str, arguments: argparse.Namespace) -> None:
+        self.seed, self.sizes, self.arguments = seed, SIZES[base_model], arguments
+        self.name = corpus.name if base_model == "cnn" else f"{corpus.name} {base_model}"
         # What is chosen depends on what was chosen before.
-        sizes = "-".join(map(str, sorted(arguments.sizes)))
-        self.folder = arguments.results / f"{corpus.name}-{seed}-{arguments.max_epochs}-{sizes}"
+        sizes = "-".join(map(str, self.sizes))
+        self.folder = arguments.results / f"{self.name.replace(' ', '-')}-{seed}-{arguments.max_epochs}-{sizes}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.pool, self.stopping, self.scored = divide(corpus, seed, (POOL, EARLY_STOPPING, arguments.scored))
         # A text that comes twice would be chosen once by some strategies, and twice by others.
         self.pool = list({passage.text: passage for passage in self.pool}.values())
         self.number = {passage.text: number for number, passage in enumerate(self.pool)}
-        self.start = list(range(min(arguments.sizes)))
+        self.start = list(range(min(self.sizes)))
         self.config = self.folder / "config.cfg"
-        write_template_config(self.config)
+        if base_model == "cnn":
+            write_template_config(self.config)
+        elif not arguments.finished:
+            # It needs PyTorch.
+            from base_models import write_transformer_config
+
+            write_transformer_config(self.config, arguments.model)
         self.labels = sorted({span.label for passage in self.pool for span in passage.spans})
 
     def curve(self, strategy: str) -> list[dict[str, Any]]:
         """The points of a strategy, one per size; with --finished as many as there are, and all of random's or none."""
         chosen, points = self.start, []
-        later = SMALLER if strategy == "select small" else self.arguments.sizes
+        later = SMALLER if strategy == "select small" else self.sizes
         for size in sorted({len(self.start), *later}):
             name = "start" if size == len(self.start) else f"{strategy.replace(' ', '-')}-{size}"
             before = self.folder / (points[-1]["name"] if points else "")

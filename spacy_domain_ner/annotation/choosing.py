@@ -31,6 +31,7 @@ IN_FORM = 0.2
 JOINING = ("", " ", "-", ".", "_")
 # So many forms of a type are named in the reason, each shortened to so many characters.
 NAMED, LONGEST_FORM = 3, 40
+BRACKETS = ("()", "[]", "{}", "<>")
 # How often the pool must have a word for it to be one that the model will meet again.
 OFTEN = 3
 # Pools with fewer passages do not tell which words are frequent.
@@ -253,5 +254,16 @@ def _forms(candidate: Candidate) -> Iterator[_Form]:
             # A comma at the end is not a part of the name.
             run = run[named.index(True) : len(named) - named[::-1].index(True)]
         most = max(run, key=lambda doubt: doubt.entropy)
-        form = without_invisible(text[run[0].start : run[-1].end])
+        form = without_invisible(_with_brackets(text, run[0].start, run[-1].end))
         yield _Form(form, most.label, most.entropy)
+
+
+def _with_brackets(text: str, start: int, end: int) -> str:
+    """A part of a text, with the bracket before or after it that it opens or closes."""
+    for opening, closing in BRACKETS:
+        inside = text[start:end]
+        if inside.count(opening) > inside.count(closing) and text[end:].lstrip().startswith(closing):
+            end = text.index(closing, end) + 1
+        elif inside.count(opening) < inside.count(closing) and text[:start].rstrip().endswith(opening):
+            start = text.rindex(opening, 0, start)
+    return text[start:end]

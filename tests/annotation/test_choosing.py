@@ -40,6 +40,10 @@ def candidate(text: str, *doubts: tuple[str, float, float, str]) -> Candidate:
          "1 unsure TEAM (likely)"),
         ("a (b) - c stops", [("(", 0.4, 0.3, "TEAM"), ("b", 0.4, 0.3, "TEAM"), (")", 0.4, 0.3, "TEAM")], "",
          "1 unsure TEAM (b)"),
+        ("call get(id ) or {url}x", [("get", 0.6, 0.5, "CONFIG"), ("(", 0.6, 0.5, "CONFIG"), ("id", 0.6, 0.5, "CONFIG"),
+                                     (")", 0.6, 0.5, "CONFIG")], "", "1 unsure CONFIG (get(id ))"),
+        ("call {url}x", [("url", 0.6, 0.5, "CONFIG"), ("}", 0.6, 0.5, "CONFIG"), ("x", 0.6, 0.5, "CONFIG")], "",
+         "1 unsure CONFIG ({url}x)"),
     ],
 )  # fmt: skip
 def test_the_reason_names_whole_forms_and_says_how_sure_the_model_is(text, doubts, names, reason):

@@ -4,7 +4,7 @@ import re
 import runpy
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +23,8 @@ LONG_WORD = 80
 # So many common words of another language, and so many times those of the model's, are not chance.
 FOREIGN_WORDS, TIMES = 3, 3
 _WORD = re.compile(r"[^\W\d_]+")
+# An address, a path, the name of a user or a piece of code: it is not of any language.
+_CODE = re.compile(r"[/\\@#_<>=]|\w[.:]\w")
 # The characters of a word, on average, in a text of which nobody has counted the words yet: more is too long.
 _CHARACTERS = 20
 
@@ -54,7 +56,7 @@ def why_junk(text: str, language: str, script: str, max_words: int) -> str:
     own = script_of([text])
     if script and own and own != script:
         return f"in another script ({own.title()}, not {script.title()})"
-    foreign = _foreign_language(letters, language)
+    foreign = _foreign_language(_common_words(words), language)
     return f"in another language ({foreign}, not {language})" if foreign else ""
 
 
@@ -86,6 +88,13 @@ def _script(letter: str) -> str:
     name = unicodedata.name(letter, "").split(" ")[0].split("-")[0]
     # Japanese is written in all three; Korean, too, has Han characters.
     return "CJK" if name in ("HIRAGANA", "KATAKANA", "CJK", "HANGUL") else name
+
+
+def _common_words(words: Iterable[str]) -> Iterator[str]:
+    """The words that may be common ones of a language: no parts of addresses and code, and no single letters."""
+    for word in words:
+        if not _CODE.search(word):
+            yield from (letters for letters in _WORD.findall(word) if len(letters) > 1)
 
 
 def _foreign_language(words: Iterable[str], language: str) -> str:

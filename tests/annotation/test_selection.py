@@ -175,6 +175,10 @@ def test_what_is_labelled_or_like_it_or_of_a_source_that_is_held_out_is_left_out
         ("チェックアウトは毎晩再起動します", "in another script (Cjk, not Latin)"),
         ("Der Dienst wird von dem Team neu gestartet, und das ist nicht gut", "in another language (de, not en)"),
         ("Le service est redémarré chaque nuit par une équipe qui ne dort pas", "in another language (fr, not en)"),
+        ("Morgen gibt es im Lager https://shop.example/x/de nur noch wenig", "in another language (de, not en)"),
+        # Single letters and the parts of addresses are common words elsewhere: Romanian has "t", "c" and "u".
+        ("Deployed x to t.co/c/u and T-U-C is up: http://t.co/b/c http://t.co/m/u", ""),
+        ("@la_cosa #de /el/que/no/en fails", ""),
         ("see below", "fewer than 4 words"),
         ("0x00 0x01 0x02 12 44 55 :: 99 -- ## 12", "hardly any words"),
         ("key is the " + "aGVsbG8gd29ybGQ" * 20, "encoded data, not words"),

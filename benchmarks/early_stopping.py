@@ -1,20 +1,26 @@
-"""Measure what it costs to stop early on a small early-stopping set: python benchmarks/early_stopping.py --seeds 20 21
+"""Measure what it costs to stop early on a small early-stopping set.
+
+    python benchmarks/early_stopping.py --corpora bc5cdr stackoverflow_ner wnut17 --seeds 20 21
+    python benchmarks/early_stopping.py --corpora wnut17 --seeds 22 23 24 --sizes 100 250
+    python benchmarks/early_stopping.py --corpora fin_sec --seeds 7 8 9 --sizes 250 600
 
 `cnn` trains for 30 epochs on the first so many passages of a corpus. After each half epoch the averaged weights are
-scored on an early-stopping set of up to 100 passages, and on 1,000 held-out ones. So one training tells which model
-any rule would have taken:
+scored on an early-stopping set of up to 100 passages (300 where 1,000 train), and on up to 1,000 held-out ones. So one
+training tells which model any rule would have taken:
 
 - five epochs: training stops after five epochs without a better F1 on the early-stopping set. The best one is taken.
-- 1,000 steps: as many steps at least (`spacy_training.LEAST_PATIENCE`), which is how `domain-ner train` works.
+- 1,000 steps: after as many steps at least (`spacy_training.LEAST_PATIENCE`). This is how `domain-ner train` works.
+- from the tenth epoch: the same, and no score of the first ten epochs counts.
 - 30 epochs: the best one of all.
 - last: the last one, whatever its score.
 
-Each training leaves a JSON file in the results folder, and is not repeated while that file is there. Run it with
-OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1.
+Each training leaves a JSON file in the results folder, and is not repeated while that file is there; the summary is of
+all that are there. Run it with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1.
 """
 
 import argparse
 import json
+import math
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -32,8 +38,10 @@ from spacy_domain_ner.training import Recipe, train
 from spacy_domain_ner.training.spacy_training import LEAST_PATIENCE, steps_per_epoch
 
 SUMMARY = REPOSITORY / "benchmarks" / "results" / "early_stopping.json"
-POOL, EARLY_STOPPING, SCORED = 6000, 100, 1000
-EPOCHS, PATIENCE = 30, 5
+POOL, SCORED = 6000, 1000
+# The training passages, and the early-stopping ones.
+SIZES = {100: 100, 250: 100, 600: 100, 1000: 300}
+EPOCHS, PATIENCE, FIRST = 30, 5, 10
 
 # F1 on the early-stopping set, and on the held-out passages.
 Point = tuple[float, float]
@@ -44,21 +52,27 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=REPOSITORY / ".." / "shared" / "data" / "corpora")
     parser.add_argument("--corpora", nargs="+", default=["bc5cdr", "stackoverflow_ner", "wnut17"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[20, 21])
-    parser.add_argument("--sizes", nargs="+", type=int, default=[100, 250, 600])
+    parser.add_argument("--sizes", nargs="+", type=int, choices=SIZES, default=list(SIZES))
     parser.add_argument("--results", type=Path, default=REPOSITORY / "build" / "early_stopping")
     arguments = parser.parse_args()
     arguments.results.mkdir(parents=True, exist_ok=True)
-    rows = []
     for corpus in arguments.corpora:
         for size in arguments.sizes:
             for seed in arguments.seeds:
                 path = arguments.results / f"{corpus}-{seed}-{size}.json"
-                found = once(path, partial(measure, arguments.data / corpus, seed, size))
-                taken = {rule: found["points"][place][1] for rule, place in choices(found).items()}
-                rows.append({"corpus": corpus, "size": size, "seed": seed, "mentions": found["mentions"], "f1": taken})
-                print(json.dumps(rows[-1]), flush=True)
-    means = {rule: round(mean(row["f1"][rule] for row in rows), 4) for rule in rows[0]["f1"]}
-    print(json.dumps(means))
+                once(path, partial(measure, arguments.data / corpus, seed, size))
+    rows = []
+    for path in sorted(arguments.results.glob("*.json")):
+        (corpus, seed, size), found = path.stem.rsplit("-", 2), json.loads(path.read_text("utf8"))
+        taken = {rule: found["points"][place][1] for rule, place in choices(found).items()}
+        row = {"corpus": corpus, "size": int(size), "seed": int(seed), "mentions": found["mentions"], "f1": taken}
+        rows.append(row)
+    means = []
+    for corpus, size in sorted({(row["corpus"], row["size"]) for row in rows}):
+        same = [row["f1"] for row in rows if (row["corpus"], row["size"]) == (corpus, size)]
+        f1 = {rule: round(mean(one[rule] for one in same), 4) for rule in same[0]}
+        means.append({"corpus": corpus, "size": size, "seeds": len(same), "f1": f1})
+        print(json.dumps(means[-1]))
     with replacing(SUMMARY) as stream:
         json.dump({"versions": versions(), "rows": rows, "means": means}, stream, indent=1)
         stream.write("\n")
@@ -66,7 +80,7 @@ def main() -> None:
 
 def measure(corpus: Path, seed: int, size: int) -> dict[str, Any]:
     """Train once, and score the model after each half epoch."""
-    pool, stopping, scored = divide(corpus, seed, (POOL, EARLY_STOPPING, SCORED))
+    pool, stopping, scored = divide(corpus, seed, (POOL, SIZES[size], SCORED))
     # A text that comes twice counts once.
     pool = list({passage.text: passage for passage in pool}.values())
     labels = sorted({span.label for passage in pool for span in passage.spans})
@@ -99,21 +113,26 @@ def choices(found: dict[str, Any]) -> dict[str, int]:
     """The numbers of the evaluations whose models the rules take."""
     points, steps = found["points"], found["steps"]
     between = max(1, steps // 2)
+    patience = max(PATIENCE * steps, LEAST_PATIENCE) / between
     return {
         "five epochs": best(points, PATIENCE * steps / between),
-        "1,000 steps": best(points, max(PATIENCE * steps, LEAST_PATIENCE) / between),
+        "1,000 steps": best(points, patience),
+        "from the tenth epoch": best(points, patience, math.ceil(FIRST * steps / between)),
         "30 epochs": best(points, len(points)),
         "last": len(points) - 1,
     }
 
 
-def best(points: Sequence[Point], patience: float) -> int:
-    """The first one of the highest score that training comes to, where it stops after so many without a higher one."""
-    taken = 0
-    for number, (f1, _) in enumerate(points):
-        if f1 > points[taken][0]:
+def best(points: Sequence[Point], patience: float, first: int = 0) -> int:
+    """The model of the highest score that training comes to, where it stops after so many without a higher one."""
+    highest = taken = first
+    for number, (f1, _) in enumerate(points[first:], first):
+        if f1 > points[highest][0]:
+            highest = number
+        # spaCy counts from the first one of those with the highest score, and keeps the last one.
+        if f1 == points[highest][0]:
             taken = number
-        if number - taken >= patience:
+        if number - highest >= patience:
             break
     return taken
 

@@ -64,7 +64,7 @@ from spacy_domain_ner.training import Recipe, train
 
 SUMMARY = REPOSITORY / "benchmarks" / "results" / "active_learning.json"
 PICTURE = REPOSITORY / "docs" / "images" / "active_learning.svg"
-SIZES = {"cnn": (100, 250, 600, 1000), "minilm": (100, 250, 600)}
+SIZES = {"cnn": (100, 250, 600, 1000), "minilm": (100, 250)}
 # Those of "select small".
 SMALLER = (150, 250, 400, 600)
 POOL, EARLY_STOPPING, SCORED = 6000, 100, 1500

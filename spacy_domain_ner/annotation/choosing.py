@@ -31,7 +31,7 @@ IN_FORM = 0.2
 JOINING = ("", " ", "-", ".", "_")
 # So many forms of a type are named in the reason, each shortened to so many characters.
 NAMED, LONGEST_FORM = 3, 40
-BRACKETS = ("()", "[]", "{}", "<>")
+BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"), ("<", ">"))
 # How often the pool must have a word for it to be one that the model will meet again.
 OFTEN = 3
 # Pools with fewer passages do not tell which words are frequent.

@@ -1,6 +1,7 @@
 """Measure what it costs to stop early on a small early-stopping set.
 
-    python benchmarks/early_stopping.py --corpora bc5cdr stackoverflow_ner wnut17 --seeds 20 21
+    python benchmarks/early_stopping.py --corpora stackoverflow_ner --seeds 20 21
+    python benchmarks/early_stopping.py --corpora bc5cdr wnut17 --seeds 20 21 --sizes 100 250 600
     python benchmarks/early_stopping.py --corpora wnut17 --seeds 22 23 24 --sizes 100 250
     python benchmarks/early_stopping.py --corpora fin_sec --seeds 7 8 9 --sizes 250 600
 

@@ -14,7 +14,9 @@ CONFIG = typer.Argument(..., help="Training config")
 TRAIN = typer.Option(Path("corpus/train.jsonl"), help="Training set (JSON lines)")
 DEV = typer.Option(Path("corpus/dev.jsonl"), help="Dev set, which decides when training stops (JSON lines)")
 MAX_EPOCHS = typer.Option(30, help="Most passes over the training set")
-PATIENCE_EPOCHS = typer.Option(5, "--patience", help="Stop after this many epochs without a better F1")
+PATIENCE_EPOCHS = typer.Option(
+    5, "--patience", help="Stop after this many epochs without a better F1; without a transformer also 1,000 steps"
+)
 SEED = typer.Option(0, help="Seed of everything random")
 GPU_ID = typer.Option("auto", help="GPU to use, -1 for the CPU; auto takes one for a transformer, if there is one")
 WORDS = typer.Option(

@@ -30,8 +30,8 @@ MANY_STEPS = 600
 MOST_STEPS = 7_000
 # ... but each passage is read so many times.
 FEWEST_EPOCHS = 10
-# Without a transformer, training goes on for so many steps after the best F1, however few an epoch has. A small set has
-# a small early-stopping set, too, whose F1 jumps: one lucky score in the second epoch would end it in the seventh.
+# Without a transformer, training continues for at least this many steps after its best F1. A small set comes with a
+# small early-stopping set, whose F1 jumps: with five epochs, one lucky score in the second would end it in the seventh.
 LEAST_PATIENCE = 1_000
 
 

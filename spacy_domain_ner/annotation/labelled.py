@@ -23,6 +23,7 @@ class Labelled:
         texts: The hashes of their texts.
         names: The names that are annotated in them, in lower case.
         script: The script that most of them are in; "" where there are none.
+        sources: Their sources.
         held_out: The sources of those that the model is measured by.
         targeted: The sources of those that are for training only.
         near: Their texts, to find near duplicates.
@@ -32,6 +33,7 @@ class Labelled:
     texts: set[bytes] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     script: str = ""
+    sources: set[str] = field(default_factory=set)
     held_out: set[str] = field(default_factory=set)
     targeted: set[str] = field(default_factory=set)
     near: NearDuplicates = field(default_factory=NearDuplicates)
@@ -58,9 +60,14 @@ def read_labelled(files: Iterable[str | Path], held_out: Iterable[str | Path]) -
         known.names.update(passage.name(span).lower() for span in passage.spans)
         known.near.add(passage.text)
     known.passages = len(known.texts)
-    known.held_out = {source for passage in measured if (source := source_of(passage))}
-    known.targeted = {source for passage in passages if passage.is_training_only and (source := source_of(passage))}
+    known.held_out = _sources(measured)
+    known.targeted = _sources(passage for passage in passages if passage.is_training_only)
+    known.sources = _sources([*passages, *measured])
     return known
+
+
+def _sources(passages: Iterable[Passage]) -> set[str]:
+    return {source for passage in passages if (source := source_of(passage))}
 
 
 def source_of(passage: Passage) -> str:

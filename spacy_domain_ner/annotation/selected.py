@@ -38,7 +38,7 @@ class Selection:
     """What was chosen from a pool.
 
     Attributes:
-        chosen: The passages, those that teach most first, then those drawn at random.
+        chosen: The passages, those that teach most first, and between them those drawn at random.
         read: How many passages the pool has.
         left_out: How many of them can't be chosen, by the reason.
         refusals: The lines and files that could not be read; the first ones of them.

@@ -2,7 +2,8 @@
 
 The pool is read once, in constant memory, and the same passages give the same choice in whatever order they come. The
 passages that are chosen for what a model makes of them are for training only; those that are drawn at random are
-labelled blind, and are what the next model is measured by.
+labelled blind, and are what the next model is measured by: as many of them are held out as there would be if all
+passages were drawn at random, or all.
 """
 
 import json
@@ -11,13 +12,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
+from heapq import merge
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spacy_domain_ner.annotation.accepting import Accepting
 from spacy_domain_ner.annotation.candidates import Candidate
 from spacy_domain_ner.annotation.choosing import by_doubts, by_vocabulary, reason_of, reason_of_words
-from spacy_domain_ner.annotation.labelled import Labelled, read_labelled
+from spacy_domain_ner.annotation.labelled import Labelled, read_labelled, source_of
 from spacy_domain_ner.annotation.pool import SURE, DoubtsOf, PoolReader
 from spacy_domain_ner.annotation.selected import SELECTED, Selected, Selection
 from spacy_domain_ner.annotation.stopping import expected_gains, remember
@@ -25,7 +28,8 @@ from spacy_domain_ner.annotation.type_weights import read_metrics, type_weights
 from spacy_domain_ner.confidence.doubts import read_doubts, read_doubts_in_processes
 from spacy_domain_ner.confidence.prediction import expected_entities
 from spacy_domain_ner.corpus.jsonl import Refusal, to_record
-from spacy_domain_ner.corpus.passage import BLIND, TRAINING_ONLY
+from spacy_domain_ner.corpus.passage import BLIND, HELD_OUT_ONLY, TRAINING_ONLY
+from spacy_domain_ner.corpus.split import DEV_FRACTION, EVAL_FRACTION
 from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.gains import labelling_hours
 from spacy_domain_ner.evaluation.gates import GATE
@@ -41,6 +45,8 @@ SURE_TOO = "the model is sure of each word, and may be wrong"
 RANDOM_SHARE, PER_SOURCE, MAX_WORDS = 0.1, 2, 300
 # Without a model, half of the passages are drawn at random: something has to be measured by.
 FIRST_RANDOM_SHARE = 0.5
+# The share of all passages that a split holds out, for the evaluation and for early stopping.
+HELD_OUT_SHARE = EVAL_FRACTION + (1 - EVAL_FRACTION) * DEV_FRACTION
 
 
 def select_passages(
@@ -192,10 +198,9 @@ def _choose(
     if nlp is not None and wanted == set(found.weights):
         _fill(found, accepting, drawn, size - len(random))
     kept = _most_at_random(len(found.chosen), len(random), share)
-    for one in random[:kept]:
-        # What the pool says of the spans would not be blind.
-        passage = replace(one.passage, spans=[], unknown=[], extra={**one.passage.extra, BLIND: True})
-        found.chosen.append(Selected(passage, "", 0.0, one.words))
+    blind = _blind(random[:kept], len(found.chosen), known)
+    # Spread evenly: whoever labels only the first half labels half of each.
+    found.chosen = [one for _, one in merge(_evenly(found.chosen), _evenly(blind), key=itemgetter(0))]
     copies = reader.drawn.copies
     if copies:
         found.left_out["the same text again"] += copies
@@ -230,6 +235,30 @@ def _most_at_random(targeted: int, drawn: int, share: float) -> int:
     if not targeted:
         return drawn
     return max(count for count in range(drawn + 1) if count <= round((targeted + count) * share))
+
+
+def _blind(random: Sequence[Candidate], targeted: int, known: Labelled) -> list[Selected]:
+    """The passages that were drawn at random, to be labelled blind; some or all are never trained on.
+
+    The others are divided as ever, which holds out the same share of them. A source that has labelled passages stays
+    where it is.
+    """
+    wanted = targeted * HELD_OUT_SHARE / (1 - HELD_OUT_SHARE)
+    # The keys are hashes: the order of the passages may be that of their lengths.
+    new = sorted(one.key for one in random if source_of(one.passage) not in known.sources)
+    held_out = {*new[: round(wanted)]}
+    blind = []
+    for one in random:
+        meta = {**one.passage.meta, **({HELD_OUT_ONLY: True} if one.key in held_out else {})}
+        # What the pool says of the spans would not be blind.
+        passage = replace(one.passage, spans=[], unknown=[], meta=meta, extra={**one.passage.extra, BLIND: True})
+        blind.append(Selected(passage, "", 0.0, one.words))
+    return blind
+
+
+def _evenly(chosen: Sequence[Selected]) -> list[tuple[float, Selected]]:
+    """Each one with its place between 0 and 1."""
+    return [((number + 0.5) / len(chosen), one) for number, one in enumerate(chosen)]
 
 
 def _by_length(candidates: Sequence[Candidate], wanted: int) -> list[Candidate]:

@@ -15,6 +15,8 @@ BLIND = "blind"
 # A key of `meta` in a passage that was chosen for what a model makes of it, not drawn at random. An evaluation on such
 # passages, a calibration, or an early stop by them would tell of the choice: they are for training only.
 TRAINING_ONLY = "training_only"
+# Its counterpart, in one that was drawn at random beside chosen ones: models can be measured by few others.
+HELD_OUT_ONLY = "held_out_only"
 # A key of `meta` that says where a passage and its labels come from, and two of its values: nobody has labelled it,
 # since `bootstrap` made its labels of what was known before; or it came with the pack that the project was made from.
 # The others are the user's own.
@@ -108,9 +110,12 @@ class Passage:
     @property
     def is_training_only(self) -> bool:
         """Whether the passage may be trained on and measures nothing, since it was not drawn at random."""
-        said = self.meta.get(TRAINING_ONLY)
-        # Tables and labelling tools make text of what is true.
-        return said.strip().lower() in ("true", "1", "yes") if isinstance(said, str) else bool(said)
+        return _is_said(self.meta.get(TRAINING_ONLY))
+
+    @property
+    def is_held_out_only(self) -> bool:
+        """Whether the passage is to measure models, and not to be trained on."""
+        return _is_said(self.meta.get(HELD_OUT_ONLY)) and not self.is_training_only
 
     @property
     def origin(self) -> str:
@@ -154,3 +159,8 @@ class Passage:
     def name(self, span: Span) -> str:
         """The name that a mention has: its surface form without the characters that show nothing."""
         return without_invisible(self.surface(span))
+
+
+def _is_said(value: Any) -> bool:
+    # Tables and labelling tools make text of what is true.
+    return value.strip().lower() in ("true", "1", "yes") if isinstance(value, str) else bool(value)

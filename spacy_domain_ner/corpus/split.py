@@ -6,6 +6,8 @@ types: the first split tries up to `SALTS` of them and keeps the best one, for g
 
 A passage whose `meta.training_only` is true was not drawn at random, and is on the training side or nowhere: where
 others of its group are held out, it is left out, since training on it would tell the model of what it is measured by.
+A group that has a passage with `meta.held_out_only` is never trained on: of such ones, drawn beside passages that were
+chosen, too few would be left to measure by.
 
 So are the passages that came with a pack, where there are enough of the user's own to be measured by: these are the
 text that the model will read.
@@ -25,6 +27,8 @@ from spacy_domain_ner.files import replacing, write_together
 
 SIDES = ("train", "dev", "eval")
 HELD_OUT = SIDES[1:]
+# Of all passages, and of those that are left.
+EVAL_FRACTION, DEV_FRACTION = 0.2, 0.15
 # With so many of the user's own passages in each held-out set, those of the pack are for training only.
 OWN_ENOUGH = 30
 SALTS = 500
@@ -81,8 +85,8 @@ def split(
     annotations: str | Path,
     output_dir: str | Path,
     state: str | Path | None = None,
-    eval_fraction: float = 0.2,
-    dev_fraction: float = 0.15,
+    eval_fraction: float = EVAL_FRACTION,
+    dev_fraction: float = DEV_FRACTION,
     silver: str | Path | None = None,
 ) -> Split:
     """Split annotations and write the three sets, as `train.jsonl`, `dev.jsonl` and `eval.jsonl`.
@@ -152,7 +156,11 @@ def _held_out_of_own(passages: list[Passage], salt: int | None, fractions: dict[
 
 
 def split_passages(
-    passages: list[Passage], *, eval_fraction: float = 0.2, dev_fraction: float = 0.15, salt: int | None = None
+    passages: list[Passage],
+    *,
+    eval_fraction: float = EVAL_FRACTION,
+    dev_fraction: float = DEV_FRACTION,
+    salt: int | None = None,
 ) -> Split:
     """Divide passages into training, dev and evaluation sets.
 
@@ -180,9 +188,14 @@ def split_passages(
             + (" Those with meta.training_only can't be held out." if len(drawn) < len(passages) else ""),
         )
     bounds = (eval_fraction, eval_fraction + (1 - eval_fraction) * dev_fraction)
+    # Those that are never trained on have the two other sides for themselves, in the same proportion.
+    bounds_of = {
+        group: (bounds[0] / bounds[1], 1.0) if any(passage.is_held_out_only for passage in members) else bounds
+        for group, members in groups.items()
+    }
     if salt is None:
-        salt = _best_salt(groups, bounds)
-    sides, left_out = _assign(_groups(passages), {group: _side(group, salt, bounds) for group in groups})
+        salt = _best_salt(groups, bounds_of)
+    sides, left_out = _assign(_groups(passages), {group: _side(group, salt, bounds_of[group]) for group in groups})
     for side in SIDES:
         if not sides[side]:
             raise EmptySideError(
@@ -242,7 +255,7 @@ def _groups(passages: list[Passage]) -> dict[str, list[Passage]]:
     return groups
 
 
-def _best_salt(groups: dict[str, list[Passage]], bounds: tuple[float, float]) -> int:
+def _best_salt(groups: dict[str, list[Passage]], bounds_of: dict[str, tuple[float, float]]) -> int:
     """The salt that leaves no side empty and whose sides' shares are nearest to those wanted.
 
     The distance is chi-square, summed over the sides, of the numbers of passages and of each type's mentions.
@@ -257,13 +270,15 @@ def _best_salt(groups: dict[str, list[Passage]], bounds: tuple[float, float]) ->
             for members, count in zip(groups.values(), counts, strict=True)
         ]
     )
-    shares = {"eval": bounds[0], "dev": bounds[1] - bounds[0], "train": 1 - bounds[1]}
-    wanted = np.outer(list(shares.values()), weights.sum(axis=0))
+    shares = np.array([(bounds[0], bounds[1] - bounds[0], 1 - bounds[1]) for bounds in map(bounds_of.get, groups)])
+    wanted = shares.T @ weights
 
     def unevenness(salt: int) -> tuple[int, float]:
-        sides = np.array([_side(group, salt, bounds) for group in groups])
-        sums = np.stack([weights[sides == side].sum(axis=0) for side in shares])
-        return int((sums[:, 0] == 0).sum()), float(((sums - wanted) ** 2 / wanted).sum())
+        sides = np.array([_side(group, salt, bounds_of[group]) for group in groups])
+        sums = np.stack([weights[sides == side].sum(axis=0) for side in ("eval", "dev", "train")])
+        # Where none is wanted, none is found.
+        distances = np.divide((sums - wanted) ** 2, wanted, out=np.zeros_like(wanted), where=wanted > 0)
+        return int((sums[:, 0] == 0).sum()), float(distances.sum())
 
     tries = max(20, min(SALTS, HASHES // len(groups)))
     return min(range(tries), key=unevenness)

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from spacy_domain_ner.annotation.selection import SURE_TOO, select_passages
 from spacy_domain_ner.annotation.type_weights import type_weights
 from spacy_domain_ner.components.biluo_ner import FACTORY
 from spacy_domain_ner.confidence import doubts as doubts_module
-from spacy_domain_ner.corpus import Passage, write_passages
+from spacy_domain_ner.corpus import Passage, Span, write_passages
 from spacy_domain_ner.corpus.split import split
 from spacy_domain_ner.errors import UserError
 
@@ -63,9 +64,18 @@ def test_chosen_passages_say_why_and_are_for_training_and_random_ones_are_blind(
         assert not {"answer", "spans"} & {*row}
         if row in at_random:
             assert not {"selected", "training_only"} & {*row["meta"]}
+            assert row["meta"]["held_out_only"] is True
         else:
             assert row["meta"]["training_only"] is True
+            assert "held_out_only" not in row["meta"]
             assert " unsure " in row["meta"]["selected"] or " nearly sure " in row["meta"]["selected"]
+
+
+def test_those_at_random_are_spread_evenly(nlp, pool):
+    found = select_passages([pool], model=nlp, size=30)
+    assert [number for number, one in enumerate(found.chosen) if one.is_random] == [5, 15, 25]
+    scores = [one.score for one in found.chosen if not one.is_random]
+    assert scores == sorted(scores, reverse=True)
 
 
 @pytest.mark.parametrize("with_model", [True, False])
@@ -261,6 +271,39 @@ def test_the_output_can_not_be_the_pool(nlp, pool):
     with pytest.raises(UserError, match="is in the pool"):
         select_passages([pool], pool, model=nlp)
     assert pool.read_text() == before
+
+
+@pytest.mark.parametrize("with_model", [True, False])
+def test_a_split_holds_out_as_many_as_if_all_were_drawn_at_random_or_all_that_were(nlp, tmp_path, with_model):
+    write_passages(tmp_path / "pool.jsonl", [Passage(text) for text in texts(400)])
+    found = select_passages([tmp_path / "pool.jsonl"], model=nlp if with_model else None, size=200)
+    drawn = [one for one in found.chosen if one.is_random]
+    marked = [one.passage.text for one in drawn if one.passage.is_held_out_only]
+    labelled = [replace(one.passage, spans=[Span(0, 3, "SERVICE")]) for one in found.chosen]
+    write_passages(tmp_path / "annotations.jsonl", labelled)
+    sides = split(tmp_path / "annotations.jsonl", tmp_path / "corpus").sides
+    held_out = {passage.text for side in ("dev", "eval") for passage in sides[side]}
+    assert {*marked} <= held_out <= {one.passage.text for one in drawn}
+    # Of 100 at random, 53 may be trained on, of which a split trains on 68 %.
+    assert (len(drawn), len(marked)) == ((20, 20) if with_model else (100, 47))
+    assert len(held_out) == 20 if with_model else 54 <= len(held_out) <= 74
+    if not with_model:
+        # Not the short ones first, in the order in which those were drawn.
+        lengths = [len(one.passage.text) for one in drawn]
+        assert abs(sum(map(len, marked)) / len(marked) - sum(lengths) / len(lengths)) < 2
+
+
+def test_a_source_with_labelled_passages_stays_where_it_is(nlp, tmp_path):
+    lines = texts(60)
+    write_passages(tmp_path / "labelled.jsonl", [Passage("The first page of another day", meta={"source": "page 1"})])
+    pool = [Passage(text, meta={"source": f"page {number % 2}"}) for number, text in enumerate(lines)]
+    write_passages(tmp_path / "pool.jsonl", pool)
+    found = select_passages(
+        [tmp_path / "pool.jsonl"], model=nlp, size=20, random_share=0.9, per_source=99,
+        labelled=[tmp_path / "labelled.jsonl"],
+    )  # fmt: skip
+    marked = [one.passage.meta["source"] for one in found.chosen if one.passage.is_held_out_only]
+    assert {*marked} <= {"page 0"}
 
 
 def test_what_was_chosen_is_trained_on_and_what_was_drawn_is_divided(nlp, tmp_path):

@@ -248,6 +248,35 @@ def test_passages_for_training_only_can_not_fill_the_held_out_sides():
     assert "training_only can't be held out" in raised.value.hint
 
 
+@pytest.mark.parametrize("salt", range(5))
+def test_passages_that_are_not_trained_on_are_held_out_in_the_same_proportion(salt):
+    drawn = corpus(200)
+    before = split_passages(drawn, salt=salt)
+    beside = [Passage(f"beside chosen ones {number}", [], {"held_out_only": "true"}) for number in range(200)]
+    # A passage for training only measures nothing, whatever else it says.
+    both = Passage("chosen", [], {"held_out_only": True, "training_only": True})
+    after = split_passages([*beside, both, *drawn], salt=salt)
+    added = {side: [one for one in after.sides[side] if one not in before.sides[side]] for side in after.sides}
+    assert added["train"] == [both]
+    assert len(added["eval"]) + len(added["dev"]) == 200
+    assert 105 <= len(added["eval"]) <= 145
+    # The others stay where they were, and a group with one such passage is held out whole.
+    assert all({*map(id, before.sides[side])} <= {*map(id, after.sides[side])} for side in after.sides)
+    together = [Passage(f"of a page {number}", [], {"source": "page"}) for number in range(3)]
+    together[1].meta["held_out_only"] = True
+    sides = split_passages([*together, *drawn], salt=salt).sides
+    assert sum(passage in together for passage in [*sides["eval"], *sides["dev"]]) == 3
+
+
+def test_the_first_split_is_even_with_passages_that_are_not_trained_on():
+    # One type is in them only, so none of its mentions is wanted in training.
+    beside = [Passage(f"beside {n}", [Span(0, 3, "NEW")], {"held_out_only": True}) for n in range(40)]
+    result = split_passages([*beside, *corpus(200)])
+    counts = result.mentions()["NEW"]
+    assert counts == {"train": 0, "eval": 40 - counts["dev"], "dev": counts["dev"]}
+    assert 13 <= counts["dev"] <= 17
+
+
 def with_pack(own: int, sources: int = 1_000) -> list[Passage]:
     """A pack's passages, and some of the user's own."""
     came = [replace(passage, meta={**passage.meta, "origin": "starter"}) for passage in corpus(300)]

@@ -270,7 +270,7 @@ def _best_salt(groups: dict[str, list[Passage]], bounds_of: dict[str, tuple[floa
             for members, count in zip(groups.values(), counts, strict=True)
         ]
     )
-    shares = np.array([(bounds[0], bounds[1] - bounds[0], 1 - bounds[1]) for bounds in map(bounds_of.get, groups)])
+    shares = np.array([(low, high - low, 1 - high) for low, high in (bounds_of[group] for group in groups)])
     wanted = shares.T @ weights
 
     def unevenness(salt: int) -> tuple[int, float]:

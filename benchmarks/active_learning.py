@@ -10,8 +10,9 @@ measured on held-out passages. The early-stopping set is small, random, the same
 - mnlp: the largest mean of -log(highest marginal), as Shen et al. 2017 have it.
 - tag count: the most entities that the model finds.
 - select: `domain-ner select` with all types alike, and nothing at random.
-- select by gate: the same, each type by what its F1 on the early-stopping set lacks to the gate.
-- select by entropy: the score of select without the probability that a word is in an entity, as it was at first.
+- select by gate: the score of select as it was at first, each type by what its F1 on the early-stopping set lacks to
+  the gate.
+- select by entropy: the score of select without the probability that a word is in an entity.
 - select by time: the same, divided by the estimated time of the passage and not by its words.
 - select small: as select by entropy, in smaller batches, as users are advised to.
 - select unsure: select, which ends where the model is sure of each word, as it did at first.
@@ -75,7 +76,7 @@ STRATEGIES = (
     "select by time", "select small", "select unsure", "select short", "select with names",
 )  # fmt: skip
 ENTROPY_ONLY = ("select by entropy", "select by time", "select small")
-OTHER_SCORES = (*ENTROPY_ONLY, "select unsure", "select short", "select with names")
+OTHER_SCORES = (*ENTROPY_ONLY, "select by gate", "select unsure", "select short", "select with names")
 # These two have thicker lines.
 COMPARED = ("random", "select")
 # Of a chart in the picture, and the space before and above each.
@@ -199,30 +200,36 @@ class Simulation:
         if strategy in OTHER_SCORES:
             texts = [self.pool[number].text for number in left]
             names = {passage.name(span) for passage in (self.pool[n] for n in chosen) for span in passage.spans}
-            return [self.number[text] for text in islice(by_other_score(nlp, strategy, texts, names), wanted)]
+            weights = self.lacks(nlp) if strategy == "select by gate" else None
+            return [self.number[text] for text in islice(by_other_score(nlp, strategy, texts, names, weights), wanted)]
         if strategy.startswith("select"):
-            return self.select(nlp, strategy, left, chosen, wanted)
+            return self.select(nlp, left, chosen, wanted)
         values = worth(nlp, strategy, [self.pool[number].text for number in left])
         return [left[place] for place in numpy.argsort(-values, kind="stable")[:wanted]]
 
-    def select(self, nlp: Language, strategy: str, left: list[int], chosen: list[int], wanted: int) -> list[int]:
-        pool, labelled, metrics = (self.folder / name for name in ("pool.jsonl", "labelled.jsonl", "metrics.json"))
+    def select(self, nlp: Language, left: list[int], chosen: list[int], wanted: int) -> list[int]:
+        pool, labelled = self.folder / "pool.jsonl", self.folder / "labelled.jsonl"
         write_passages(pool, [Passage(self.pool[number].text) for number in left])
         write_passages(labelled, [self.pool[number] for number in chosen])
-        types = score(self.stopping, predict_spans(nlp, self.stopping), self.labels).types
-        metrics.write_text(json.dumps({"types": {label: {"f1": one.f1} for label, one in types.items()}}))
-        found = select_passages(
-            [pool], model=nlp, size=wanted, labelled=[labelled], random_share=0, gate=GATE,
-            metrics=metrics if strategy == "select by gate" else None,
-        )  # fmt: skip
+        found = select_passages([pool], model=nlp, size=wanted, labelled=[labelled], random_share=0)
         return [self.number[one.passage.text] for one in found.chosen]
 
+    def lacks(self, nlp: Language) -> dict[str, float]:
+        """What each type lacks to the gate, as a share of what the weakest one lacks; a tenth at least."""
+        types = score(self.stopping, predict_spans(nlp, self.stopping), self.labels).types
+        lacks = {label: max(0.0, GATE - (one.f1 or 0.0)) for label, one in types.items()}
+        most = max(lacks.values()) or 1.0
+        return {label: max(0.1, lack / most) for label, lack in lacks.items()}
 
-def by_other_score(nlp: Language, strategy: str, texts: list[str], names: set[str]) -> Iterator[str]:
+
+def by_other_score(
+    nlp: Language, strategy: str, texts: list[str], names: set[str], weights: dict[str, float] | None
+) -> Iterator[str]:
     """The texts in the order in which `select` would choose them with another score."""
     counts, candidates, again = WordCounts(), [], 0.25 if strategy == "select with names" else 0.5
     taught = {token.lower_ for name in names for token in nlp.make_doc(name)}
-    for text, doubts, found in zip(texts, read_doubts(nlp, texts), expected_entities(nlp, texts), strict=True):
+    doubts_of = read_doubts(nlp, texts, weights)
+    for text, doubts, found in zip(texts, doubts_of, expected_entities(nlp, texts), strict=True):
         counts.add(doubts.lower)
         words, unsure = doubts.words, doubts.doubts
         if strategy == "select short":

@@ -85,11 +85,11 @@ def select_passages(
         model: A trained model, its folder or the name of its package. None covers the pool's vocabulary, and draws half
             of the passages at random, as many long ones as the pool has.
         size: How many passages to choose; fewer where the pool has not so many.
-        types: The types to learn; none for all, each by what it lacks to its gate.
+        types: The types to learn; none for all, and those that are near the gate count less.
         labelled: Annotation files, whose passages and near duplicates are left out.
         held_out: The files of the sets that the model is measured by. Passages of their sources are drawn at random
             only: `split` could not train on them.
-        metrics: The figures of the last evaluation, which say what each type lacks; None takes all types alike.
+        metrics: The figures of the last evaluation, which say what types are near the gate; None takes all alike.
         gate: The F1 to reach.
         random_share: The share that is drawn at random and labelled blind, 0 to 1; None is 0.1, and 0.5 without a
             model.

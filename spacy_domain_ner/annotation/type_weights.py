@@ -1,19 +1,26 @@
-"""What it counts to learn each type: labels should go where the verdict on the next model needs them."""
+"""What it counts to learn each type: no labels should go where the model is good enough.
+
+Types that are far below the gate count alike. To count the weaker ones more, by what each lacks, was measured, and
+gained nothing: what a model takes for a type that it hardly knows is mostly something else.
+"""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spacy_domain_ner.confidence.prediction import UNCERTAINTY, recognizer_with
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.evaluation.gates import GATE
+from spacy_domain_ner.evaluation.verdict import FEWEST
 
 if TYPE_CHECKING:
     from spacy.language import Language
 
-# A type that has reached its gate counts this much of one that has no F1 at all.
+# A type that has surely reached the gate counts this much of one that is far below it.
 LEAST_WEIGHT = 0.1
+# A type counts fully where its F1 may be so far below the gate.
+FAR_BELOW = 0.1
 
 
 def type_weights(
@@ -24,8 +31,9 @@ def type_weights(
     Args:
         nlp: The model.
         types: The types to learn, which count 1; the others count 0. None are named: all count.
-        metrics: The figures of the last evaluation. A type counts by what its F1 lacks to the gate, and a little where
-            it has reached it; the weakest one counts 1. None: all count 1.
+        metrics: The figures of the last evaluation. A type counts less the nearer its F1 is to the gate, by the lower
+            end of its interval, and a little where that has reached it; fully with too few mentions for a verdict.
+            None: all count 1.
         gate: The F1 to reach.
 
     Raises:
@@ -41,9 +49,17 @@ def type_weights(
     if metrics is None:
         return dict.fromkeys(labels, 1.0)
     of_types = read_metrics(metrics)["types"]
-    lacks = {label: max(0.0, gate - (of_types.get(label, {}).get("f1") or 0.0)) for label in labels}
-    most = max(lacks.values(), default=0.0) or 1.0
-    return {label: round(max(LEAST_WEIGHT, lack / most), 3) for label, lack in lacks.items()}
+    return {label: _weight(of_types.get(label, {}), gate) for label in labels}
+
+
+def _weight(figures: Mapping[str, Any], gate: float) -> float:
+    """What it counts to learn a type of which these are the figures."""
+    try:
+        known, low = figures["support"] >= FEWEST, float(figures["intervals"]["f1"][0])
+    except (KeyError, TypeError, ValueError, IndexError):
+        # Nothing is annotated or predicted, or the figures are not whole.
+        return 1.0
+    return round(min(1.0, max(LEAST_WEIGHT, (gate - low) / FAR_BELOW)), 3) if known else 1.0
 
 
 def labels_of(nlp: "Language") -> tuple[str, ...]:

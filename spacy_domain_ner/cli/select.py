@@ -37,7 +37,7 @@ def select_cli(
     ),
     size: int = typer.Option(100, help="How many passages to choose"),
     types: list[str] = typer.Option(
-        [], help="Type to learn (may be repeated); if none is given, all types by what they lack to the gate"
+        [], help="Type to learn (may be repeated); if none is given, all types, those near the gate less"
     ),
     labelled: list[Path] = typer.Option(
         [], help="Annotation file whose passages are left out (may be repeated)", show_default=f"{LABELLED} where it is"

@@ -216,12 +216,22 @@ def test_near_duplicates_have_most_runs_of_words_in_common(one, other, alike):
     assert known.has_like(other) is alike
 
 
-def test_types_count_by_what_they_lack_to_the_gate(nlp, tmp_path):
+@pytest.mark.parametrize(
+    ("support", "interval", "weight"),
+    [
+        (200, [0.86, 0.93], 0.1), (200, [0.85, 0.93], 0.1), (200, [0.81, 0.89], 0.4), (200, [0.75, 0.85], 1),
+        (200, [0.3, 0.4], 1),
+        # With few mentions nothing is known.
+        (9, [1, 1], 1), (0, None, 1), (200, None, 1), (200, [], 1), (200, "high", 1), (None, [0.9, 0.95], 1),
+    ],
+)  # fmt: skip
+def test_types_count_less_where_they_are_surely_near_the_gate(nlp, tmp_path, support, interval, weight):
     metrics = tmp_path / "metrics.json"
-    metrics.write_text(json.dumps({"types": {"SERVICE": {"f1": 0.9}, "INFRA": {"f1": 0.6}}}))
-    assert type_weights(nlp, metrics=metrics) == {"INFRA": 1.0, "SERVICE": 0.1}
-    assert type_weights(nlp, ["SERVICE"], metrics) == {"INFRA": 0.0, "SERVICE": 1.0}
-    assert type_weights(nlp) == {"INFRA": 1.0, "SERVICE": 1.0}
+    service = {"f1": 0.9, "support": support, "intervals": {"f1": interval}}
+    metrics.write_text(json.dumps({"types": {"SERVICE": service}}))
+    assert type_weights(nlp, metrics=metrics) == {"INFRA": 1, "SERVICE": weight}
+    assert type_weights(nlp, ["SERVICE"], metrics) == {"INFRA": 0, "SERVICE": 1}
+    assert type_weights(nlp) == {"INFRA": 1, "SERVICE": 1}
 
 
 def test_without_a_model_half_of_the_passages_are_random_and_the_others_have_the_words_of_the_pool(pool, tmp_path):

@@ -42,6 +42,23 @@ def test_the_gain_is_that_of_the_batches_before_or_of_the_curve(known, before, p
     assert ("Stop" in advice(gains, 100)) is (points < 0.5)
 
 
+@pytest.mark.parametrize(
+    ("interval", "lowest", "highest"),
+    [
+        ([0.3, 0.85], 2.0, 2.4),  # 20 mentions: what is usual, 2.4 points
+        ([0.58, 0.62], 0.0, 0.4),  # 2,000 mentions: what was measured, none
+        (None, 0.0, 0.0), ([0.5], 0.0, 0.0), (["a", "b"], 0.0, 0.0),
+    ],
+)  # fmt: skip
+def test_few_mentions_do_not_say_to_stop(interval, lowest, highest):
+    known = figures(0.6)
+    known["types"]["TEAM"]["intervals"] = {"f1": interval}
+    [gain] = expected_gains(known, history((200, 0.61), (300, 0.59), (400, 0.6)), 100, {"TEAM": 100.0}, hours=0.5)
+    assert lowest <= gain.points <= highest
+    assert gain.by_batches
+    assert ("Stop" in advice([gain], 100)) is (highest < 0.5)
+
+
 def test_what_was_known_before_is_kept_once_for_each_number_of_passages(tmp_path):
     path = tmp_path / "next.history.json"
     remember(path, 100, figures(0.5))

@@ -34,7 +34,6 @@ Run it with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1.
 
 import argparse
 import json
-import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -44,6 +43,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+from active_learning_picture import picture
 from cpu_config import REPOSITORY, divide, once, versions, write_template_config
 from spacy.language import Language
 
@@ -77,14 +77,6 @@ STRATEGIES = (
 )  # fmt: skip
 ENTROPY_ONLY = ("select by entropy", "select by time", "select small")
 OTHER_SCORES = (*ENTROPY_ONLY, "select by gate", "select unsure", "select short", "select with names")
-# These two have thicker lines.
-COMPARED = ("random", "select")
-# Of a chart in the picture, and the space before and above each.
-WIDTH, HEIGHT, LEFT, TOP = 360, 220, 55, 86
-COLOURS = (
-    "#555555", "#999999", "#c0792a", "#7a9a3a", "#8a5aa0", "#1f6fb2", "#b0303a", "#74a9d8", "#d4a017", "#3aa0a0",
-    "#333366", "#c77dbb", "#6b4a2b",
-)  # fmt: skip
 
 
 def main() -> None:
@@ -116,7 +108,7 @@ def main() -> None:
         json.dump({**summary, "against_random": against_random(curves)}, stream, indent=1)
         stream.write("\n")
     with replacing(PICTURE) as stream:
-        stream.write(picture(curves))
+        stream.write(picture(curves, STRATEGIES))
 
 
 class Simulation:
@@ -338,71 +330,6 @@ def interval(values: Sequence[float]) -> dict[str, Any]:
         draws = numpy.random.default_rng(0).choice(known, (2000, len(known))).mean(axis=1)
         found["interval"] = [round(float(end), 4) for end in numpy.quantile(draws, (0.025, 0.975))]
     return found
-
-
-def picture(curves: Sequence[dict[str, Any]]) -> str:
-    """Draw F1 against the passages and against the time: a row for each corpus, a line for each strategy and seed."""
-    corpora = list(dict.fromkeys(one["corpus"] for one in curves))
-    shown = [name for name in STRATEGIES if any(one["strategy"] == name for one in curves)]
-    parts = []
-    for number, name in enumerate(shown):
-        x, y, colour = LEFT + number % 5 * 150, 16 + number // 5 * 18, COLOURS[STRATEGIES.index(name)]
-        parts.append(f'<line x1="{x}" y1="{y}" x2="{x + 22}" y2="{y}" stroke="{colour}" stroke-width="2"/>')
-        parts.append(f'<text x="{x + 28}" y="{y + 4}">{name}</text>')
-    for row, corpus in enumerate(corpora):
-        ours = [one for one in curves if one["corpus"] == corpus]
-        for column, (currency, unit, scale) in enumerate((("passages", "passages", 1), ("seconds", "hours", 3600))):
-            corner = (LEFT + column * (WIDTH + LEFT), TOP + row * (HEIGHT + TOP))
-            parts += panel(corpus, ours, currency, unit, scale, corner)
-    width, height = 2 * (WIDTH + LEFT) + 15, len(corpora) * (HEIGHT + TOP) + TOP - 20
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif"'
-    return "\n".join([f'{head} font-size="12" fill="#333">', '<rect width="100%" height="100%" fill="#fff"/>', *parts,
-                      "</svg>"]) + "\n"  # fmt: skip
-
-
-def panel(
-    corpus: str, curves: Sequence[dict[str, Any]], currency: str, unit: str, scale: int, corner: tuple[int, int]
-) -> list[str]:
-    """Draw the curves of a corpus against one currency."""
-    left, top = corner
-    points = [point for one in curves for point in one["points"]]
-    most = max(point[currency] for point in points) / scale
-    low, high = (rounded(f(point["f1"] for point in points), 0.1) for f, rounded in ((min, down), (max, up)))
-
-    def across(value: float) -> float:
-        return round(left + value / most * WIDTH, 1)
-
-    def along(f1: float) -> float:
-        return round(top + HEIGHT - (f1 - low) / (high - low) * HEIGHT, 1)
-
-    parts = [f'<text x="{left}" y="{top - 8}" font-weight="bold">{corpus}</text>']
-    for tenth in range(round(low * 10), round(high * 10) + 1):
-        y = along(tenth / 10)
-        parts.append(f'<line x1="{left}" y1="{y}" x2="{left + WIDTH}" y2="{y}" stroke="#ddd"/>')
-        parts.append(f'<text x="{left - 6}" y="{y + 4}" text-anchor="end">{tenth / 10:.1f}</text>')
-    step = next(step for step in (0.5, 1, 2, 5, 100, 250) if most / step < 6)
-    for number in range(int(most / step) + 1):
-        x, said = across(number * step), f"{number * step:g}"
-        parts.append(f'<text x="{x}" y="{top + HEIGHT + 16}" text-anchor="middle">{said}</text>')
-    parts.append(f'<text x="{left + WIDTH / 2}" y="{top + HEIGHT + 32}" text-anchor="middle">{unit} labelled</text>')
-    for one in curves:
-        colour = COLOURS[STRATEGIES.index(one["strategy"])]
-        places = [(across(point[currency] / scale), along(point["f1"])) for point in one["points"]]
-        line = " ".join(f"{x},{y}" for x, y in places)
-        thick = 2.2 if one["strategy"] in COMPARED else 1.1
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="{thick}"/>')
-        parts += [f'<circle cx="{x}" cy="{y}" r="2.5" fill="{colour}"/>' for x, y in places]
-    return parts
-
-
-def down(value: float, step: float) -> float:
-    """The highest multiple of a step that is not above a value."""
-    return math.floor(value / step) * step
-
-
-def up(value: float, step: float) -> float:
-    """The lowest multiple of a step that is not below a value."""
-    return math.ceil(value / step) * step
 
 
 if __name__ == "__main__":

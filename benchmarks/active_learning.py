@@ -34,6 +34,7 @@ Run it with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1.
 
 import argparse
 import json
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -57,6 +58,7 @@ from spacy_domain_ner.confidence.prediction import expected_entities
 from spacy_domain_ner.corpus import Passage
 from spacy_domain_ner.corpus.jsonl import write_passages
 from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline, write_docs
+from spacy_domain_ner.evaluation.gains import errors
 from spacy_domain_ner.evaluation.gates import GATE
 from spacy_domain_ner.evaluation.scores import predict_spans, score
 from spacy_domain_ner.files import replacing
@@ -104,8 +106,9 @@ def main() -> None:
     settings = {"sizes": SIZES, "early_stopping": EARLY_STOPPING}
     settings |= {name: getattr(arguments, name) for name in ("scored", "max_epochs")}
     summary = {"versions": versions(), "settings": settings, "curves": curves}
+    summary |= {"against_random": against_random(curves), "rises_per_doubling": rises(curves)}
     with replacing(SUMMARY) as stream:
-        json.dump({**summary, "against_random": against_random(curves)}, stream, indent=1)
+        json.dump(summary, stream, indent=1)
         stream.write("\n")
     with replacing(PICTURE) as stream:
         stream.write(picture(curves, STRATEGIES))
@@ -316,6 +319,27 @@ def lowest_ratio(mine: list[dict], other: list[dict]) -> float:
     """The lowest of the ratios of F1 with as many passages; random's is interpolated between its points."""
     xs, ys = [point["passages"] for point in other], [point["f1"] for point in other]
     return min(point["f1"] / float(numpy.interp(point["passages"], xs, ys)) for point in mine)
+
+
+def rises(curves: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """By how much -log(1 - F1) of a type rises with each doubling of the passages that `select` chooses.
+
+    Of types that are found by the first of two sizes, where the second one is larger by a quarter or more.
+    """
+    found: dict[str, list[float]] = {}
+    for curve in curves:
+        if curve["strategy"] != "select" or curve["corpus"].endswith("minilm"):
+            continue
+        for first, second in pairwise(curve["points"]):
+            doublings = math.log2(second["passages"] / first["passages"])
+            for label, f1 in first["types"].items():
+                if doublings > 0.3 and f1 > 0.1 and label in second["types"]:
+                    rise = (errors(second["types"][label]) - errors(f1)) / doublings
+                    found.setdefault(curve["corpus"], []).append(rise)
+    values = [rise for rises in found.values() for rise in rises]
+    spreads = {corpus: round(float(numpy.std(rises)), 4) for corpus, rises in found.items()}
+    median = round(float(numpy.median(values)), 4) if values else None
+    return {"steps": len(values), "median": median, "standard_deviations": spreads}
 
 
 def interval(values: Sequence[float]) -> dict[str, Any]:

@@ -198,9 +198,11 @@ def split_passages(
     sides, left_out = _assign(_groups(passages), {group: _side(group, salt, bounds_of[group]) for group in groups})
     for side in SIDES:
         if not sides[side]:
-            raise EmptySideError(
-                f"No passage falls into the {side} set", "Add passages, or raise `eval_fraction` or `dev_fraction`."
-            )
+            what = f"No passage falls into the {side} set"
+            if side == "train" and all(high == 1 for _, high in bounds_of.values()):
+                # No salt would change it.
+                raise UserError(what, "Those with meta.held_out_only are never trained on: add others.")
+            raise EmptySideError(what, "Add passages, or raise `eval_fraction` or `dev_fraction`.")
     duplicates = [passage for passage in left_out if not passage.is_training_only]
     held_back = [passage for passage in left_out if passage.is_training_only]
     return Split(sides["train"], sides["dev"], sides["eval"], salt, duplicates, held_back)

@@ -268,6 +268,18 @@ def test_passages_that_are_not_trained_on_are_held_out_in_the_same_proportion(sa
     assert sum(passage in together for passage in [*sides["eval"], *sides["dev"]]) == 3
 
 
+@pytest.mark.parametrize("salt", [None, 3])
+def test_passages_that_are_not_trained_on_can_not_fill_the_training_side(tmp_path, salt):
+    passages = [Passage(f"beside {number}", [], {"held_out_only": True}) for number in range(50)]
+    write_passages(tmp_path / "annotations.jsonl", passages)
+    if salt is not None:
+        write_salt(tmp_path / "split.json", salt)
+    with pytest.raises(UserError, match="falls into the train set") as raised:
+        split(tmp_path / "annotations.jsonl", tmp_path / "out", tmp_path / "split.json")
+    assert "held_out_only are never trained on" in raised.value.hint
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_first_split_is_even_with_passages_that_are_not_trained_on():
     # One type is in them only, so none of its mentions is wanted in training.
     beside = [Passage(f"beside {n}", [Span(0, 3, "NEW")], {"held_out_only": True}) for n in range(40)]

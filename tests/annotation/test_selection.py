@@ -304,16 +304,22 @@ def test_a_split_holds_out_as_many_as_if_all_were_drawn_at_random_or_all_that_we
 
 
 def test_a_source_with_labelled_passages_stays_where_it_is(nlp, tmp_path):
-    lines = texts(60)
     write_passages(tmp_path / "labelled.jsonl", [Passage("The first page of another day", meta={"source": "page 1"})])
-    pool = [Passage(text, meta={"source": f"page {number % 2}"}) for number, text in enumerate(lines)]
+    pool = [
+        Passage(text, meta={"source": "page 1" if number % 3 else f"new {number}"})
+        for number, text in enumerate(texts(90))
+    ]
     write_passages(tmp_path / "pool.jsonl", pool)
     found = select_passages(
-        [tmp_path / "pool.jsonl"], model=nlp, size=20, random_share=0.9, per_source=99,
+        [tmp_path / "pool.jsonl"], model=nlp, size=40, random_share=0.5, per_source=99,
         labelled=[tmp_path / "labelled.jsonl"],
     )  # fmt: skip
-    marked = [one.passage.meta["source"] for one in found.chosen if one.passage.is_held_out_only]
-    assert {*marked} == {"page 0"}
+    drawn = [one.passage for one in found.chosen if one.is_random]
+    new = [passage for passage in drawn if passage.meta["source"] != "page 1"]
+    assert 0 < len(new) < len(drawn)
+    marked = [passage for passage in drawn if passage.is_held_out_only]
+    assert len(marked) == min(len(new), round((len(found.chosen) - len(drawn)) * 0.32 / 0.68))
+    assert all(passage in new for passage in marked)
 
 
 def test_what_was_chosen_is_trained_on_and_what_was_drawn_is_divided(nlp, tmp_path):

@@ -32,10 +32,10 @@ def train_cli(
     overrides = _overrides(context.args)
     msg.info(
         "F1, precision and recall are those on the passages that decide when training stops. The model with the "
-        "highest F1 is kept."
+        "highest F1 is kept; without a transformer the last one, if the difference may be chance."
     )
     ner.train(ner.Recipe(config, train, dev, max_epochs, patience_epochs, seed, gpu_id, overrides), output_dir)
-    msg.good(f"The best model is in {output_dir / 'model-best'}")
+    msg.good(f"The model is in {output_dir / 'model-best'}")
 
 
 def _overrides(arguments: list[str]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ __all__ = ["Recipe", "train"]
 
 
 def train(recipe: Recipe, output_dir: str | Path) -> None:
-    """Train with early stopping on F1, and calibrate the best model's confidence on the early-stopping set.
+    """Train with early stopping on F1, and calibrate the confidence of the kept model on the early-stopping set.
 
     Args:
         recipe: What is trained on, and how.

@@ -38,7 +38,8 @@ class Recipe:
             transformers, it falls over the config's own number of epochs, and that is not exceeded. Otherwise large
             sets take fewer with spaCy, 10 at least: see `spacy_training.MOST_STEPS`.
         patience_epochs: Training stops after this many epochs without a better F1, but not while the learning rate
-            falls, and with spaCy not before 1,000 steps without one: see `spacy_training.LEAST_PATIENCE`.
+            falls, and with spaCy not before 1,000 steps without one: see `spacy_training.LEAST_PATIENCE`. Without a
+            transformer, the last model is kept unless an earlier one is better by more than chance.
         seed: The seed of everything random.
         gpu_id: The GPU's number, or -1 for the CPU; `auto` takes a GPU for a transformer, if there is one.
         overrides: Further values of the config by their dotted names, for instance `training.dropout`.

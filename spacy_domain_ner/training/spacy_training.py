@@ -1,5 +1,7 @@
 """Training with spaCy, which counts its patience and its evaluations in steps where people think in epochs."""
 
+import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from spacy_domain_ner.blas import fast_products, one_thread
 from spacy_domain_ner.errors import UserError, reason
 from spacy_domain_ner.models import factories_in, known_codecs, needed_factories
 from spacy_domain_ner.training import progress, row_adam  # noqa: F401 (registers what configs name)
-from spacy_domain_ner.training.recipe import SPACY, Recipe
+from spacy_domain_ner.training.recipe import SPACY, Recipe, read_set
 
 BYTE_WINDOWS = "spacy_domain_ner.byte_windows.v1"
 # The word pieces that a tokenizer puts before and after a window.
@@ -33,6 +35,9 @@ FEWEST_EPOCHS = 10
 # Without a transformer, training continues for at least this many steps after its best F1. A small set comes with a
 # small early-stopping set, whose F1 jumps: with five epochs, one lucky score in the second would end it in the seventh.
 LEAST_PATIENCE = 1_000
+# A difference of so many standard errors is more than chance.
+MORE_THAN_CHANCE = 2
+BEST, LAST = "model-best", "model-last"
 
 
 class Spacy:
@@ -86,8 +91,10 @@ class Spacy:
                 f"Training with {recipe.config} failed: {reason(error)}",
                 "Fix that value in the config or on the command line, or name another config.",
             ) from error
-        for name in ("model-best", "model-last"):
+        for name in (BEST, LAST):
             _for_any_machine(folder / name)
+        if line := _keep_last(recipe, folder):
+            print(line, flush=True)
 
     def hub_model(self, model: Path) -> None:
         """None: spaCy's models need spaCy."""
@@ -196,6 +203,50 @@ def _on_gpu(transformers: list[str]) -> dict[str, Any]:
     """What is faster on a GPU: half precision where it is exact enough, and one allocator for spaCy and PyTorch."""
     precision = {f"components.{name}.model.mixed_precision": True for name in transformers}
     return {**precision, "system.gpu_allocator": "pytorch"} if transformers else {}
+
+
+def _keep_last(recipe: Recipe, folder: Path) -> str:
+    """Put the last model in the place of the one with the highest score, unless that one is better by more than chance.
+
+    The weights are averages over all steps, which get no worse with more of them. With a few dozen mentions in the
+    early-stopping set, the highest of many scores is a lucky one, and may be that of a model of the second epoch.
+    A transformer is left alone: it was not measured.
+
+    Returns:
+        What is said of it; empty if the model with the highest score stays.
+    """
+    # spaCy has filled in what the recipe's config leaves open.
+    config = read_config(folder / LAST / "config.cfg")
+    training = config["training"]
+    weights = {name: weight for name, weight in training["score_weights"].items() if weight}
+    of_mentions = weights and all(name.startswith("ents_") for name in weights)
+    if find_transformers(config) or not training["optimizer"].get("use_averages") or not of_mentions:
+        return ""
+    best, last = (_score(folder / name, weights) for name in (BEST, LAST))
+    mentions = sum(len(passage.spans) for passage in read_set(recipe.sets(SPACY)[1]))
+    if best <= last or best - last > MORE_THAN_CHANCE * _standard_error(best, mentions):
+        return ""
+    shutil.rmtree(folder / BEST)
+    shutil.copytree(folder / LAST, folder / BEST)
+    return (
+        f"The last model is kept. Its score is {last:.3f} and the highest {best:.3f}: with {mentions} mentions in the "
+        "dev set, that is no more than chance."
+    )
+
+
+def _score(model: Path, weights: Mapping[str, float]) -> float:
+    """What early stopping compared: the mean of a model's scores by their weights."""
+    scores = srsly.read_json(model / "meta.json")["performance"]
+    return sum(weight * (scores[name] or 0) for name, weight in weights.items()) / sum(weights.values())
+
+
+def _standard_error(share: float, of: int) -> float:
+    """The standard error of a share, with two successes and two failures added: Agresti & Coull, 1998.
+
+    Without them, one right answer of one would be certain.
+    """
+    share = (share * of + 2) / (of + 4)
+    return math.sqrt(share * (1 - share) / (of + 4))
 
 
 def _for_any_machine(model: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import spacy
+import srsly
 
 from spacy_domain_ner import files
 from spacy_domain_ner.base_models.configs import read_config
@@ -17,7 +18,7 @@ from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.scores import predict_spans, score
 from spacy_domain_ner.models import load_model
 from spacy_domain_ner.training import Recipe, _replacing_models, gpu, spacy_training, train
-from spacy_domain_ner.training.spacy_training import _larger_batches, steps_per_epoch
+from spacy_domain_ner.training.spacy_training import _keep_last, _larger_batches, steps_per_epoch
 
 
 @pytest.fixture
@@ -57,6 +58,52 @@ def test_training_stops_when_it_gets_no_better(tmp_path, cnn_config, docs, capsy
     assert 3 <= len(epochs) < 100
     # Two evaluations an epoch, where its steps are even, and one before the first step.
     assert max(epochs.count(epoch) for epoch in set(epochs)) <= 3
+
+
+@pytest.mark.parametrize(
+    ("times", "scores", "overrides", "kept"),
+    [
+        (1, (0.7, 0.6), {}, "last"),
+        (100, (0.7, 0.6), {}, "best"),
+        # Few mentions do not excuse a model that has forgotten all.
+        (3, (0.9, 0.0), {}, "best"),
+        (1, (0.6, 0.6), {}, "best"),
+        (1, (0.7, 0.6), {"training.optimizer.use_averages": False}, "best"),
+        (100, (0.7, 0.6), {"training.score_weights": {"ents_f": 0.1, "ents_r": 0.9}}, "last"),
+        (1, (0.7, 0.6), {"training.score_weights": {"ents_f": 0.5, "tag_acc": 0.5}}, "best"),
+    ],
+)
+def test_the_last_model_is_kept_unless_another_is_better_by_more_than_chance(
+    tmp_path, cnn_config, passages, times, scores, overrides, kept
+):
+    write_docs(spacy.blank("en"), passages * times, tmp_path / "dev.spacy")
+    for name, f1 in zip(("best", "last"), scores, strict=True):
+        performance = {"ents_f": f1, "ents_p": f1, "ents_r": 0.5, "tag_acc": f1}
+        model = tmp_path / f"model-{name}"
+        model.mkdir()
+        srsly.write_json(model / "meta.json", {"performance": performance})
+        read_config(cnn_config, overrides).to_disk(model / "config.cfg")
+        (model / "name").write_text(name)
+    said = _keep_last(Recipe(cnn_config, tmp_path / "dev.spacy", tmp_path / "dev.spacy"), tmp_path)
+    assert (tmp_path / "model-best/name").read_text() == kept
+    assert (tmp_path / "model-last/name").read_text() == "last"
+    assert bool(said) == (kept == "last")
+
+
+def test_a_lucky_score_of_the_first_epoch_is_not_what_is_kept(tmp_path, cnn_config, docs, capsys, monkeypatch):
+    real = spacy.language.Language.evaluate
+    f1 = [0.9]
+
+    def lucky(*arguments, **settings):
+        return {**real(*arguments, **settings), "ents_f": f1.pop() if f1 else 0.85}
+
+    monkeypatch.setattr(spacy.language.Language, "evaluate", lucky)
+    train(Recipe(cnn_config, docs, docs, max_epochs=3), tmp_path / "out")
+    best, last = (contents(tmp_path / "out" / name) for name in ("model-best", "model-last"))
+    assert best["ner/model"] == last["ner/model"]
+    assert read_calibration(spacy.load(tmp_path / "out/model-best"))
+    said = "The last model is kept. Its score is 0.850 and the highest 0.900: with 40 mentions in the dev set, that is"
+    assert said in capsys.readouterr().out
 
 
 def earlier(folder: Path) -> dict[str, bytes]:

@@ -10,10 +10,13 @@ scored on an early-stopping set of up to 100 passages (300 where 1,000 train), a
 training tells which model any rule would have taken:
 
 - five epochs: training stops after five epochs without a better F1 on the early-stopping set. The best one is taken.
-- 1,000 steps: after as many steps at least (`spacy_training.LEAST_PATIENCE`). This is how `domain-ner train` works.
-- from the tenth epoch: the same, and no score of the first ten epochs counts.
+- 1,000 steps: after as many steps at least (`spacy_training.LEAST_PATIENCE`).
+- kept: the same, but the last one is taken, unless the best one is better by more than chance
+  (`spacy_training.MORE_THAN_CHANCE`). This is how `domain-ner train` works.
+- half of chance, and any: the same with half as much, and the last one in any case.
+- from the tenth epoch: as 1,000 steps, and no score of the first ten epochs counts.
 - 30 epochs: the best one of all.
-- last: the last one, whatever its score.
+- last: the last one of 30 epochs, whatever its score.
 
 Each training leaves a JSON file in the results folder, and is not repeated while that file is there; the summary is of
 all that are there. Run it with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1.
@@ -36,7 +39,12 @@ from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline, write_d
 from spacy_domain_ner.evaluation.scores import predict_spans, score
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.training import Recipe, train
-from spacy_domain_ner.training.spacy_training import LEAST_PATIENCE, steps_per_epoch
+from spacy_domain_ner.training.spacy_training import (
+    LEAST_PATIENCE,
+    MORE_THAN_CHANCE,
+    _standard_error,
+    steps_per_epoch,
+)
 
 SUMMARY = REPOSITORY / "benchmarks" / "results" / "early_stopping.json"
 POOL, SCORED = 6000, 1000
@@ -115,18 +123,27 @@ def choices(found: dict[str, Any]) -> dict[str, int]:
     points, steps = found["points"], found["steps"]
     between = max(1, steps // 2)
     patience = max(PATIENCE * steps, LEAST_PATIENCE) / between
+    taken, last = best(points, patience)
+    error = _standard_error(points[taken][0], found["mentions"])
+    missing = points[taken][0] - points[last][0]
     return {
-        "five epochs": best(points, PATIENCE * steps / between),
-        "1,000 steps": best(points, patience),
-        "from the tenth epoch": best(points, patience, math.ceil(FIRST * steps / between)),
-        "30 epochs": best(points, len(points)),
+        "five epochs": best(points, PATIENCE * steps / between)[0],
+        "1,000 steps": taken,
+        "kept": last if missing <= MORE_THAN_CHANCE * error else taken,
+        "half of chance": last if missing <= MORE_THAN_CHANCE / 2 * error else taken,
+        "any": last,
+        "from the tenth epoch": best(points, patience, math.ceil(FIRST * steps / between))[0],
+        "30 epochs": best(points, len(points))[0],
         "last": len(points) - 1,
     }
 
 
-def best(points: Sequence[Point], patience: float, first: int = 0) -> int:
-    """The model of the highest score that training comes to, where it stops after so many without a higher one."""
-    highest = taken = first
+def best(points: Sequence[Point], patience: float, first: int = 0) -> tuple[int, int]:
+    """The model of the highest score that training comes to, and the last one.
+
+    Training stops after so many scores without a higher one.
+    """
+    highest = taken = number = first
     for number, (f1, _) in enumerate(points[first:], first):
         if f1 > points[highest][0]:
             highest = number
@@ -135,7 +152,7 @@ def best(points: Sequence[Point], patience: float, first: int = 0) -> int:
             taken = number
         if number - highest >= patience:
             break
-    return taken
+    return taken, number
 
 
 if __name__ == "__main__":

@@ -9,9 +9,6 @@ evaluation set, which is all that the user sees, and on up to 1,500 held-out pas
   draws at random are divided like any other, as they were at first.
 - held out: as it works now. Of those at random, as many are held out as there would be if all were at random.
 
-Where early stopping goes by fewer than 50 mentions, the last model of the training is scored beside the one that was
-chosen.
-
 Each round leaves a JSON file in the results folder, and is not repeated while that file is there. Run it with
 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1.
 """
@@ -26,7 +23,6 @@ from statistics import mean
 from typing import Any
 
 from cpu_config import REPOSITORY, divide, once, versions, write_template_config
-from spacy.language import Language
 
 from spacy_domain_ner.annotation.selection import select_passages
 from spacy_domain_ner.corpus import Passage, read_valid_passages
@@ -43,8 +39,6 @@ from spacy_domain_ner.training import Recipe, train
 SUMMARY = REPOSITORY / "benchmarks" / "results" / "labelling_rounds.json"
 STRATEGIES = ("random", "divided", "held out")
 POOL, SCORED, BATCH = 6000, 1500, 100
-# The last model is compared with the chosen one where so few mentions chose it; smaller differences do not count.
-FEW_MENTIONS, NOISE = 50, 0.005
 
 
 def main() -> None:
@@ -73,12 +67,8 @@ def main() -> None:
         found = {key: round(value, 4) for key, value in found.items() if key not in ("seed", "round")}
         means.append({"corpus": corpus, "strategy": strategy, "round": number, "seeds": len(same), **found})
         print(json.dumps(means[-1]))
-    gains = [row["f1_of_last"] - row["f1"] for row in rows if row["dev_mentions"] < FEW_MENTIONS]
-    last = {"trainings": len(gains), "mean_gain": round(mean(gains), 4) if gains else None}
-    last |= {"better": sum(gain > NOISE for gain in gains), "worse": sum(gain < -NOISE for gain in gains)}
-    print(json.dumps(last))
     with replacing(SUMMARY) as stream:
-        json.dump({"versions": versions(), "rows": rows, "means": means, "last_models": last}, stream, indent=1)
+        json.dump({"versions": versions(), "rows": rows, "means": means}, stream, indent=1)
         stream.write("\n")
 
 
@@ -108,16 +98,11 @@ class Project:
         measured = analyse(sides.eval, predicted, self.labels)
         types = {label: one.to_dict() for label, one in measured.types.items()}
         (folder / "metrics.json").write_text(json.dumps({"types": types}))
-        seen, true = measured.micro.score, self.f1(model)
-        last = self.f1(load_model(folder / "model" / "model-last"))
+        true = score(self.scored, predict_spans(model, self.scored), self.labels).micro.f1 or 0.0
         counts: dict[str, Any] = {"passages": len(labelled) + len(more), "training": len(sides.train)}
         for side in ("dev", "eval"):
             counts |= {side: len(sides.sides[side]), f"{side}_mentions": sum(len(p.spans) for p in sides.sides[side])}
-        return {**counts, "measured": round(seen.f1 or 0.0, 4), "f1": true, "f1_of_last": last}
-
-    def f1(self, model: Language) -> float:
-        """F1 on the held-out passages."""
-        return round(score(self.scored, predict_spans(model, self.scored), self.labels).micro.f1 or 0.0, 4)
+        return {**counts, "measured": round(measured.micro.score.f1 or 0.0, 4), "f1": round(true, 4)}
 
     def choose(self, number: int, labelled: list[Passage], before: Path) -> list[Passage]:
         if self.strategy == "random":

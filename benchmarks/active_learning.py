@@ -10,6 +10,7 @@ measured on held-out passages. The early-stopping set is small, random, the same
 - mnlp: the largest mean of -log(highest marginal), as Shen et al. 2017 have it.
 - tag count: the most entities that the model finds.
 - select: `domain-ner select` with all types alike, and nothing at random.
+- select often: the same, in smaller batches, with a model trained anew for each.
 - select by gate: the score of select as it was at first, each type by what its F1 on the early-stopping set lacks to
   the gate.
 - select by entropy: the score of select without the probability that a word is in an entity.
@@ -68,14 +69,14 @@ from spacy_domain_ner.training import Recipe, train
 SUMMARY = REPOSITORY / "benchmarks" / "results" / "active_learning.json"
 PICTURE = REPOSITORY / "docs" / "images" / "active_learning.svg"
 SIZES = {"cnn": (100, 250, 600, 1000), "minilm": (100, 250)}
-# Those of "select small".
-SMALLER = (150, 250, 400, 600)
+# Those of "select often" and "select small".
+SMALLER = (150, 250, 400, 600, 800)
 POOL, EARLY_STOPPING, SCORED = 6000, 100, 1500
 CURRENCIES = ("passages", "words", "mentions", "seconds")
 SECONDS = {"passages": 3.0, "words": 0.25, "mentions": 3.0}
 STRATEGIES = (
-    "random", "by length", "entropy", "mnlp", "tag count", "select", "select by gate", "select by entropy",
-    "select by time", "select small", "select unsure", "select short", "select with names",
+    "random", "by length", "entropy", "mnlp", "tag count", "select", "select often", "select by gate",
+    "select by entropy", "select by time", "select small", "select unsure", "select short", "select with names",
 )  # fmt: skip
 ENTROPY_ONLY = ("select by entropy", "select by time", "select small")
 OTHER_SCORES = (*ENTROPY_ONLY, "select by gate", "select unsure", "select short", "select with names")
@@ -142,7 +143,7 @@ class Simulation:
     def curve(self, strategy: str) -> list[dict[str, Any]]:
         """The points of a strategy, one per size; with --finished as many as there are, and all of random's or none."""
         chosen, points = self.start, []
-        later = SMALLER if strategy == "select small" else self.sizes
+        later = SMALLER if strategy in ("select often", "select small") else self.sizes
         for size in sorted({len(self.start), *later}):
             name = "start" if size == len(self.start) else f"{strategy.replace(' ', '-')}-{size}"
             before = self.folder / (points[-1]["name"] if points else "")

@@ -17,7 +17,9 @@ measured on held-out passages. The early-stopping set is small, random, the same
 - select by time: the same, divided by the estimated time of the passage and not by its words.
 - select small: as select by entropy, in smaller batches, as users are advised to.
 - select unsure: select, which ends where the model is sure of each word, as it did at first.
-- select short: the same, divided by the square of the words. Short passages come first.
+- select sure: select, which counts the names of which the model is sure, too.
+- select long: the same, divided by the square root of the words. Long passages come first.
+- select short: select, divided by the square of the words. Short passages come first.
 - select with names: names count three times as much, also where the model is sure of them, unless a labelled passage
   has them; each word once per passage, and a quarter each time that it was chosen.
 
@@ -76,10 +78,15 @@ CURRENCIES = ("passages", "words", "mentions", "seconds")
 SECONDS = {"passages": 3.0, "words": 0.25, "mentions": 3.0}
 STRATEGIES = (
     "random", "by length", "entropy", "mnlp", "tag count", "select", "select often", "select by gate",
-    "select by entropy", "select by time", "select small", "select unsure", "select short", "select with names",
+    "select by entropy", "select by time", "select small", "select unsure", "select sure", "select long",
+    "select short", "select with names",
 )  # fmt: skip
 ENTROPY_ONLY = ("select by entropy", "select by time", "select small")
-OTHER_SCORES = (*ENTROPY_ONLY, "select by gate", "select unsure", "select short", "select with names")
+OTHER_SCORES = (
+    *ENTROPY_ONLY, "select by gate", "select unsure", "select sure", "select long", "select short", "select with names",
+)  # fmt: skip
+# By which power of the words what there is to learn is divided.
+LENGTHS = {"select long": 0.5, "select short": 2}
 
 
 def main() -> None:
@@ -228,9 +235,12 @@ def by_other_score(
     for text, doubts, found in zip(texts, doubts_of, expected_entities(nlp, texts), strict=True):
         counts.add(doubts.lower)
         words, unsure = doubts.words, doubts.doubts
-        if strategy == "select short":
-            words = (words + WORDS_PER_PASSAGE) ** 2 - WORDS_PER_PASSAGE
-        elif strategy == "select with names":
+        if strategy in LENGTHS:
+            # The score counts some more for the passage.
+            words = (words + WORDS_PER_PASSAGE) ** LENGTHS[strategy] - WORDS_PER_PASSAGE
+        if strategy in ("select sure", "select long"):
+            unsure = tuple(replace(one, gain=one.entropy + one.inside) for one in unsure)
+        if strategy == "select with names":
             most: dict[str, Doubt] = {}
             for one in unsure:
                 word = text[one.start : one.end].lower()

@@ -11,7 +11,7 @@ COMPARED = ("random", "select")
 WIDTH, HEIGHT, LEFT, TOP = 360, 220, 55, 86
 COLOURS = (
     "#555555", "#999999", "#c0792a", "#7a9a3a", "#8a5aa0", "#1f6fb2", "#2f9e6b", "#b0303a", "#74a9d8", "#d4a017",
-    "#3aa0a0", "#333366", "#c77dbb", "#6b4a2b",
+    "#3aa0a0", "#8f8f2f", "#5a7fa0", "#333366", "#c77dbb", "#6b4a2b",
 )  # fmt: skip
 
 

@@ -61,6 +61,7 @@ from spacy_domain_ner.confidence.prediction import expected_entities
 from spacy_domain_ner.corpus import Passage
 from spacy_domain_ner.corpus.jsonl import write_passages
 from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline, write_docs
+from spacy_domain_ner.errors import UserError
 from spacy_domain_ner.evaluation.gains import errors
 from spacy_domain_ner.evaluation.gates import GATE
 from spacy_domain_ner.evaluation.scores import predict_spans, score
@@ -214,7 +215,11 @@ class Simulation:
         pool, labelled = self.folder / "pool.jsonl", self.folder / "labelled.jsonl"
         write_passages(pool, [Passage(self.pool[number].text) for number in left])
         write_passages(labelled, [self.pool[number] for number in chosen])
-        found = select_passages([pool], model=nlp, size=wanted, labelled=[labelled], random_share=0)
+        try:
+            found = select_passages([pool], model=nlp, size=wanted, labelled=[labelled], random_share=0)
+        except UserError:
+            # It leaves out what is too long or nearly the same: a small pool is used up.
+            return []
         return [self.number[one.passage.text] for one in found.chosen]
 
     def lacks(self, nlp: Language) -> dict[str, float]:

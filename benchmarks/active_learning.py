@@ -340,7 +340,7 @@ def lowest_ratio(mine: list[dict], other: list[dict]) -> float:
 def rises(curves: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """By how much -log(1 - F1) of a type rises with each doubling of the passages that `select` chooses.
 
-    Of types that are found by the first of two sizes, where the second one is larger by a quarter or more.
+    A step counts where the model of the smaller size finds the type, and the next size is larger by a quarter or more.
     """
     found: dict[str, list[float]] = {}
     for curve in curves:

@@ -39,12 +39,7 @@ from spacy_domain_ner.corpus.spacy_docs import load_tokenizing_pipeline, write_d
 from spacy_domain_ner.evaluation.scores import predict_spans, score
 from spacy_domain_ner.files import replacing
 from spacy_domain_ner.training import Recipe, train
-from spacy_domain_ner.training.spacy_training import (
-    LEAST_PATIENCE,
-    MORE_THAN_CHANCE,
-    _standard_error,
-    steps_per_epoch,
-)
+from spacy_domain_ner.training.spacy_training import LEAST_PATIENCE, MORE_THAN_CHANCE, standard_error, steps_per_epoch
 
 SUMMARY = REPOSITORY / "benchmarks" / "results" / "early_stopping.json"
 POOL, SCORED = 6000, 1000
@@ -124,7 +119,7 @@ def choices(found: dict[str, Any]) -> dict[str, int]:
     between = max(1, steps // 2)
     patience = max(PATIENCE * steps, LEAST_PATIENCE) / between
     taken, last = best(points, patience)
-    error = _standard_error(points[taken][0], found["mentions"])
+    error = standard_error(points[taken][0], found["mentions"])
     missing = points[taken][0] - points[last][0]
     return {
         "five epochs": best(points, PATIENCE * steps / between)[0],

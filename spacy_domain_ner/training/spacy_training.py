@@ -224,13 +224,13 @@ def _keep_last(recipe: Recipe, folder: Path) -> str:
         return ""
     best, last = (_score(folder / name, weights) for name in (BEST, LAST))
     mentions = sum(len(passage.spans) for passage in read_set(recipe.sets(SPACY)[1]))
-    if best <= last or best - last > MORE_THAN_CHANCE * _standard_error(best, mentions):
+    if best <= last or best - last > MORE_THAN_CHANCE * standard_error(best, mentions):
         return ""
     shutil.rmtree(folder / BEST)
     shutil.copytree(folder / LAST, folder / BEST)
     return (
         f"The last model is kept. Its score is {last:.3f} and the highest {best:.3f}: with {mentions} mentions in the "
-        "dev set, that is no more than chance."
+        "dev set, the difference may be chance."
     )
 
 
@@ -240,7 +240,7 @@ def _score(model: Path, weights: Mapping[str, float]) -> float:
     return sum(weight * (scores[name] or 0) for name, weight in weights.items()) / sum(weights.values())
 
 
-def _standard_error(share: float, of: int) -> float:
+def standard_error(share: float, of: int) -> float:
     """The standard error of a share, with two successes and two failures added: Agresti & Coull, 1998.
 
     Without them, one right answer of one would be certain.

@@ -10,18 +10,22 @@ measured on held-out passages. The early-stopping set is small, random, the same
 - mnlp: the largest mean of -log(highest marginal), as Shen et al. 2017 have it.
 - tag count: the most entities that the model finds.
 - select: `domain-ner select` with all types alike, and nothing at random.
-- select often: the same, in smaller batches, with a model trained anew for each.
-- select by gate: the score of select as it was at first, each type by what its F1 on the early-stopping set lacks to
-  the gate.
-- select by entropy: the score of select without the probability that a word is in an entity.
+- select often: the same, in smaller batches, with a model trained anew for each, as users are advised to.
+- select unfiltered: select, which leaves nothing out.
+
+The scores that it had before, and others that were tried, which leave nothing out:
+
+- select by words: only words of which the model is unsure count, and what there is to learn is divided by the words and
+  not by their square root. "select by words often" has smaller batches.
+- select sure: the same, and the names of which the model is sure count, too.
+- select by gate: as select by words, each type by what its F1 on the early-stopping set lacks to the gate.
+- select by entropy: as select by words, without the probability that a word is in an entity. "select small" has
+  smaller batches.
 - select by time: the same, divided by the estimated time of the passage and not by its words.
-- select small: as select by entropy, in smaller batches, as users are advised to.
-- select unsure: select, which ends where the model is sure of each word, as it did at first.
-- select sure: select, which counts the names of which the model is sure, too.
-- select long: the same, divided by the square root of the words. Long passages come first.
-- select short: select, divided by the square of the words. Short passages come first.
-- select with names: names count three times as much, also where the model is sure of them, unless a labelled passage
-  has them; each word once per passage, and a quarter each time that it was chosen.
+- select unsure: select by words, which ends where the model is sure of each word.
+- select short: select by words, divided by the square of the words. Short passages come first.
+- select with names: as select by words, but names count three times as much, also where the model is sure of them,
+  unless a labelled passage has them; each word once per passage, and a quarter each time that it was chosen.
 
 What is labelled counts in four currencies: passages, words that are read, mentions that are marked, and an estimate of
 the time, 3 s for each passage, 0.25 s for each word and 3 s for each mention (an assumption; the shape is that of Wei
@@ -55,7 +59,7 @@ from spacy_domain_ner.annotation.candidates import Candidate, key_of
 from spacy_domain_ner.annotation.choosing import WordCounts, by_doubts
 from spacy_domain_ner.annotation.selection import select_passages
 from spacy_domain_ner.components import biluo_ner
-from spacy_domain_ner.confidence.doubts import Doubt, read_doubts
+from spacy_domain_ner.confidence.doubts import DOUBTFUL, Doubt, read_doubts
 from spacy_domain_ner.confidence.learning import WORDS_PER_PASSAGE
 from spacy_domain_ner.confidence.prediction import expected_entities
 from spacy_domain_ner.corpus import Passage
@@ -72,22 +76,20 @@ from spacy_domain_ner.training import Recipe, train
 SUMMARY = REPOSITORY / "benchmarks" / "results" / "active_learning.json"
 PICTURE = REPOSITORY / "docs" / "images" / "active_learning.svg"
 SIZES = {"cnn": (100, 250, 600, 1000), "minilm": (100, 250)}
-# Those of "select often" and "select small".
 SMALLER = (150, 250, 400, 600, 800)
+IN_SMALLER_BATCHES = ("select often", "select by words often", "select small")
 POOL, EARLY_STOPPING, SCORED = 6000, 100, 1500
 CURRENCIES = ("passages", "words", "mentions", "seconds")
 SECONDS = {"passages": 3.0, "words": 0.25, "mentions": 3.0}
 STRATEGIES = (
-    "random", "by length", "entropy", "mnlp", "tag count", "select", "select often", "select by gate",
-    "select by entropy", "select by time", "select small", "select unsure", "select sure", "select long",
-    "select short", "select with names",
+    "random", "by length", "entropy", "mnlp", "tag count", "select", "select often", "select unfiltered",
+    "select by words", "select by words often", "select sure", "select by gate", "select by entropy", "select small",
+    "select by time", "select unsure", "select short", "select with names",
 )  # fmt: skip
 ENTROPY_ONLY = ("select by entropy", "select by time", "select small")
-OTHER_SCORES = (
-    *ENTROPY_ONLY, "select by gate", "select unsure", "select sure", "select long", "select short", "select with names",
-)  # fmt: skip
+WITH_SURE_NAMES = ("select unfiltered", "select sure", "select with names")
 # By which power of the words what there is to learn is divided.
-LENGTHS = {"select long": 0.5, "select short": 2}
+POWERS = {"select unfiltered": 0.5, "select short": 2}
 
 
 def main() -> None:
@@ -151,7 +153,7 @@ class Simulation:
     def curve(self, strategy: str) -> list[dict[str, Any]]:
         """The points of a strategy, one per size; with --finished as many as there are, and all of random's or none."""
         chosen, points = self.start, []
-        later = SMALLER if strategy in ("select often", "select small") else self.sizes
+        later = SMALLER if strategy in IN_SMALLER_BATCHES else self.sizes
         for size in sorted({len(self.start), *later}):
             name = "start" if size == len(self.start) else f"{strategy.replace(' ', '-')}-{size}"
             before = self.folder / (points[-1]["name"] if points else "")
@@ -201,13 +203,13 @@ class Simulation:
             left.sort(key=lambda number: len(self.pool[number].text.split()))
             return [left[(number * len(left) + len(left) // 2) // wanted] for number in range(wanted)]
         nlp = load_model(before / "model" / "model-best")
-        if strategy in OTHER_SCORES:
+        if strategy in ("select", "select often"):
+            return self.select(nlp, left, chosen, wanted)
+        if strategy.startswith("select"):
             texts = [self.pool[number].text for number in left]
             names = {passage.name(span) for passage in (self.pool[n] for n in chosen) for span in passage.spans}
             weights = self.lacks(nlp) if strategy == "select by gate" else None
             return [self.number[text] for text in islice(by_other_score(nlp, strategy, texts, names, weights), wanted)]
-        if strategy.startswith("select"):
-            return self.select(nlp, left, chosen, wanted)
         values = worth(nlp, strategy, [self.pool[number].text for number in left])
         return [left[place] for place in numpy.argsort(-values, kind="stable")[:wanted]]
 
@@ -239,12 +241,9 @@ def by_other_score(
     doubts_of = read_doubts(nlp, texts, weights)
     for text, doubts, found in zip(texts, doubts_of, expected_entities(nlp, texts), strict=True):
         counts.add(doubts.lower)
-        words, unsure = doubts.words, doubts.doubts
-        if strategy in LENGTHS:
-            # The score counts some more for the passage.
-            words = (words + WORDS_PER_PASSAGE) ** LENGTHS[strategy] - WORDS_PER_PASSAGE
-        if strategy in ("select sure", "select long"):
-            unsure = tuple(replace(one, gain=one.entropy + one.inside) for one in unsure)
+        words, unsure = doubts.words + WORDS_PER_PASSAGE, doubts.doubts
+        if strategy not in WITH_SURE_NAMES:
+            unsure = tuple(one if one.entropy >= DOUBTFUL else replace(one, gain=0.0) for one in unsure)
         if strategy == "select with names":
             most: dict[str, Doubt] = {}
             for one in unsure:
@@ -255,11 +254,12 @@ def by_other_score(
         elif strategy in ENTROPY_ONLY:
             unsure = tuple(replace(one, gain=one.entropy) for one in unsure if one.gain)
         if strategy == "select by time":
-            labelled = {"passages": 1, "words": words, "mentions": sum(found.values())}
-            seconds = sum(SECONDS[currency] * count for currency, count in labelled.items())
-            # As many words as can be read in that time; the score counts some more for the passage.
-            words = round(seconds / SECONDS["words"]) - WORDS_PER_PASSAGE
-        candidates.append(Candidate(Passage(text), key_of(text), words, unsure, doubts.lower))
+            labelled = {"passages": 1, "words": doubts.words, "mentions": sum(found.values())}
+            # As many words as can be read in that time.
+            words = sum(SECONDS[currency] * count for currency, count in labelled.items()) / SECONDS["words"]
+        # What the score divides by the square root of, after it has added those for the passage.
+        divided = round(words ** (2 * POWERS.get(strategy, 1))) - WORDS_PER_PASSAGE
+        candidates.append(Candidate(Passage(text), key_of(text), divided, unsure, doubts.lower))
     return (one.passage.text for one, *_ in by_doubts(candidates, counts, lambda candidate: True, again))
 
 

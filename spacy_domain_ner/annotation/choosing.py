@@ -1,4 +1,4 @@
-"""The choice among the candidates: the passages from which a model learns most in the time that they take to label.
+"""The choice among the candidates: the passages from which a model learns most, by the root of what they cost to read.
 
 Each choice makes the others worth less: what a word has to teach is half as much each time it was chosen before, and so
 is a passage that differs only in its names from one that was. Such a score never rises while passages are chosen, so
@@ -11,7 +11,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from math import log, log1p
+from math import log, log1p, sqrt
 from typing import NamedTuple
 
 import numpy
@@ -23,8 +23,8 @@ from spacy_domain_ner.confidence.doubts import DOUBTFUL, Doubt
 from spacy_domain_ner.confidence.learning import WORDS_PER_PASSAGE
 from spacy_domain_ner.text import shorten, without_invisible
 
-# A form counts as unsure in the reason from this entropy of one of its words: one chance in ten to be wrong.
-UNSURE = 0.3
+# How the reason calls a form, from this entropy of one of its words: 0.3 is a chance of one in ten to be wrong.
+LEVELS = {"unsure": 0.3, "nearly sure": DOUBTFUL, "sure": 0.0}
 # A word is told as a part of a form from this probability that it is in an entity.
 IN_FORM = 0.2
 # What may stand between two words of a form.
@@ -54,13 +54,13 @@ class Prepared(NamedTuple):
     Attributes:
         candidate: The passage.
         gains: What there is to be learned from each of its words.
-        words: How many words it has.
+        cost: What it costs to read.
         pattern: What it has in common with those that differ only in their names; "" for none.
     """
 
     candidate: Candidate
     gains: Sequence[tuple[str, float]]
-    words: int
+    cost: float
     pattern: str = ""
 
 
@@ -93,14 +93,16 @@ def word_of(passage_text: str, doubt: Doubt) -> str:
     return _DIGITS.sub("0", passage_text[doubt.start : doubt.end].lower())
 
 
-def score_of(gain: float, words: int) -> float:
-    """What there is to be learned from a passage, in the time that reading it takes.
+def cost_of(words: int) -> float:
+    """By what is divided what a passage has to teach: the square root of the words that are read.
+
+    By the words themselves, the best ones are short passages with one or two names, of which many more are needed. By
+    nothing, the best ones are the longest, which take most time.
 
     Args:
-        gain: What there is to be learned.
         words: How many words the passage has. To open it takes as long as reading some more.
     """
-    return gain / (words + WORDS_PER_PASSAGE)
+    return sqrt(words + WORDS_PER_PASSAGE)
 
 
 def by_doubts(
@@ -122,7 +124,7 @@ def by_doubts(
     for one in candidates:
         usual = float((counts.of(one.lower) >= OFTEN).mean()) if counts.passages >= FEW_PASSAGES else 1.0
         gains = [(word_of(one.passage.text, doubt), usual * doubt.gain) for doubt in one.doubts if doubt.gain > 0]
-        prepared.append(Prepared(one, gains, one.words, _pattern(one)))
+        prepared.append(Prepared(one, gains, cost_of(one.words), _pattern(one)))
     return _greedy(prepared, accepts, again)
 
 
@@ -144,7 +146,8 @@ def by_vocabulary(candidates: Iterable[Candidate], counts: WordCounts, accepts: 
     for one in candidates:
         pairs = zip(words_of(one.passage.text), counts.of(one.lower).tolist(), strict=True)
         gains = {word: log1p(count) * log((counts.passages + 1) / count) for word, count in pairs}
-        prepared.append(Prepared(one, [*gains.items()], one.words))
+        # By the root, long passages would win: all of their words count here.
+        prepared.append(Prepared(one, [*gains.items()], one.words + WORDS_PER_PASSAGE))
     return _greedy(prepared, accepts)
 
 
@@ -152,10 +155,10 @@ def _greedy(prepared: Sequence[Prepared], accepts: Accepts, again: float = AGAIN
     chosen: Counter[str] = Counter()
 
     def score(number: int) -> float:
-        _, gains, words, pattern = prepared[number]
+        _, gains, cost, pattern = prepared[number]
         # A pattern begins with a blank, so it is counted beside the words.
         alike = again ** chosen[pattern] if pattern else 1.0
-        return alike * score_of(sum(gain * again ** chosen[word] for word, gain in gains), words)
+        return alike * sum(gain * again ** chosen[word] for word, gain in gains) / cost
 
     heap = [(-score(number), one.candidate.key, number) for number, one in enumerate(prepared)]
     heapq.heapify(heap)
@@ -190,7 +193,7 @@ def reason_of_words(words: Sequence[str]) -> str:
 
 
 def reason_of(candidate: Candidate, known: Labelled, wanted: Callable[[str], bool] = lambda label: True) -> str:
-    """Say in words why a passage was chosen: "2 unsure SERVICE (Kafka, mail-job), 1 form never seen".
+    """Say in words why a passage was chosen: "2 unsure SERVICE (Kafka, mail-job), 1 more entity, 1 form never seen".
 
     Args:
         candidate: The passage, with its doubts.
@@ -204,11 +207,14 @@ def reason_of(candidate: Candidate, known: Labelled, wanted: Callable[[str], boo
     # What has letters or digits, where anything has.
     forms = [form for form in forms if any(map(str.isalnum, form.text))] or forms
     forms = [form for form in forms if wanted(form.label)] or forms
-    forms = [form for form in forms if form.entropy >= DOUBTFUL] or forms
-    unsure = [form for form in forms if form.entropy >= UNSURE]
-    parts = _told(unsure or forms, "unsure" if unsure else "nearly sure")
+    how = next(how for how, least in LEVELS.items() if any(form.entropy >= least for form in forms))
+    told = [form for form in forms if form.entropy >= LEVELS[how]]
+    parts = _told(told, how)
+    # What the model doubts less than those stands there, too.
+    more = len(forms) - len(told)
+    parts += [f"{more} more entit{'ies' if more > 1 else 'y'}"] if more else []
     if known.names:
-        unseen = len({form.text.lower() for form in unsure or forms} - known.names)
+        unseen = len({form.text.lower() for form in forms} - known.names)
         parts += [f"{unseen} form{'s' if unseen > 1 else ''} never seen"] if unseen else []
     return ", ".join(parts)
 

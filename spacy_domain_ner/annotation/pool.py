@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 
 from spacy_domain_ner.annotation.candidates import Best, Candidate, key_of
-from spacy_domain_ner.annotation.choosing import WordCounts, score_of, word_of, words_of
+from spacy_domain_ner.annotation.choosing import WordCounts, cost_of, word_of, words_of
 from spacy_domain_ner.annotation.junk import LANGUAGES, why_junk
 from spacy_domain_ner.annotation.labelled import Labelled
 from spacy_domain_ner.annotation.selected import Selection
@@ -22,7 +22,7 @@ CANDIDATES, FEWEST_CANDIDATES = 20, 2_000
 # Passages with the same leading word that are kept: each one chosen halves what the word is worth.
 PER_LEAD = 20
 # Why a passage is left out where there are others.
-SURE = "the model is sure of each word"
+NO_ENTITY = "the model is sure that it has no entity of the wanted types"
 # So many of the lines that could not be read are listed.
 LISTED = 256
 # What `extract` adds to a record.
@@ -102,9 +102,9 @@ class PoolReader:
         for passage, doubts in zip(passages, doubts_of(passage.text for passage in read), strict=True):
             self.counts.add(doubts.lower)
             candidate = Candidate(passage, key_of(passage.text), doubts.words, doubts.doubts, doubts.lower)
-            score = score_of(doubts.gain, doubts.words)
+            score = doubts.gain / cost_of(doubts.words)
             if score <= 0:
-                self._found.left_out[SURE] += 1
+                self._found.left_out[NO_ENTITY] += 1
             elif self.best.takes(score, candidate.key):
                 most = max(doubts.doubts, key=lambda doubt: doubt.gain)
                 self.best.add(score, word_of(passage.text, most), candidate)

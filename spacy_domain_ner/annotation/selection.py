@@ -21,7 +21,7 @@ from spacy_domain_ner.annotation.accepting import Accepting
 from spacy_domain_ner.annotation.candidates import Candidate
 from spacy_domain_ner.annotation.choosing import by_doubts, by_vocabulary, reason_of, reason_of_words
 from spacy_domain_ner.annotation.labelled import Labelled, read_labelled, source_of
-from spacy_domain_ner.annotation.pool import SURE, DoubtsOf, PoolReader
+from spacy_domain_ner.annotation.pool import NO_ENTITY, DoubtsOf, PoolReader
 from spacy_domain_ner.annotation.selected import SELECTED, Selected, Selection
 from spacy_domain_ner.annotation.stopping import expected_gains, remember
 from spacy_domain_ner.annotation.type_weights import read_metrics, type_weights
@@ -41,7 +41,7 @@ from spacy_domain_ner.reading.texts import find_texts
 if TYPE_CHECKING:
     from spacy.language import Language
 
-SURE_TOO = "the model is sure of each word, and may be wrong"
+NO_ENTITY_TOO = "the model is sure that it has no entity, and may be wrong"
 RANDOM_SHARE, PER_SOURCE, MAX_WORDS = 0.1, 2, 300
 # Without a model, half of the passages are drawn at random: something has to be measured by.
 FIRST_RANDOM_SHARE = 0.5
@@ -73,10 +73,10 @@ def select_passages(
 ) -> Selection:
     """Choose the passages of a pool to label next, and write them.
 
-    Each passage has a score: over its doubtful words, the entropy of what the model thinks of the word plus the
-    probability that it is in an entity, by what it is worth to learn each type, divided by the words that are read. A
-    word counts half each time it was chosen. `export_tasks` and `push_tasks` make tasks
-    of the passages.
+    Each passage has a score: over the words of which the model is unsure and those of names, the entropy of what the
+    model thinks of the word plus the probability that it is in an entity, by what it is worth to learn each type; the
+    sum is divided by the square root of the words that are read. A word counts half each time it was chosen.
+    `export_tasks` and `push_tasks` make tasks of the passages.
 
     Args:
         pool: Files (JSON lines or lists, also those that `extract` has written, text with one passage per line, web
@@ -210,23 +210,23 @@ def _choose(
 
 
 def _fill(found: Selection, accepting: Accepting, drawn: Iterable[Candidate], size: int) -> None:
-    """Fill up with passages of which the model is sure, in any order, when no others are left.
+    """Fill up with passages in which the model surely finds nothing, in any order, when no others are left.
 
-    A model that learns only from what it was unsure of sees too many names, and finds some where there are none.
+    A model that learns only from passages with names finds some where there are none.
     """
     filled = 0
     for one in drawn:
         if len(found.chosen) >= size:
             break
         if not any(doubt.gain > 0 for doubt in one.doubts) and accepting.targeted(one):
-            passage = replace(one.passage, meta={**one.passage.meta, SELECTED: SURE_TOO, TRAINING_ONLY: True})
-            found.chosen.append(Selected(passage, SURE_TOO, 0.0, one.words))
+            passage = replace(one.passage, meta={**one.passage.meta, SELECTED: NO_ENTITY_TOO, TRAINING_ONLY: True})
+            found.chosen.append(Selected(passage, NO_ENTITY_TOO, 0.0, one.words))
             filled += 1
     if filled:
-        found.left_out[SURE] -= filled
+        found.left_out[NO_ENTITY] -= filled
         found.left_out += Counter()
         found.notes.append(
-            f"The model is sure of each word of {filled} of the passages: the pool has no more that it is unsure of."
+            f"The model is sure that {filled} of the passages have no entity: the pool has no others left."
         )
 
 

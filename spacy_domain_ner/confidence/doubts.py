@@ -31,8 +31,7 @@ class Doubt:
         end: Where it ends, exclusive.
         label: The likeliest type of an entity that has it.
         entropy: How unsure the model is of the word's tag, in nats.
-        gain: The same plus the probability that the word is in an entity, by what it is worth to learn that type; 0
-            where the model is sure of it.
+        gain: The same plus the probability that the word is in an entity, by what it is worth to learn that type.
         inside: The probability that the word is in an entity.
     """
 
@@ -75,7 +74,7 @@ def read_doubts(
 
     The entropy of a word's tags is $-\\sum_t p_t \\log p_t$ over the tag's probabilities $p_t$ given the whole passage.
     What there is to be learned from the word is that plus the probability that it is in an entity: names teach also
-    where the model half expects them, and of words in no name there are many.
+    where the model expects them, and of words in no name there are many.
 
     Args:
         nlp: The model. Its recognizer's method `uncertainty` is asked.
@@ -148,7 +147,7 @@ def _doubts(doc: Any, rows: NDArray[Any], worth: NDArray[Any], labels: tuple[str
             continue
         # Rounded, so that the order in which passages are read, which moves the last digits, does not matter.
         unsure = round(float(entropy[number]), 3)
-        gain = round((unsure + total) * float(masses @ worth) / total, 3) if entropy[number] >= DOUBTFUL else 0.0
+        gain = round((unsure + total) * float(masses @ worth) / total, 3)
         label = labels[int(masses.argmax())]
         doubts.append(Doubt(token.idx, token.idx + len(token), label, unsure, gain, round(total, 3)))
     words = doc.to_array([LOWER, IS_SPACE])

@@ -6,7 +6,7 @@ from spacy_domain_ner.annotation.candidates import Candidate, key_of
 from spacy_domain_ner.annotation.choosing import WordCounts, by_doubts, by_vocabulary, reason_of, reason_of_words
 from spacy_domain_ner.annotation.labelled import Labelled
 from spacy_domain_ner.annotation.pool import _hashes
-from spacy_domain_ner.confidence.doubts import DOUBTFUL, Doubt
+from spacy_domain_ner.confidence.doubts import Doubt
 from spacy_domain_ner.corpus import Passage
 
 
@@ -16,8 +16,7 @@ def candidate(text: str, *doubts: tuple[str, float, float, str]) -> Candidate:
     for word, entropy, inside, label in doubts:
         start = text.index(word, end)
         end = start + len(word)
-        gain = entropy + inside if entropy >= DOUBTFUL else 0.0
-        made.append(Doubt(start, end, label, entropy, gain, inside))
+        made.append(Doubt(start, end, label, entropy, entropy + inside, inside))
     return Candidate(Passage(text), key_of(text), len(text.split()), tuple(made), _hashes(text))
 
 
@@ -29,8 +28,13 @@ def candidate(text: str, *doubts: tuple[str, float, float, str]) -> Candidate:
         ("it is Redis, or not", [("Redis", 0.6, 0.5, "INFRA"), (",", 0.5, 0.3, "INFRA")], "",
          "1 unsure INFRA (Redis)"),
         ("Redis and Apache Kafka run", [("Redis", 0.01, 0.99, "INFRA"), ("Apache", 0.01, 0.99, "INFRA"),
-                                        ("Kafka", 0.5, 0.7, "INFRA")], "", "1 unsure INFRA (Apache Kafka)"),
+                                        ("Kafka", 0.5, 0.7, "INFRA")], "",
+         "1 unsure INFRA (Apache Kafka), 1 more entity"),
         ("it is Redis that stops", [("Redis", 0.1, 0.9, "INFRA")], "", "1 nearly sure INFRA (Redis)"),
+        ("it is Redis that stops", [("Redis", 0.01, 1.0, "INFRA")], "kafka", "1 sure INFRA (Redis), 1 form never seen"),
+        ("Redis, mail-job and Kafka", [("Redis", 0.01, 1.0, "INFRA"), ("mail", 0.5, 0.6, "SERVICE"),
+                                       ("job", 0.5, 0.6, "SERVICE"), ("Kafka", 0.1, 0.9, "INFRA")], "redis",
+         "1 unsure SERVICE (mail-job), 2 more entities, 2 forms never seen"),
         ("mail or mail", [("mail", 0.4, 0.5, "INFRA"), ("mail", 0.6, 0.5, "SERVICE")], "",
          "1 unsure SERVICE (mail)"),
         ("the mail-job and Kafka stop", [("mail", 0.5, 0.6, "SERVICE"), ("job", 0.5, 0.6, "SERVICE"),
@@ -59,6 +63,19 @@ def test_passages_that_differ_only_in_their_names_are_worth_half_each_time():
     chosen = [one for one, _, _ in by_doubts([*alike, other], WordCounts(), lambda one: True)]
     assert chosen[1] is other
     assert len(chosen) == 4
+
+
+def test_names_count_where_the_model_is_sure_and_long_passages_by_the_root_of_their_words():
+    sure = candidate("Redis and Kafka stop", ("Redis", 0.0, 1.0, "INFRA"), ("Kafka", 0.0, 1.0, "INFRA"))
+    unsure = candidate("it may stop there", ("stop", 0.3, 0.3, "INFRA"))
+    long = candidate(
+        "nobody knows why the job ran as Ab and Cd and Ef that night on this one host",
+        *((name, 0.4, 0.6, "SERVICE") for name in ("Ab", "Cd", "Ef")),
+    )
+    chosen = [one for one, _, _ in by_doubts([unsure, sure, long], WordCounts(), lambda one: True)]
+    # By the words, the second one would be the best.
+    assert chosen == [long, sure, unsure]
+    assert 3 / (len(long.passage.text.split()) + 8) < 2 / (len(sure.passage.text.split()) + 8)
 
 
 def test_before_there_is_a_model_words_that_are_everywhere_count_less_than_words_of_the_field():

@@ -13,7 +13,7 @@ from spacy_domain_ner.annotation import pool as pool_module
 from spacy_domain_ner.annotation.candidates import Best, Candidate, key_of
 from spacy_domain_ner.annotation.junk import why_junk
 from spacy_domain_ner.annotation.near_duplicates import NearDuplicates
-from spacy_domain_ner.annotation.selection import SURE_TOO, select_passages
+from spacy_domain_ner.annotation.selection import NO_ENTITY_TOO, select_passages
 from spacy_domain_ner.annotation.type_weights import type_weights
 from spacy_domain_ner.components.biluo_ner import FACTORY
 from spacy_domain_ner.confidence import doubts as doubts_module
@@ -122,17 +122,18 @@ def test_the_random_share_is_one_of_what_is_chosen_where_the_pool_has_little(nlp
 
 
 @pytest.mark.parametrize(("types", "targeted"), [((), 18), (["SERVICE"], 0)])
-def test_passages_of_which_the_model_is_sure_are_added_where_there_are_no_others(
+def test_passages_in_which_the_model_surely_finds_nothing_are_added_where_there_are_no_others(
     nlp, pool, tmp_path, monkeypatch, types, targeted
 ):
-    monkeypatch.setattr(doubts_module, "DOUBTFUL", 99.0)
+    for least in ("DOUBTFUL", "LIKELY"):
+        monkeypatch.setattr(doubts_module, least, 99.0)
     found = select_passages([pool], tmp_path / "next.jsonl", model=nlp, size=20, types=types)
-    assert [one.reason for one in found.chosen if one.reason] == [SURE_TOO] * targeted
+    assert [one.reason for one in found.chosen if one.reason] == [NO_ENTITY_TOO] * targeted
     assert sum(one.is_random for one in found.chosen) == 2
-    assert any(f"sure of each word of {targeted} " in note for note in found.notes) is (targeted > 0)
+    assert any(f"sure that {targeted} " in note for note in found.notes) is (targeted > 0)
     assert sum(bool(row.get("meta", {}).get("training_only")) for row in rows(tmp_path / "next.jsonl")) == targeted
     # Those at random were read, too.
-    assert found.left_out["the model is sure of each word"] == found.read - targeted
+    assert found.left_out[pool_module.NO_ENTITY] == found.read - targeted
 
 
 def test_what_was_kept_is_that_of_all_at_once():

@@ -1,5 +1,6 @@
 """domain-ner select"""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,7 @@ def select_cli(
         msg.warn(with_options(note).replace("`", ""))
     shown = [one for one in found.chosen if not one.is_random][:SHOWN]
     if shown:
-        rows = [(shorten(one.reason, 72), shorten(one.passage.text, 70)) for one in shown]
+        rows = [(shorten(one.reason, 72), shorten(" ".join(one.passage.text.split()), 70)) for one in shown]
         msg.table(rows, header=("why", "passage"), divider=True, max_col=72)
     _print_gains(found)
     at_random = sum(one.is_random for one in found.chosen)
@@ -108,7 +109,9 @@ def _print_gains(found: "Selection") -> None:
 
     if found.hours:
         mentions = ", ".join(f"{label} {count:.0f}" for label, count in found.mentions.items() if count >= 0.5)
-        msg.plain(f"About {found.hours:.1f} hours of labelling; mentions that the model expects: {mentions or 'none'}")
+        minutes = math.ceil(60 * found.hours)
+        time = f"{found.hours:.1f} hours" if minutes > 60 else f"{minutes} minute{'s' if minutes > 1 else ''}"
+        msg.plain(f"About {time} of labelling; mentions that the model expects: {mentions or 'none'}")
     for gain in found.gains:
         msg.plain(str(gain))
     if said := advice(found.gains, len(found.chosen)):

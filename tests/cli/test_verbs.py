@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 import srsly
+from helpers.memorized import memorized
 from helpers.outcome import Outcome
 
+from spacy_domain_ner.components.biluo_ner import FACTORY
 from spacy_domain_ner.corpus import read_passages, write_passages
 
 TYPES = "entity_types: [{name: SERVICE}, {name: INFRA}]\n"
@@ -372,6 +374,18 @@ def test_passages_are_selected_in_a_project_without_naming_its_files(domain_ner,
     refused(domain_ner("select", "assets/pool", "--types", "TEAM"), "Without a --model", "leave out --types")
     refused(domain_ner("select", "missing.txt"), "missing.txt")
     refused(domain_ner("select", "assets/pool", "--model", "missing"), "can't be loaded")
+
+
+def test_each_passage_that_is_selected_is_shown_in_one_line_with_the_reason_and_the_time(
+    domain_ner, project, make_passages
+):
+    memorized(FACTORY, make_passages()).to_disk(project / "model")
+    texts = [f"The {name}-api service\nrestarts and checkout-api, too" for name in ("mail", "stock", "tax")]
+    (project / "pool.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    done = domain_ner("select", "pool.jsonl", "--size", 2, "--model", "model")
+    assert done.code == 0, done
+    assert [line for line in done.out.splitlines() if "SERVICE (" in line and "-api service restarts and" in line]
+    assert "About 1 minute of labelling" in done.out
 
 
 def test_a_push_takes_either_a_file_or_what_was_selected(domain_ner, project):

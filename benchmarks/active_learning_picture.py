@@ -10,8 +10,7 @@ COMPARED = ("random", "select")
 # Of a chart in the picture, and the space before and above each.
 WIDTH, HEIGHT, LEFT, TOP = 360, 220, 55, 86
 COLOURS = (
-    "#555555", "#999999", "#c0792a", "#7a9a3a", "#8a5aa0", "#1f6fb2", "#2f9e6b", "#b0303a", "#74a9d8", "#d4a017",
-    "#3aa0a0", "#8f8f2f", "#5a7fa0", "#333366", "#c77dbb", "#6b4a2b",
+    "#555555", "#999999", "#c0792a", "#7a9a3a", "#8a5aa0", "#1f6fb2", "#2f9e6b", "#b0303a", "#d4a017",
 )  # fmt: skip
 
 
@@ -22,12 +21,13 @@ def picture(curves: Sequence[dict[str, Any]], strategies: Sequence[str]) -> str:
 
     Args:
         curves: The curves, as the summary has them.
-        strategies: The names of all strategies. Each has the same colour in every picture.
+        strategies: Those that are shown. Each has the same colour in every picture.
 
     Returns:
         An SVG.
     """
     colours = dict(zip(strategies, COLOURS, strict=True))
+    curves = [one for one in curves if one["strategy"] in colours]
     corpora = list(dict.fromkeys(one["corpus"] for one in curves))
     shown = [name for name in strategies if any(one["strategy"] == name for one in curves)]
     parts = []

@@ -1,4 +1,4 @@
-"""The choice among the candidates: the passages from which a model learns most, by the root of what they cost to read.
+"""The choice among the candidates: the passages from which a model learns most for what they cost to read.
 
 Each choice makes the others worth less: what a word has to teach is half as much each time it was chosen before, and so
 is a passage that differs only in its names from one that was. Such a score never rises while passages are chosen, so
@@ -94,10 +94,10 @@ def word_of(passage_text: str, doubt: Doubt) -> str:
 
 
 def cost_of(words: int) -> float:
-    """By what is divided what a passage has to teach: the square root of the words that are read.
+    """What a passage costs to read, as the score divides by it: the square root of the words.
 
-    By the words themselves, the best ones are short passages with one or two names, of which many more are needed. By
-    nothing, the best ones are the longest, which take most time.
+    With the words themselves, short passages with one or two names come first, and more of them are needed. Without a
+    cost, the longest come first, which take most time.
 
     Args:
         words: How many words the passage has. To open it takes as long as reading some more.
@@ -146,7 +146,7 @@ def by_vocabulary(candidates: Iterable[Candidate], counts: WordCounts, accepts: 
     for one in candidates:
         pairs = zip(words_of(one.passage.text), counts.of(one.lower).tolist(), strict=True)
         gains = {word: log1p(count) * log((counts.passages + 1) / count) for word, count in pairs}
-        # By the root, long passages would win: all of their words count here.
+        # All words count here, not only names, and the root was measured with a model only.
         prepared.append(Prepared(one, [*gains.items()], one.words + WORDS_PER_PASSAGE))
     return _greedy(prepared, accepts)
 

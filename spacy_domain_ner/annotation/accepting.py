@@ -20,7 +20,8 @@ class Accepting:
         """
         self._found, self._known, self._per_source = found, known, per_source
         self._of_source: Counter[str] = Counter()
-        self._texts: set[bytes] = set()
+        self._taken: set[bytes] = set()
+        self._refused: set[bytes] = set()
         self._random_sources: set[str] = set()
 
     def random(self, one: Candidate) -> bool:
@@ -34,26 +35,35 @@ class Accepting:
 
     def targeted(self, one: Candidate) -> bool:
         """Whether a passage from which much is learned may be chosen; if so, it counts as chosen."""
-        source = source_of(one.passage)
-        if key_of(one.passage.text) in self._texts:
+        key, source = key_of(one.passage.text), source_of(one.passage)
+        if key in self._taken:
             return False
         for sources, why in ((self._known.held_out, "is held out"), (self._random_sources, "was drawn from at random")):
             if source and source in sources:
-                self._found.left_out[f"its source {why}, for the evaluation"] += 1
-                return False
+                return self._refuse(key, f"its source {why}, for the evaluation")
         return self._take(one, source)
+
+    def has_seen(self, one: Candidate) -> bool:
+        """Whether a passage was chosen, or left out for a reason that is counted."""
+        key = key_of(one.passage.text)
+        return key in self._taken or key in self._refused
 
     def _take(self, one: Candidate, source: str) -> bool:
         key = key_of(one.passage.text)
-        if key in self._texts:
+        if key in self._taken:
             return False
         if source and self._of_source[source] >= self._per_source:
-            self._found.left_out[f"{self._per_source} of its source are chosen"] += 1
-            return False
+            return self._refuse(key, f"{self._per_source} of its source are chosen")
         if self._known.near.has_like(one.passage.text):
-            self._found.left_out["nearly the same as another one"] += 1
-            return False
+            return self._refuse(key, "nearly the same as another one")
         self._known.near.add(one.passage.text)
-        self._texts.add(key)
+        self._taken.add(key)
         self._of_source[source] += 1
         return True
+
+    def _refuse(self, key: bytes, why: str) -> bool:
+        """Count a passage that can't be chosen, once: what was refused at random is tried again."""
+        if key not in self._refused:
+            self._refused.add(key)
+            self._found.left_out[why] += 1
+        return False

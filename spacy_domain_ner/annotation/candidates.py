@@ -57,8 +57,9 @@ def key_of(text: str, seed: int = 0) -> bytes:
 class Best:
     """So many candidates with the highest ranks, each text once.
 
-    A word may lead only so many of them: else the passages about one name would be all that is kept. What is put out
-    now would be put out later, too, since those that are better stay or make way for still better ones.
+    A word may lead only so many of them while there are others: else the passages about one name would be all that is
+    kept. What is put out now would be put out later, too, since those that are better stay or make way for still better
+    ones.
 
     Attributes:
         copies: How many passages had the text of one that was kept at that time.
@@ -104,13 +105,13 @@ class Best:
         return [candidate for _, _, candidate in self._kept.values()]
 
     def _prune(self) -> None:
-        kept: dict[bytes, tuple[Rank, str, Candidate]] = {}
+        within: list[bytes] = []
+        beyond: list[bytes] = []
         led = Counter[str]()
-        for key, one in sorted(self._kept.items(), key=lambda item: item[1][0], reverse=True):
-            led[one[1]] += 1
-            if not one[1] or led[one[1]] <= self._per_lead:
-                kept[key] = one
-                if len(kept) == self._most:
-                    self._threshold = one[0]
-                    break
-        self._kept = kept
+        for key, (rank, lead, _) in sorted(self._kept.items(), key=lambda item: item[1][0], reverse=True):
+            led[lead] += 1
+            (within if not lead or led[lead] <= self._per_lead else beyond).append(key)
+            if len(within) == self._most:
+                self._threshold = rank
+                break
+        self._kept = {key: self._kept[key] for key in [*within, *beyond][: self._most]}

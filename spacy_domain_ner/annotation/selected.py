@@ -18,7 +18,7 @@ class Selected:
     Attributes:
         passage: The passage, as it is written.
         reason: Why it was chosen, in words; "" where it was drawn at random.
-        score: How much there is to be learned from it, for each word that is read; 0 where it was drawn at random.
+        score: How much there is to be learned from it, for what it costs to read; 0 where it was drawn at random.
         words: How many words it has.
     """
 

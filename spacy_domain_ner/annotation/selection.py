@@ -201,6 +201,10 @@ def _choose(
     blind = _blind(random[:kept], len(found.chosen), known)
     # Spread evenly: whoever labels only the first half labels half of each.
     found.chosen = [one for _, one in merge(_evenly(found.chosen), _evenly(blind), key=itemgetter(0))]
+    if nlp is not None:
+        # They were counted when they were read, and then chosen or left out for another reason.
+        found.left_out[NO_ENTITY] -= sum(_has_no_entity(one) and accepting.has_seen(one) for one in drawn)
+        found.left_out += Counter()
     copies = reader.drawn.copies
     if copies:
         found.left_out["the same text again"] += copies
@@ -218,16 +222,18 @@ def _fill(found: Selection, accepting: Accepting, drawn: Iterable[Candidate], si
     for one in drawn:
         if len(found.chosen) >= size:
             break
-        if not any(doubt.gain > 0 for doubt in one.doubts) and accepting.targeted(one):
+        if _has_no_entity(one) and accepting.targeted(one):
             passage = replace(one.passage, meta={**one.passage.meta, SELECTED: NO_ENTITY_TOO, TRAINING_ONLY: True})
             found.chosen.append(Selected(passage, NO_ENTITY_TOO, 0.0, one.words))
             filled += 1
     if filled:
-        found.left_out[NO_ENTITY] -= filled
-        found.left_out += Counter()
         found.notes.append(
             f"The model is sure that {filled} of the passages have no entity: the pool has no others left."
         )
+
+
+def _has_no_entity(one: Candidate) -> bool:
+    return not any(doubt.gain > 0 for doubt in one.doubts)
 
 
 def _most_at_random(targeted: int, drawn: int, share: float) -> int:

@@ -70,7 +70,7 @@ class Best:
 
         Args:
             most: How many candidates are kept.
-            most_per_lead: How many of them may have the same leading word; None for any number.
+            most_per_lead: How many with the same leading word come before those with others; None for any number.
         """
         self.copies = 0
         self._most, self._per_lead = most, most_per_lead or most

@@ -19,7 +19,7 @@ from spacy_domain_ner.corpus.passage import Passage
 
 # The pool's best passages that are kept for the choice: so many times those that are wanted, and at least so many.
 CANDIDATES, FEWEST_CANDIDATES = 20, 2_000
-# Passages with the same leading word that are kept: each one chosen halves what the word is worth.
+# Passages with the same leading word that are kept before others: each one chosen halves what the word is worth.
 PER_LEAD = 20
 # Why a passage is left out where there are others.
 NO_ENTITY = "the model is sure that it has no entity of the wanted types"

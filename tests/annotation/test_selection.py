@@ -136,6 +136,20 @@ def test_passages_in_which_the_model_surely_finds_nothing_are_added_where_there_
     assert found.left_out[pool_module.NO_ENTITY] == found.read - len(found.chosen)
 
 
+@pytest.mark.parametrize("least", [None, 99.0])
+def test_all_of_a_small_pool_can_be_chosen_and_what_is_left_out_is_counted_once(nlp, tmp_path, monkeypatch, least):
+    # Several passages have the same leading word; or the model surely finds nothing in any of them.
+    monkeypatch.setattr(pool_module, "PER_LEAD", 1)
+    for name in ("DOUBTFUL", "LIKELY") if least else ():
+        monkeypatch.setattr(doubts_module, name, least)
+    lines = texts(90)
+    near = [text.replace("at night", "at noon") for text in lines[:7]]
+    (tmp_path / "pool.txt").write_text("\n".join([*lines, *near, "Too short"]) + "\n")
+    found = select_passages([tmp_path / "pool.txt"], model=nlp, size=200, random_share=0)
+    assert len(found.chosen) == 90
+    assert found.left_out == {"nearly the same as another one": 7, "fewer than 4 words": 1}
+
+
 @pytest.mark.parametrize("per_lead", [1, 5])
 def test_what_was_kept_is_that_of_all_at_once(per_lead):
     generator = random.Random(1)

@@ -26,9 +26,9 @@ class Accepting:
 
     def random(self, one: Candidate) -> bool:
         """Whether a passage that was drawn at random may be chosen; if so, it counts as chosen."""
-        source = source_of(one.passage)
+        key, source = key_of(one.passage.text), source_of(one.passage)
         # Passages of a source stay together: those for training only could not be trained on any more.
-        if source in self._known.targeted or not self._take(one, source):
+        if source in self._known.targeted or not self._take(one, key, source):
             return False
         self._random_sources.add(source)
         return True
@@ -41,17 +41,14 @@ class Accepting:
         for sources, why in ((self._known.held_out, "is held out"), (self._random_sources, "was drawn from at random")):
             if source and source in sources:
                 return self._refuse(key, f"its source {why}, for the evaluation")
-        return self._take(one, source)
+        return self._take(one, key, source)
 
     def has_seen(self, one: Candidate) -> bool:
         """Whether a passage was chosen, or left out for a reason that is counted."""
         key = key_of(one.passage.text)
         return key in self._taken or key in self._refused
 
-    def _take(self, one: Candidate, source: str) -> bool:
-        key = key_of(one.passage.text)
-        if key in self._taken:
-            return False
+    def _take(self, one: Candidate, key: bytes, source: str) -> bool:
         if source and self._of_source[source] >= self._per_source:
             return self._refuse(key, f"{self._per_source} of its source are chosen")
         if self._known.near.has_like(one.passage.text):

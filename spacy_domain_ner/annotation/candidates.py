@@ -100,7 +100,7 @@ class Best:
                 self._prune()
 
     def best(self) -> list[Candidate]:
-        """The candidates, the best one first."""
+        """The candidates, the best one first; those beyond what their word may lead come last."""
         self._prune()
         return [candidate for _, _, candidate in self._kept.values()]
 
